@@ -1,0 +1,30 @@
+//! Owns the exit codes: all of them, and what each means.
+
+use crate::verdict::Outcome;
+
+/// Every gating rule holds, or is undecided where the policy only informs.
+const HOLDS: u8 = 0;
+/// A gating rule is proven broken, or its variant completed no round.
+const REGRESSED: u8 = 1;
+/// The gate could not run, was interrupted, or a gating verdict is `invalid`.
+pub const COULD_NOT_RUN: u8 = 2;
+/// Blocked for want of evidence, or no gating rule was decided at all.
+const BLOCKED: u8 = 3;
+
+/// The exit codes, for `--help`.
+pub const HELP: &str = "\
+Exit codes:
+  0  every gating rule holds (undecided ones are named and do not block by default)
+  1  a gating rule is proven broken, or its variant completed no round
+  2  perfgate could not run, was interrupted, or a verdict is invalid
+  3  blocked for want of evidence, or no gating rule could be decided";
+
+/// The exit code of an outcome.
+pub fn code(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Holds => HOLDS,
+        Outcome::Regressed => REGRESSED,
+        Outcome::Invalid => COULD_NOT_RUN,
+        Outcome::Blocked | Outcome::Undecided => BLOCKED,
+    }
+}

@@ -1,0 +1,51 @@
+//! Owns the two files a user writes: `perfgate.toml` (what runs) and `thresholds.toml` (what is
+//! allowed): their schema, defaults and validation. It never reads a model.
+
+mod perfgate_toml;
+mod source;
+mod thresholds;
+mod view;
+
+pub use perfgate_toml::{ChatTemplate, Config, Deadlines, Variant, Workload};
+pub use source::{Source, WorkTree};
+pub use thresholds::Thresholds;
+
+use crate::problem::Result;
+use std::path::Path;
+
+/// Both files, read and checked against each other.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// `perfgate.toml`.
+    pub config: Config,
+    /// `thresholds.toml`; no rules where the file is not wanted.
+    pub thresholds: Thresholds,
+    /// SHA-256 of `perfgate.toml`.
+    pub config_sha256: String,
+    /// SHA-256 of `thresholds.toml`.
+    pub thresholds_sha256: String,
+}
+
+/// Reads both files.
+///
+/// # Errors
+/// If a file is missing or wrong: with file, line, column and the remedy.
+pub fn read(source: &dyn Source, config: &Path, thresholds: &Path) -> Result<Setup> {
+    let config_text = source.read(config).map_err(|problem| {
+        problem.help(
+            "run perfgate in the folder that holds perfgate.toml, or name it with --config FILE; \
+             README.md shows one of ten lines",
+        )
+    })?;
+    let parsed = perfgate_toml::parse(config, &config_text)?;
+    let thresholds_text = source.read(thresholds).map_err(|problem| {
+        problem.help("write the rules of the gate there; the shortest is:\n    [rules]\n    throughput = \"5%\"")
+    })?;
+    let rules = thresholds::parse(thresholds, &thresholds_text, &parsed)?;
+    Ok(Setup {
+        config: parsed,
+        thresholds: rules,
+        config_sha256: crate::hash::of_bytes(config_text.as_bytes()),
+        thresholds_sha256: crate::hash::of_bytes(thresholds_text.as_bytes()),
+    })
+}

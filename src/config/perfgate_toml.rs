@@ -1,0 +1,394 @@
+//! Owns the schema of `perfgate.toml`: variants, workload, rounds, deadlines, the reference.
+
+use super::view::{Document, Node, Table, suggestion};
+use crate::problem::Result;
+use crate::protocol::{Fault, LoadSpec, Script};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What `perfgate.toml` says, with defaults filled in and paths made absolute or relative to the
+/// folder of the file.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder of `perfgate.toml`; relative paths in it start here.
+    pub folder: PathBuf,
+    /// The folder of everything generated.
+    pub output: PathBuf,
+    /// Name of the reference variant.
+    pub reference: String,
+    /// The timing workload.
+    pub workload: Workload,
+    /// Rounds of a session.
+    pub rounds: u32,
+    /// Requests of each fresh worker that are not counted, the cold start's among them.
+    pub warmup: u32,
+    /// How often a variant's worker may be restarted within a round.
+    pub restarts: u32,
+    /// How long a worker may take.
+    pub deadlines: Deadlines,
+    /// The variants in the order of the file.
+    pub variants: Vec<Variant>,
+}
+
+/// The timing workload.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// The file of tasks, JSON Lines.
+    pub tasks: PathBuf,
+    /// Tokens fed per request: prompts are cut or repeated to this length. Missing: as they are.
+    pub prompt_tokens: Option<u32>,
+    /// Tokens generated per request.
+    pub gen_tokens: u32,
+    /// Seed of the sampler.
+    pub seed: u64,
+}
+
+/// How long a worker may take before it is killed.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// From the spawn to the loaded model.
+    pub load: Duration,
+    /// For one request.
+    pub request: Duration,
+}
+
+/// Where a variant's chat template comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChatTemplate {
+    /// Prompts are fed as they stand in the task file.
+    None,
+    /// The model's own, from its `tokenizer_config.json`.
+    Model,
+    /// A Jinja file.
+    File(PathBuf),
+}
+
+/// A named model set-up.
+#[derive(Debug, Clone)]
+pub struct Variant {
+    /// Its name.
+    pub name: String,
+    /// The model's folder as the file writes it.
+    pub model_as_written: String,
+    /// The tokenizer's file.
+    pub tokenizer: PathBuf,
+    /// The chat template.
+    pub chat_template: ChatTemplate,
+    /// What the engine needs.
+    pub load: LoadSpec,
+}
+
+impl Config {
+    /// The variant of a name.
+    pub fn variant(&self, name: &str) -> Option<&Variant> {
+        self.variants.iter().find(|variant| variant.name == name)
+    }
+
+    /// The names of the variants in the order of the file.
+    pub fn names(&self) -> Vec<String> {
+        self.variants.iter().map(|variant| variant.name.clone()).collect()
+    }
+}
+
+/// Reads `perfgate.toml`.
+pub(super) fn parse(file: &Path, text: &str) -> Result<Config> {
+    let document = Document::new(file, text);
+    let parsed = document.parse()?;
+    let mut root = document.root(&parsed);
+    let folder = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    let folder = std::path::absolute(&folder).unwrap_or(folder);
+    let output = folder.join(match root.take("output") {
+        Some(node) => node.string()?,
+        None => ".perfgate".to_string(),
+    });
+    let workload = workload(root.need("workload")?.table()?, &folder)?;
+    let session = session(root.take("session"))?;
+    let node = root.need("variants")?;
+    let mut variants = Vec::new();
+    for (name, node) in node.table()?.into_entries() {
+        variants.push(variant(name, &node, &folder, &output)?);
+    }
+    if variants.is_empty() {
+        return Err(node.problem("no variant is defined").help("add one as [variants.NAME]"));
+    }
+    let reference = reference(root.take("reference"), &variants)?;
+    root.finish()?;
+    Ok(Config {
+        folder,
+        output,
+        reference,
+        workload,
+        rounds: session.rounds,
+        warmup: session.warmup,
+        restarts: session.restarts,
+        deadlines: session.deadlines,
+        variants,
+    })
+}
+
+fn reference(node: Option<Node<'_>>, variants: &[Variant]) -> Result<String> {
+    let Some(node) = node else {
+        return Ok(variants[0].name.clone());
+    };
+    let name = node.string()?;
+    if variants.iter().any(|variant| variant.name == name) {
+        return Ok(name);
+    }
+    let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
+    Err(node
+        .problem(format!("the reference '{name}' is no variant of this file"))
+        .help(suggestion(&name, &names)))
+}
+
+fn workload(mut table: Table<'_>, folder: &Path) -> Result<Workload> {
+    let tasks = folder.join(table.need("tasks")?.string()?);
+    let prompt_tokens = match table.take("prompt_tokens") {
+        Some(node) => Some(node.integer(1, 1 << 20)? as u32),
+        None => None,
+    };
+    // Two tokens are the least that has a time after the first one.
+    let gen_tokens = match table.take("gen_tokens") {
+        Some(node) => node.integer(2, 1 << 20)? as u32,
+        None => 32,
+    };
+    let seed = table.take("seed").map_or(Ok(0), |node| node.integer(0, u64::MAX))?;
+    table.finish()?;
+    Ok(Workload { tasks, prompt_tokens, gen_tokens, seed })
+}
+
+struct Session {
+    rounds: u32,
+    warmup: u32,
+    restarts: u32,
+    deadlines: Deadlines,
+}
+
+fn session(node: Option<Node<'_>>) -> Result<Session> {
+    let mut session = Session {
+        rounds: 5,
+        warmup: 2,
+        restarts: 2,
+        deadlines: Deadlines { load: Duration::from_secs(120), request: Duration::from_secs(120) },
+    };
+    let Some(node) = node else { return Ok(session) };
+    let mut table = node.table()?;
+    if let Some(node) = table.take("rounds") {
+        session.rounds = node.integer(1, 10_000)? as u32;
+    }
+    if let Some(node) = table.take("warmup") {
+        session.warmup = node.integer(1, 1000)? as u32;
+    }
+    if let Some(node) = table.take("restarts") {
+        session.restarts = node.integer(0, 1000)? as u32;
+    }
+    if let Some(node) = table.take("load_deadline") {
+        session.deadlines.load = node.duration()?;
+    }
+    if let Some(node) = table.take("request_deadline") {
+        session.deadlines.request = node.duration()?;
+    }
+    table.finish()?;
+    Ok(session)
+}
+
+/// The engines, with the keys that only they understand.
+const ENGINES: [(&str, &str); 3] =
+    [("candle", "candle"), ("openvino", "openvino"), ("scripted", "scripted")];
+
+fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Result<Variant> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if name.is_empty() || !name.chars().all(legal) {
+        return Err(node.problem(format!(
+            "the variant's name '{name}' should be of letters, digits, '.', '_' and '-'"
+        )));
+    }
+    let mut table = node.table()?;
+    let engine = table.need("engine")?.choice(&ENGINES)?;
+    let model_as_written = match table.take("model") {
+        Some(node) => node.string()?,
+        None if engine == "scripted" => String::new(),
+        None => {
+            return Err(table
+                .problem(format!("variant '{name}' has no 'model'"))
+                .help("add model = \"FOLDER\", the folder with the model's files"));
+        }
+    };
+    let model = folder.join(&model_as_written);
+    let tokenizer = match table.take("tokenizer") {
+        Some(node) => folder.join(node.string()?),
+        None => model.join("tokenizer.json"),
+    };
+    let chat_template = match table.take("chat_template") {
+        None => ChatTemplate::None,
+        Some(node) => match node.string()?.as_str() {
+            "none" => ChatTemplate::None,
+            "model" => ChatTemplate::Model,
+            path => ChatTemplate::File(folder.join(path)),
+        },
+    };
+    let usable = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = match table.take("threads") {
+        Some(node) => node.integer(1, 4096)? as usize,
+        None => usable,
+    };
+    let mut load = LoadSpec {
+        engine: engine.to_string(),
+        model,
+        threads,
+        root: output.to_path_buf(),
+        ..LoadSpec::default()
+    };
+    match engine {
+        "candle" => {
+            let types = [("f16", "f16"), ("f32", "f32")];
+            load.dtype = Some(
+                table.take("dtype").map_or(Ok("f16"), |node| node.choice(&types))?.to_string(),
+            );
+        }
+        "openvino" => {
+            if let Some(node) = table.take("runtime") {
+                load.runtime = Some(folder.join(node.string()?));
+            }
+            load.properties = properties(table.take("properties"))?;
+        }
+        _ => load.script = Some(script(table.take("script"))?),
+    }
+    if let Some(node) = table.take("test") {
+        let mut test = node.table()?;
+        if let Some(node) = test.take("slowdown_percent") {
+            load.slowdown = node.number()? / 100.0;
+            if !(0.0..=1000.0).contains(&load.slowdown) {
+                return Err(node.problem("'slowdown_percent' should be between 0 and 100000"));
+            }
+        }
+        test.finish()?;
+    }
+    table.finish()?;
+    Ok(Variant { name, model_as_written, tokenizer, chat_template, load })
+}
+
+fn properties(node: Option<Node<'_>>) -> Result<BTreeMap<String, String>> {
+    let Some(node) = node else { return Ok(BTreeMap::new()) };
+    node.table()?.into_entries().into_iter().map(|(key, node)| Ok((key, node.scalar()?))).collect()
+}
+
+fn script(node: Option<Node<'_>>) -> Result<Script> {
+    let mut script = Script { prefill_ms: 10.0, token_ms: 5.0, ..Script::default() };
+    let Some(node) = node else { return Ok(script) };
+    let mut table = node.table()?;
+    for (key, place) in [
+        ("load_ms", &mut script.load_ms),
+        ("prefill_ms", &mut script.prefill_ms),
+        ("token_ms", &mut script.token_ms),
+        ("jitter", &mut script.jitter),
+    ] {
+        if let Some(node) = table.take(key) {
+            *place = node.number()?;
+        }
+    }
+    if let Some(node) = table.take("faults") {
+        for node in node.list()? {
+            script.faults.push(fault(&node)?);
+        }
+    }
+    table.finish()?;
+    Ok(script)
+}
+
+fn fault(node: &Node<'_>) -> Result<Fault> {
+    const KINDS: [(&str, &str); 7] = [
+        ("crash", "crash"),
+        ("exit", "exit"),
+        ("hang", "hang"),
+        ("error", "error"),
+        ("nan", "nan"),
+        ("garbage", "garbage"),
+        ("unsupported", "unsupported"),
+    ];
+    let mut table = node.table()?;
+    let kind = table.need("kind")?.choice(&KINDS)?.to_string();
+    let request = table.take("request").map_or(Ok(0), |node| node.integer(0, u64::MAX))?;
+    let token = table.take("token").map_or(Ok(1), |node| node.integer(1, u64::MAX))?;
+    table.finish()?;
+    Ok(Fault { kind, request, token })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORTEST: &str = r#"
+[workload]
+tasks = "tasks.jsonl"
+
+[variants.fp16]
+engine = "openvino"
+model = "models/fp16"
+
+[variants.int8]
+engine = "openvino"
+model = "models/int8"
+properties = { KV_CACHE_PRECISION = "f16", INFERENCE_NUM_THREADS = 2, ENABLE_CPU_PINNING = true }
+"#;
+
+    fn read(text: &str) -> Result<Config> {
+        parse(Path::new("dir/perfgate.toml"), text)
+    }
+
+    #[test]
+    fn the_shortest_file_gets_defaults() {
+        let config = read(SHORTEST).unwrap();
+        assert_eq!(config.reference, "fp16", "the first variant");
+        assert_eq!(config.names(), ["fp16", "int8"]);
+        assert!(config.workload.tasks.ends_with("dir/tasks.jsonl"));
+        let int8 = &config.variant("int8").unwrap().load;
+        assert!(int8.model.ends_with("dir/models/int8"));
+        assert_eq!(int8.properties["ENABLE_CPU_PINNING"], "YES");
+        assert_eq!(int8.properties["INFERENCE_NUM_THREADS"], "2");
+        assert_eq!(config.rounds, 5);
+    }
+
+    #[test]
+    fn complaints_name_the_place_and_the_remedy() {
+        let cases = [
+            (
+                SHORTEST.replace("engine", "engin"),
+                "5:1: the key 'engine' is missing in [variants.fp16]",
+            ),
+            (
+                format!("refrence = \"x\"\n{SHORTEST}"),
+                "1:1: unknown key 'refrence' here\n  help: did you mean 'reference'?",
+            ),
+            (
+                format!("reference = \"int4\"\n{SHORTEST}"),
+                "1:13: the reference 'int4' is no variant of this file\n  help: did you mean 'int8'?",
+            ),
+            (
+                SHORTEST.replace("[workload]", "[session]\nrounds = 0\n[workload]"),
+                "3:10: 'session.rounds' is 0; it should be between 1 and 10000",
+            ),
+            (
+                SHORTEST.replace("[workload]", "[session]\nload_deadline = \"soon\"\n[workload]"),
+                "3:17: 'session.load_deadline' is 'soon', which is no duration",
+            ),
+            (
+                SHORTEST.replacen("\"openvino\"", "\"openvin\"", 1),
+                "6:10: 'variants.fp16.engine' cannot be 'openvin'\n  help: did you mean 'openvino'?",
+            ),
+            (SHORTEST.replacen("\"openvino\"", "\"openvino", 1), "6:"),
+            (
+                SHORTEST.replace("model = \"models/fp16\"", "dtype = \"f16\"\nmodel = \"m\""),
+                "7:1: unknown key 'dtype' in [variants.fp16]",
+            ),
+        ];
+        for (text, expected) in cases {
+            let problem = read(&text).expect_err(expected).to_string();
+            assert!(problem.starts_with("dir/perfgate.toml:"), "{problem}");
+            assert!(problem.contains(expected), "wanted {expected:?} in:\n{problem}\nof\n{text}");
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! Owns the schema of `thresholds.toml`: the rules, their defaults and the policies.
+
+use super::perfgate_toml::Config;
+use super::view::{Document, Node, Table, suggestion};
+use crate::metric::{Kind, METRICS, Metric, Statistic, Unit};
+use crate::problem::Result;
+use crate::record::{Against, Evidence, Limit, Policies, Policy, Rule, Severity};
+use std::path::Path;
+
+/// What `thresholds.toml` says: one rule for each variant that it judges.
+#[derive(Debug, Clone)]
+pub struct Thresholds {
+    /// The rules in the order of the file.
+    pub rules: Vec<Rule>,
+    /// What to do with rules that could not be decided.
+    pub policies: Policies,
+    /// Probability of any false alarm among the gating rules of a session with no true change.
+    pub false_alarms: f64,
+}
+
+/// What rules get that don't say it themselves.
+struct Defaults {
+    variants: Vec<String>,
+    against: String,
+    evidence: Evidence,
+    severity: Severity,
+}
+
+const EVIDENCE: [(&str, Evidence); 3] = [
+    ("regression", Evidence::Regression),
+    ("safety", Evidence::Safety),
+    ("point", Evidence::Point),
+];
+const SEVERITY: [(&str, Severity); 2] = [("gate", Severity::Gate), ("inform", Severity::Inform)];
+const POLICY: [(&str, Policy); 2] = [("inform", Policy::Inform), ("block", Policy::Block)];
+
+/// Reads `thresholds.toml` against the variants of `perfgate.toml`.
+pub(super) fn parse(file: &Path, text: &str, config: &Config) -> Result<Thresholds> {
+    let document = Document::new(file, text);
+    let parsed = document.parse()?;
+    let mut root = document.root(&parsed);
+    let false_alarms = match root.take("false_alarms") {
+        None => 0.05,
+        Some(node) => {
+            let share = percent(&node)?;
+            if !(0.0001..=0.5).contains(&share) {
+                return Err(node.problem("'false_alarms' should be between 0.01% and 50%"));
+            }
+            share
+        }
+    };
+    let policies = policies(root.take("policy"))?;
+    let defaults = defaults(root.take("defaults"), config)?;
+    let node = root.need("rules")?;
+    let mut rules = Vec::new();
+    for (name, node) in node.table()?.into_entries() {
+        rules.extend(rule(&name, &node, &defaults, config)?);
+    }
+    root.finish()?;
+    if rules.is_empty() {
+        return Err(node
+            .problem("there are no rules")
+            .help("the shortest is: throughput = \"5%\""));
+    }
+    Ok(Thresholds { rules, policies, false_alarms })
+}
+
+fn policies(node: Option<Node<'_>>) -> Result<Policies> {
+    let mut policies = Policies::default();
+    let Some(node) = node else { return Ok(policies) };
+    let mut table = node.table()?;
+    for (key, place) in [
+        ("inconclusive", &mut policies.inconclusive),
+        ("no-baseline", &mut policies.no_baseline),
+        ("incomparable", &mut policies.incomparable),
+        ("unavailable", &mut policies.unavailable),
+    ] {
+        if let Some(node) = table.take(key) {
+            *place = node.choice(&POLICY)?;
+        }
+    }
+    table.finish()?;
+    Ok(policies)
+}
+
+fn defaults(node: Option<Node<'_>>, config: &Config) -> Result<Defaults> {
+    let mut defaults = Defaults {
+        variants: config.names().into_iter().filter(|n| *n != config.reference).collect(),
+        against: config.reference.clone(),
+        evidence: Evidence::Regression,
+        severity: Severity::Gate,
+    };
+    let Some(node) = node else { return Ok(defaults) };
+    let mut table = node.table()?;
+    if let Some(names) = variants(&mut table, config)? {
+        defaults.variants = names;
+    }
+    if let Some(node) = table.take("against") {
+        defaults.against = against(&node, config)?;
+    }
+    if let Some(node) = table.take("evidence") {
+        defaults.evidence = node.choice(&EVIDENCE)?;
+    }
+    if let Some(node) = table.take("severity") {
+        defaults.severity = node.choice(&SEVERITY)?;
+    }
+    table.finish()?;
+    Ok(defaults)
+}
+
+/// `variant = "a"` or `variants = ["a", "b"]`.
+fn variants(table: &mut Table<'_>, config: &Config) -> Result<Option<Vec<String>>> {
+    let nodes = match (table.take("variant"), table.take("variants")) {
+        (None, None) => return Ok(None),
+        (Some(one), None) => vec![one],
+        (None, Some(many)) => many.list()?,
+        (Some(_), Some(many)) => {
+            return Err(many.problem("both 'variant' and 'variants' are given").help("keep one"));
+        }
+    };
+    nodes.iter().map(|node| known_variant(node, config)).collect::<Result<Vec<_>>>().map(Some)
+}
+
+fn known_variant(node: &Node<'_>, config: &Config) -> Result<String> {
+    let name = node.string()?;
+    if config.variant(&name).is_some() {
+        return Ok(name);
+    }
+    Err(node
+        .problem(format!("'{name}' is no variant of perfgate.toml"))
+        .help(suggestion(&name, &config.names())))
+}
+
+fn against(node: &Node<'_>, config: &Config) -> Result<String> {
+    if node.as_string().as_deref() == Some("baseline") && config.variant("baseline").is_none() {
+        return Err(node
+            .problem("rules against a stored baseline are not supported by this version")
+            .help("hold the rule against a variant of perfgate.toml, or use 'max' or 'min'"));
+    }
+    known_variant(node, config)
+}
+
+/// One entry of `[rules]`: `NAME = "5%"` or `NAME = { … }`; one rule for each variant it judges.
+fn rule(name: &str, node: &Node<'_>, defaults: &Defaults, config: &Config) -> Result<Vec<Rule>> {
+    let short = node.as_string().is_some() || node.as_number().is_some();
+    let mut table = if short { None } else { Some(node.table()?) };
+    let metric = metric(name, node, table.as_mut())?;
+    let statistic = statistic(metric, table.as_mut())?;
+    let names = match &mut table {
+        Some(table) => variants(table, config)?,
+        None => None,
+    }
+    .unwrap_or_else(|| defaults.variants.clone());
+    let (against, limit) = match &mut table {
+        None if metric.info().kind == Kind::Proportion => {
+            (Against::Absolute, Limit::Max(absolute(node, metric)?))
+        }
+        None => (Against::Variant(defaults.against.clone()), relative(node, metric)?),
+        Some(table) => boundary(table, metric, defaults, config)?,
+    };
+    let (mut evidence, mut severity) = (defaults.evidence, defaults.severity);
+    if let Some(mut table) = table {
+        if let Some(node) = table.take("evidence") {
+            evidence = node.choice(&EVIDENCE)?;
+        }
+        if let Some(node) = table.take("severity") {
+            severity = node.choice(&SEVERITY)?;
+        }
+        table.finish()?;
+    }
+    let relative_p99 = statistic == Statistic::P99 && matches!(limit, Limit::Relative(_));
+    if relative_p99 && severity == Severity::Gate {
+        return Err(node
+            .problem("a relative P99 has no valid interval and cannot gate")
+            .help("use statistic = \"p90\", an absolute max = \"…\", or severity = \"inform\""));
+    }
+    if let Against::Variant(other) = &against
+        && names.iter().any(|judged| judged == other)
+    {
+        return Err(node
+            .problem(format!("rule '{name}' holds '{other}' against itself"))
+            .help("name the variant to judge with variant = \"NAME\", here or in [defaults]"));
+    }
+    let several = names.len() > 1;
+    Ok(names
+        .into_iter()
+        .map(|variant| Rule {
+            id: if several { format!("{name}@{variant}") } else { name.to_string() },
+            line: node.line(),
+            metric,
+            statistic,
+            variant,
+            against: against.clone(),
+            limit,
+            evidence,
+            severity,
+        })
+        .collect())
+}
+
+fn metric(name: &str, node: &Node<'_>, table: Option<&mut Table<'_>>) -> Result<Metric> {
+    let ids: Vec<&str> = METRICS.iter().map(|m| m.id).collect();
+    match table.and_then(|table| table.take("metric")) {
+        Some(node) => {
+            let id = node.string()?;
+            Metric::from_id(&id).ok_or_else(|| {
+                node.problem(format!("there is no metric '{id}'")).help(suggestion(&id, &ids))
+            })
+        }
+        None => Metric::from_id(name).ok_or_else(|| {
+            node.problem(format!("rule '{name}' names no metric, and its name is none"))
+                .help(format!("{}; or add metric = \"…\"", suggestion(name, &ids)))
+        }),
+    }
+}
+
+fn statistic(metric: Metric, table: Option<&mut Table<'_>>) -> Result<Statistic> {
+    let Some(node) = table.and_then(|table| table.take("statistic")) else {
+        return Ok(metric.info().default_statistic);
+    };
+    let word = node.string()?;
+    let allowed: Vec<&str> =
+        Statistic::ALL.into_iter().filter(|s| metric.allows(*s)).map(Statistic::id).collect();
+    Statistic::from_id(&word).filter(|s| metric.allows(*s)).ok_or_else(|| {
+        node.problem(format!("'{metric}' has no statistic '{word}'"))
+            .help(suggestion(&word, &allowed))
+    })
+}
+
+/// `limit` against a variant, or an absolute `max` or `min`.
+fn boundary(
+    table: &mut Table<'_>,
+    metric: Metric,
+    defaults: &Defaults,
+    config: &Config,
+) -> Result<(Against, Limit)> {
+    let other = table.take("against");
+    match (table.take("limit"), table.take("max"), table.take("min")) {
+        (None, Some(node), None) => Ok((fixed(other)?, Limit::Max(absolute(&node, metric)?))),
+        (None, None, Some(node)) => Ok((fixed(other)?, Limit::Min(absolute(&node, metric)?))),
+        (limit, None, None) => {
+            let other = match other {
+                Some(node) => against(&node, config)?,
+                None => defaults.against.clone(),
+            };
+            let limit = match limit {
+                Some(node) => relative(&node, metric)?,
+                None if metric.info().kind == Kind::Proportion => {
+                    Limit::Points(metric.info().default_limit)
+                }
+                None => Limit::Relative(metric.info().default_limit),
+            };
+            Ok((Against::Variant(other), limit))
+        }
+        _ => Err(table.problem("a rule takes one of 'limit', 'max' and 'min'")),
+    }
+}
+
+/// An absolute rule is held against nothing.
+fn fixed(other: Option<Node<'_>>) -> Result<Against> {
+    match other {
+        None => Ok(Against::Absolute),
+        Some(node) => Err(node
+            .problem("'max' and 'min' are absolute and take no 'against'")
+            .help("use limit = \"…\" for the allowed change against a variant")),
+    }
+}
+
+/// An allowed change: a percentage for times, rates and sizes, points for proportions.
+fn relative(node: &Node<'_>, metric: Metric) -> Result<Limit> {
+    if metric.info().kind != Kind::Proportion {
+        let share = percent(node)?;
+        return match (0.0..10.0).contains(&share) {
+            true => Ok(Limit::Relative(share)),
+            false => Err(node.problem("a limit should be between 0% and 1000%")),
+        };
+    }
+    let text = node.string()?;
+    let points = text
+        .strip_suffix("pt")
+        .and_then(|number| number.trim().parse::<f64>().ok())
+        .filter(|points| (0.0..=100.0).contains(points));
+    points.map(|points| Limit::Points(points / 100.0)).ok_or_else(|| {
+        node.problem(format!("'{text}' is no limit in points, and '{metric}' is a proportion"))
+            .help("write \"1pt\" for one percentage point; a percentage of a percentage misleads")
+    })
+}
+
+/// A percentage such as `"5%"`, as a fraction.
+fn percent(node: &Node<'_>) -> Result<f64> {
+    let text = match node.as_string() {
+        Some(text) => text,
+        None => {
+            return Err(node
+                .problem("a limit needs its unit")
+                .help("write it in quotes, such as \"5%\""));
+        }
+    };
+    text.strip_suffix('%')
+        .and_then(|number| number.trim().parse::<f64>().ok())
+        .filter(|number| number.is_finite() && *number >= 0.0)
+        .map(|number| number / 100.0)
+        .ok_or_else(|| {
+            node.problem(format!("'{text}' is no percentage"))
+                .help("write a number that is not negative and a percent sign, such as \"5%\"")
+        })
+}
+
+/// A value in the metric's unit, such as `"1.5 s"` or `"20 tok/s"`; a proportion as `"0.1%"`.
+fn absolute(node: &Node<'_>, metric: Metric) -> Result<f64> {
+    let unit = metric.info().unit;
+    let help = || {
+        let names: Vec<&str> = unit.suffixes().iter().map(|(name, _)| *name).collect();
+        format!("write a number and its unit ({}), such as {}", names.join(", "), example(unit))
+    };
+    let Some(text) = node.as_string() else {
+        return Err(node.problem("a limit needs its unit").help(help()));
+    };
+    let value = unit.suffixes().iter().find_map(|(suffix, factor)| {
+        text.strip_suffix(suffix)?.trim().parse::<f64>().ok().map(|number| number * factor)
+    });
+    match value {
+        Some(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err(node.problem(format!("'{text}' is no value of '{metric}'")).help(help())),
+    }
+}
+
+fn example(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Seconds => "\"1.5 s\"",
+        Unit::TokensPerSecond => "\"20 tok/s\"",
+        Unit::Bytes => "\"900 MiB\"",
+        Unit::Proportion => "\"0.1%\"",
+        Unit::TokensPerJoule => "\"2 tok/J\"",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        let text = r#"
+reference = "fp16"
+[workload]
+tasks = "t.jsonl"
+[variants.fp16]
+engine = "scripted"
+[variants.int8]
+engine = "scripted"
+[variants.int4]
+engine = "scripted"
+"#;
+        super::super::perfgate_toml::parse(Path::new("perfgate.toml"), text).unwrap()
+    }
+
+    fn read(text: &str) -> Result<Thresholds> {
+        parse(Path::new("thresholds.toml"), text, &config())
+    }
+
+    #[test]
+    fn the_shortest_rule_judges_every_other_variant() {
+        let rules = read("[rules]\nthroughput = \"5%\"").unwrap().rules;
+        let ids: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).collect();
+        assert_eq!(ids, ["throughput@int8", "throughput@int4"]);
+        assert_eq!(rules[0].against, Against::Variant("fp16".into()));
+        assert_eq!(rules[0].limit, Limit::Relative(0.05));
+        assert_eq!(rules[0].line, 2);
+    }
+
+    #[test]
+    fn rules_take_defaults_units_and_points() {
+        let thresholds = read(
+            r#"
+false_alarms = "1%"
+[policy]
+inconclusive = "block"
+[defaults]
+variant = "int8"
+evidence = "safety"
+[rules]
+p90 = { metric = "latency", statistic = "p90", limit = "10%", severity = "inform" }
+slow = { metric = "latency", statistic = "p99", max = "1500 ms" }
+memory = { max = "2 GiB", evidence = "point" }
+failure_rate = "0.1%"
+fails = { metric = "failure_rate", limit = "1pt" }
+throughput = { min = "20 tok/s", variants = ["int4"] }
+"#,
+        )
+        .unwrap();
+        assert_eq!(thresholds.policies.inconclusive, Policy::Block);
+        assert!((thresholds.false_alarms - 0.01).abs() < 1e-12);
+        let limits: Vec<Limit> = thresholds.rules.iter().map(|rule| rule.limit).collect();
+        assert_eq!(
+            limits,
+            [
+                Limit::Relative(0.1),
+                Limit::Max(1.5),
+                Limit::Max(2.0 * 1073741824.0),
+                Limit::Max(0.001),
+                Limit::Points(0.01),
+                Limit::Min(20.0)
+            ]
+        );
+        assert_eq!(thresholds.rules[0].severity, Severity::Inform);
+        assert_eq!(thresholds.rules[1].evidence, Evidence::Safety);
+        assert_eq!(thresholds.rules[5].variant, "int4");
+    }
+
+    #[test]
+    fn complaints_name_the_place_and_the_remedy() {
+        let cases = [
+            (
+                "[rules]\nthroghput = \"5%\"",
+                "2:13: rule 'throghput' names no metric, and its name is none\n  help: did you mean 'throughput'?",
+            ),
+            ("[rules]\nthroughput = 5", "2:14: a limit needs its unit"),
+            ("[rules]\nthroughput = \"-5%\"", "2:14: '-5%' is no percentage"),
+            ("[rules]\nthroughput = \"NaN%\"", "is no percentage"),
+            ("[rules]\nthroughput = { limit = \"5\" }", "'5' is no percentage"),
+            (
+                "[rules]\nfailure_rate = { limit = \"5%\" }",
+                "'5%' is no limit in points, and 'failure_rate' is a proportion\n  help: write \"1pt\"",
+            ),
+            (
+                "[rules]\nlatency = { max = \"3 tok/s\" }",
+                "'3 tok/s' is no value of 'latency'\n  help: write a number and its unit (ms, us, s)",
+            ),
+            (
+                "[rules]\nlatency = { variant = \"int88\" }",
+                "2:23: 'int88' is no variant of perfgate.toml\n  help: did you mean 'int8'?",
+            ),
+            (
+                "[rules]\nlatency = { variant = \"fp16\" }",
+                "rule 'latency' holds 'fp16' against itself",
+            ),
+            ("[rules]\nlatency = { against = \"baseline\" }", "not supported by this version"),
+            ("[rules]\nlatency = { max = \"1 s\", against = \"fp16\" }", "take no 'against'"),
+            (
+                "[rules]\nlatency = { max = \"1 s\", limit = \"5%\" }",
+                "takes one of 'limit', 'max' and 'min'",
+            ),
+            ("[rules]\nmemory = { statistic = \"p99\" }", "'memory' has no statistic 'p99'"),
+            (
+                "[rules]\nmemory = { severty = \"gate\" }",
+                "unknown key 'severty' in [rules.memory]\n  help: did you mean 'severity'?",
+            ),
+            ("[rules]\nlatency = { statistic = \"p99\" }", "a relative P99 has no valid interval"),
+            ("[rules]", "there are no rules"),
+            ("", "the key 'rules' is missing"),
+        ];
+        for (text, expected) in cases {
+            let problem = read(text).expect_err(expected).to_string();
+            assert!(problem.contains(expected), "wanted {expected:?} in:\n{problem}");
+        }
+    }
+}

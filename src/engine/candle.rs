@@ -1,0 +1,313 @@
+//! Owns the `candle` backend: Llama models (TinyLlama, SmolLM2, Llama 3) from `config.json` and
+//! safetensors, with weights in F16 or F32.
+
+use super::{Engine, LoadError, Sequence, failed};
+use crate::protocol::LoadSpec;
+use crate::record::{EngineInfo, Failure};
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::llama::{Cache, Config, Llama, LlamaConfig};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// candle's version, held equal to Cargo.lock by a test.
+const VERSION: &str = "0.11.1";
+
+/// A Llama model in candle.
+pub(super) struct Candle {
+    model: Llama,
+    /// An empty cache; candle's has no reset, so each request gets a copy.
+    pristine: Cache,
+    config: Config,
+    dtype: &'static str,
+    threads: usize,
+}
+
+/// Loads a Llama model from a folder in the layout of Hugging Face.
+pub(super) fn load(spec: &LoadSpec) -> Result<Candle, LoadError> {
+    let (dtype, dtype_name) = match spec.dtype.as_deref() {
+        None | Some("f16") => (DType::F16, "f16"),
+        Some("f32") => (DType::F32, "f32"),
+        Some(other) => {
+            return Err(LoadError::setup(format!(
+                "the candle engine has no data type '{other}': use f16 or f32"
+            )));
+        }
+    };
+    let config = read_config(&spec.model.join("config.json"))?;
+    let files = weight_files(&spec.model)?;
+    check_tensors(&files, &config)?;
+    let device = Device::Cpu;
+    // SAFETY: the files are mapped; perfgate's models are not written to while a session runs, and
+    // a change would be a change of the model's hash.
+    let weights = unsafe { VarBuilder::from_mmaped_safetensors(&files, dtype, &device) };
+    let broken = |error: candle_core::Error| {
+        LoadError::setup(format!("candle cannot load {}: {error}", spec.model.display()))
+    };
+    let model = Llama::load(weights.map_err(broken)?, &config).map_err(broken)?;
+    let pristine = Cache::new(true, dtype, &config, &device).map_err(broken)?;
+    Ok(Candle { model, pristine, config, dtype: dtype_name, threads: spec.threads })
+}
+
+fn read_json(file: &Path) -> Result<Value, LoadError> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| LoadError::setup(format!("cannot read {}: {error}", file.display())))?;
+    serde_json::from_str(&text)
+        .map_err(|error| LoadError::setup(format!("{} is no JSON: {error}", file.display())))
+}
+
+fn read_config(file: &Path) -> Result<Config, LoadError> {
+    let json = read_json(file)?;
+    if let Some(what) = unsupported(&json) {
+        return Err(LoadError::setup(format!(
+            "{}: the candle engine does not support {what}; it runs Llama models \
+             (TinyLlama, SmolLM2, Llama 3) with F16 or F32 weights",
+            file.display()
+        )));
+    }
+    let config: LlamaConfig = serde_json::from_value(json).map_err(|error| {
+        LoadError::setup(format!("{} is no Llama configuration: {error}", file.display()))
+    })?;
+    Ok(config.into_config(false))
+}
+
+/// What of a configuration candle's Llama would silently ignore, or run wrongly.
+fn unsupported(config: &Value) -> Option<String> {
+    let text = |key: &str| config[key].as_str();
+    if let Some(kind) = text("model_type").filter(|kind| *kind != "llama") {
+        return Some(format!("the model type '{kind}'"));
+    }
+    let architectures = config["architectures"].as_array().into_iter().flatten();
+    for architecture in architectures.filter_map(Value::as_str) {
+        if architecture != "LlamaForCausalLM" {
+            return Some(format!("the architecture '{architecture}'"));
+        }
+    }
+    if let Some(activation) = text("hidden_act").filter(|name| *name != "silu") {
+        return Some(format!("the activation '{activation}'"));
+    }
+    for key in ["attention_bias", "mlp_bias"] {
+        if config[key] == Value::Bool(true) {
+            return Some(format!("biases ('{key}')"));
+        }
+    }
+    if !config["quantization_config"].is_null() {
+        return Some("weights that are quantized already ('quantization_config')".to_string());
+    }
+    let rope = &config["rope_scaling"];
+    let kind = rope["rope_type"].as_str().or_else(|| rope["type"].as_str());
+    if !rope.is_null() && !matches!(kind, Some("llama3" | "default")) {
+        return Some(format!("the rope scaling '{}'", kind.unwrap_or("without a type")));
+    }
+    let size = |key: &str| config[key].as_u64();
+    if let (Some(head), Some(width), Some(heads)) =
+        (size("head_dim"), size("hidden_size"), size("num_attention_heads"))
+        && head * heads != width
+    {
+        return Some(format!("a head width of {head} with {heads} heads in a width of {width}"));
+    }
+    None
+}
+
+/// The files that candle reads.
+pub(super) fn files(model: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let config = model.join("config.json");
+    if !config.is_file() {
+        return Err(LoadError::setup(format!("{} is missing", config.display())));
+    }
+    let mut files = weight_files(model)?;
+    files.push(config);
+    Ok(files)
+}
+
+/// The safetensors files of a model: one, or those that its index names.
+fn weight_files(model: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let single = model.join("model.safetensors");
+    if single.is_file() {
+        return Ok(vec![single]);
+    }
+    let index = model.join("model.safetensors.index.json");
+    if !index.is_file() {
+        return Err(LoadError::setup(format!(
+            "{} holds neither model.safetensors nor model.safetensors.index.json",
+            model.display()
+        )));
+    }
+    let json = read_json(&index)?;
+    let names: BTreeSet<&str> = match json["weight_map"].as_object() {
+        Some(map) => map.values().filter_map(Value::as_str).collect(),
+        None => {
+            return Err(LoadError::setup(format!("{} has no weight_map", index.display())));
+        }
+    };
+    let files: Vec<PathBuf> = names.into_iter().map(|name| model.join(name)).collect();
+    match files.iter().find(|file| !file.is_file()) {
+        Some(missing) => Err(LoadError::setup(format!(
+            "{} names the shard {}, which is missing",
+            index.display(),
+            missing.display()
+        ))),
+        None => Ok(files),
+    }
+}
+
+/// Checks names and shapes against the configuration, since candle panics on a missing tensor.
+fn check_tensors(files: &[PathBuf], config: &Config) -> Result<(), LoadError> {
+    let mut found = BTreeMap::new();
+    for file in files {
+        // SAFETY: as in `load`.
+        let tensors =
+            unsafe { candle_core::safetensors::MmapedSafetensors::new(file) }.map_err(|error| {
+                LoadError::setup(format!(
+                    "{} is no safetensors file, or is cut short: {error}",
+                    file.display()
+                ))
+            })?;
+        for (name, view) in tensors.tensors() {
+            found.insert(name, view.shape().to_vec());
+        }
+    }
+    for (name, shape) in expected_tensors(config) {
+        match found.get(&name) {
+            Some(is) if *is == shape => {}
+            Some(is) => {
+                return Err(LoadError::setup(format!(
+                    "tensor '{name}' has the shape {is:?}, and config.json asks for {shape:?}"
+                )));
+            }
+            None => {
+                return Err(LoadError::setup(format!(
+                    "tensor '{name}' is missing from {}",
+                    files[0].parent().unwrap_or(Path::new(".")).display()
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names and shapes of a Llama checkpoint.
+fn expected_tensors(config: &Config) -> Vec<(String, Vec<usize>)> {
+    let width = config.hidden_size;
+    let kv = width / config.num_attention_heads * config.num_key_value_heads;
+    let inner = config.intermediate_size;
+    let mut tensors = vec![
+        ("model.embed_tokens.weight".to_string(), vec![config.vocab_size, width]),
+        ("model.norm.weight".to_string(), vec![width]),
+    ];
+    if !config.tie_word_embeddings {
+        tensors.push(("lm_head.weight".to_string(), vec![config.vocab_size, width]));
+    }
+    let layer = [
+        ("input_layernorm", vec![width]),
+        ("post_attention_layernorm", vec![width]),
+        ("self_attn.q_proj", vec![width, width]),
+        ("self_attn.k_proj", vec![kv, width]),
+        ("self_attn.v_proj", vec![kv, width]),
+        ("self_attn.o_proj", vec![width, width]),
+        ("mlp.gate_proj", vec![inner, width]),
+        ("mlp.up_proj", vec![inner, width]),
+        ("mlp.down_proj", vec![width, inner]),
+    ];
+    for index in 0..config.num_hidden_layers {
+        for (name, shape) in &layer {
+            tensors.push((format!("model.layers.{index}.{name}.weight"), shape.clone()));
+        }
+    }
+    tensors
+}
+
+impl Engine for Candle {
+    fn info(&self) -> EngineInfo {
+        let properties = BTreeMap::from([
+            ("weights".to_string(), self.dtype.to_string()),
+            ("RAYON_NUM_THREADS".to_string(), self.threads.to_string()),
+        ]);
+        EngineInfo {
+            engine: "candle".to_string(),
+            version: VERSION.to_string(),
+            device: Some("CPU".to_string()),
+            properties,
+            vocab_size: Some(self.config.vocab_size),
+            ..EngineInfo::default()
+        }
+    }
+
+    fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {
+        let cache = self.pristine.clone();
+        Ok(Box::new(CandleSequence { engine: self, cache, past: 0, logits: Vec::new() }))
+    }
+}
+
+struct CandleSequence<'a> {
+    engine: &'a Candle,
+    cache: Cache,
+    past: usize,
+    logits: Vec<f32>,
+}
+
+impl CandleSequence<'_> {
+    fn run(&mut self, tokens: &[u32]) -> candle_core::Result<()> {
+        let input = Tensor::new(tokens, &Device::Cpu)?.unsqueeze(0)?;
+        let logits = self.engine.model.forward(&input, self.past, &mut self.cache)?;
+        self.past += tokens.len();
+        self.logits = logits.squeeze(0)?.to_vec1()?;
+        Ok(())
+    }
+}
+
+impl Sequence for CandleSequence<'_> {
+    fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], Failure> {
+        let vocabulary = self.engine.config.vocab_size;
+        if let Some(id) = tokens.iter().find(|id| **id as usize >= vocabulary) {
+            return Err(failed(format!(
+                "token {id} is outside the model's vocabulary of {vocabulary}: the tokenizer is \
+                 another model's"
+            )));
+        }
+        let room = self.engine.config.max_position_embeddings;
+        if self.past + tokens.len() > room {
+            return Err(failed(format!(
+                "{} tokens do not fit into the model's context of {room}",
+                self.past + tokens.len()
+            )));
+        }
+        self.run(tokens).map_err(|error| failed(format!("candle: {error}")))?;
+        Ok(&self.logits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_version_is_that_of_the_lock_file() {
+        let lock = include_str!("../../Cargo.lock");
+        assert!(lock.contains(&format!("name = \"candle-core\"\nversion = \"{VERSION}\"")));
+    }
+
+    #[test]
+    fn what_is_unsupported_is_named() {
+        let good = json!({"model_type": "llama", "architectures": ["LlamaForCausalLM"],
+            "hidden_act": "silu", "hidden_size": 64, "num_attention_heads": 4, "head_dim": 16});
+        assert_eq!(unsupported(&good), None);
+        let cases = [
+            ("model_type", json!("mistral"), "the model type 'mistral'"),
+            ("architectures", json!(["Qwen2ForCausalLM"]), "the architecture 'Qwen2ForCausalLM'"),
+            ("hidden_act", json!("gelu"), "the activation 'gelu'"),
+            ("attention_bias", json!(true), "biases ('attention_bias')"),
+            ("rope_scaling", json!({"type": "linear", "factor": 2}), "the rope scaling 'linear'"),
+            ("quantization_config", json!({"bits": 4}), "quantized already"),
+            ("head_dim", json!(32), "a head width of 32"),
+        ];
+        for (key, value, expected) in cases {
+            let mut bad = good.clone();
+            bad[key] = value;
+            let what = unsupported(&bad).expect(expected);
+            assert!(what.contains(expected), "{what}");
+        }
+    }
+}

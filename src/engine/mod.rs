@@ -1,0 +1,147 @@
+//! Owns what executes a model: the [`Engine`] trait with one file per backend, and the generation
+//! loop with its sampler, which is the same for all. It knows no statistics.
+
+mod candle;
+mod openvino;
+mod sampler;
+mod scripted;
+mod slowed;
+
+pub use openvino::find_runtime;
+
+use crate::protocol::{LoadSpec, monotonic_ns};
+use crate::record::{EngineInfo, Failure, FailureClass};
+use std::path::{Path, PathBuf};
+
+/// A loaded model.
+pub trait Engine {
+    /// What the engine says of itself.
+    fn info(&self) -> EngineInfo;
+
+    /// Starts a sequence with an empty cache. Not part of the timed region.
+    ///
+    /// # Errors
+    /// If the engine cannot.
+    fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure>;
+
+    /// The clock by which requests are stamped, nanoseconds. Only the scripted engine has its own.
+    fn now_ns(&self) -> u64 {
+        monotonic_ns()
+    }
+}
+
+/// One sequence being generated, with its key-value cache.
+pub trait Sequence {
+    /// Feeds `tokens` behind those fed before.
+    ///
+    /// Returns the logits that follow the last of them: `[vocabulary]`.
+    ///
+    /// # Errors
+    /// If the engine fails.
+    fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], Failure>;
+
+    /// The engine's clock, nanoseconds.
+    fn now_ns(&self) -> u64 {
+        monotonic_ns()
+    }
+}
+
+/// Why a model cannot be loaded.
+#[derive(Debug)]
+pub struct LoadError {
+    /// The reason.
+    pub failure: Failure,
+    /// Whether the set-up is at fault (unsupported, missing, unknown), so that it is of no use to
+    /// try again and the session cannot run.
+    pub fatal: bool,
+}
+
+impl LoadError {
+    /// The set-up is at fault.
+    fn setup(message: impl Into<String>) -> LoadError {
+        LoadError { failure: failed(message), fatal: true }
+    }
+}
+
+/// An engine's error as a failure.
+fn failed(message: impl Into<String>) -> Failure {
+    Failure { class: FailureClass::Error, message: message.into() }
+}
+
+/// Loads a model into the engine that the spec names.
+///
+/// # Errors
+/// If it is unsupported, missing or broken; the message names what.
+pub fn load(spec: &LoadSpec) -> Result<Box<dyn Engine>, LoadError> {
+    let engine: Box<dyn Engine> = match spec.engine.as_str() {
+        "candle" => Box::new(candle::load(spec)?),
+        "openvino" => Box::new(openvino::load(spec)?),
+        "scripted" => Box::new(scripted::load(spec)?),
+        other => return Err(LoadError::setup(format!("there is no engine '{other}'"))),
+    };
+    if spec.slowdown > 0.0 {
+        return Ok(Box::new(slowed::Slowed::new(engine, spec.slowdown)));
+    }
+    Ok(engine)
+}
+
+/// The files of a model that its engine reads, relative to the model's folder: what a model's hash
+/// stands for.
+///
+/// # Errors
+/// If one is missing.
+pub fn model_files(spec: &LoadSpec) -> Result<Vec<PathBuf>, LoadError> {
+    if spec.engine == "scripted" {
+        return Ok(Vec::new());
+    }
+    if !spec.model.is_dir() {
+        return Err(LoadError::setup(format!(
+            "the model's folder {} does not exist",
+            spec.model.display()
+        )));
+    }
+    let files = match spec.engine.as_str() {
+        "candle" => candle::files(&spec.model)?,
+        _ => openvino::files(&spec.model)?,
+    };
+    Ok(files
+        .into_iter()
+        .map(|file| file.strip_prefix(&spec.model).map(Path::to_path_buf).unwrap_or(file))
+        .collect())
+}
+
+/// A generated sequence with its stamps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// Start of the request, nanoseconds of the engine's clock.
+    pub start_ns: u64,
+    /// Each token's stamp, nanoseconds since the start.
+    pub token_ns: Vec<u64>,
+    /// The token ids.
+    pub tokens: Vec<u32>,
+}
+
+/// Executes one request: exactly `count` tokens, the end of sequence ignored. A token is stamped
+/// once it is chosen, so the sampler is inside the time that it takes a user to see the token.
+///
+/// # Errors
+/// If the engine fails or the logits are not finite.
+pub fn generate(
+    engine: &mut dyn Engine,
+    prompt: &[u32],
+    count: usize,
+) -> Result<Generation, Failure> {
+    let mut sequence = engine.begin()?;
+    let mut token_ns = Vec::with_capacity(count);
+    let mut tokens = Vec::with_capacity(count);
+    let start_ns = sequence.now_ns();
+    let mut next = sampler::greedy(sequence.forward(prompt)?)?;
+    loop {
+        token_ns.push(sequence.now_ns() - start_ns);
+        tokens.push(next);
+        if tokens.len() >= count {
+            return Ok(Generation { start_ns, token_ns, tokens });
+        }
+        next = sampler::greedy(sequence.forward(&[next])?)?;
+    }
+}

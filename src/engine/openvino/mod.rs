@@ -1,0 +1,273 @@
+//! Owns the `openvino` backend: a language model's IR as `optimum-cli export openvino` or OpenVINO
+//! GenAI write it, executed by a runtime library that is loaded at run time.
+
+mod runtime;
+
+pub use runtime::find_runtime;
+
+use super::{Engine, LoadError, Sequence, failed};
+use crate::protocol::LoadSpec;
+use crate::record::{EngineInfo, Failure};
+use openvino::{
+    CompiledModel, Core, DeviceType, ElementType, InferRequest, Model, PropertyKey, RwPropertyKey,
+    Shape, Tensor,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The oldest runtime whose C API has every function that is called.
+const OLDEST: (u32, u32) = (2025, 1);
+
+/// Properties that change speed or results: read back after compiling and recorded.
+const RECORDED: [&str; 8] = [
+    "INFERENCE_NUM_THREADS",
+    "PERFORMANCE_HINT",
+    "INFERENCE_PRECISION_HINT",
+    "KV_CACHE_PRECISION",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE",
+    "NUM_STREAMS",
+    "ENABLE_CPU_PINNING",
+    "CACHE_DIR",
+];
+
+/// A compiled language model.
+pub(super) struct OpenVino {
+    compiled: CompiledModel,
+    has_position_ids: bool,
+    info: EngineInfo,
+    // Held until the model is gone: OpenVINO unloads its plugins with the core.
+    _core: Core,
+}
+
+/// Loads and compiles the IR of a folder.
+pub(super) fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
+    let (xml, bin) = ir_files(&spec.model)?;
+    let library =
+        runtime::find_runtime(spec.runtime.as_deref(), &spec.root).map_err(LoadError::setup)?;
+    openvino_sys::library::load_from(library.clone()).map_err(|error| {
+        LoadError::setup(format!("the OpenVINO runtime cannot be loaded: {error}"))
+    })?;
+    let version = checked_version(&library)?;
+    let broken = |doing: &str, error: &dyn std::fmt::Display| {
+        LoadError::setup(format!("OpenVINO {version} cannot {doing}: {error}"))
+    };
+    let mut core = Core::new().map_err(|error| broken("start", &error))?;
+    let asked = properties(spec);
+    set_properties(&mut core, &asked)?;
+    let model = core
+        .read_model_from_file(&xml.to_string_lossy(), &bin.to_string_lossy())
+        .map_err(|error| broken(&format!("read {}", xml.display()), &error))?;
+    let has_position_ids = check_inputs(&model, &xml)?;
+    let compiled = core
+        .compile_model(&model, DeviceType::CPU)
+        .map_err(|error| broken(&format!("compile {}", xml.display()), &error))?;
+    let info = EngineInfo {
+        engine: "openvino".to_string(),
+        properties: effective(&compiled, &asked),
+        device: core.get_property(&DeviceType::CPU, &PropertyKey::DeviceFullName).ok(),
+        version,
+        library: Some(library.display().to_string()),
+        vocab_size: None,
+    };
+    Ok(OpenVino { compiled, has_position_ids, info, _core: core })
+}
+
+/// The files that OpenVINO reads.
+pub(super) fn files(model: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let (xml, bin) = ir_files(model)?;
+    Ok(vec![xml, bin])
+}
+
+/// The IR's two files.
+fn ir_files(model: &Path) -> Result<(PathBuf, PathBuf), LoadError> {
+    let xml = model.join("openvino_model.xml");
+    let bin = model.join("openvino_model.bin");
+    let missing = [&xml, &bin].into_iter().find(|file| !file.is_file());
+    match missing {
+        None => Ok((xml, bin)),
+        Some(file) => Err(LoadError::setup(format!(
+            "{} is missing; an IR is openvino_model.xml and openvino_model.bin, as `optimum-cli \
+             export openvino` writes them",
+            file.display()
+        ))),
+    }
+}
+
+/// The runtime's version. Older ones lack functions, and calling these would end the process.
+fn checked_version(library: &Path) -> Result<String, LoadError> {
+    let version = openvino::version();
+    let numbers: Vec<u32> = version.parts().map_while(|part| part.parse().ok()).collect();
+    let found = (numbers.first().copied().unwrap_or(0), numbers.get(1).copied().unwrap_or(0));
+    if found >= OLDEST {
+        return Ok(version.build_number);
+    }
+    Err(LoadError::setup(format!(
+        "{} is OpenVINO {}; perfgate needs {}.{} or newer",
+        library.display(),
+        version.build_number,
+        OLDEST.0,
+        OLDEST.1
+    )))
+}
+
+/// The properties asked for. The variant's `threads` stand for the device's own key.
+fn properties(spec: &LoadSpec) -> BTreeMap<String, String> {
+    let mut properties = spec.properties.clone();
+    properties
+        .entry("INFERENCE_NUM_THREADS".to_string())
+        .or_insert_with(|| spec.threads.to_string());
+    // The default hint tunes for throughput of many requests on some versions; a gate at batch 1
+    // wants the same on all.
+    properties.entry("PERFORMANCE_HINT".to_string()).or_insert_with(|| "LATENCY".to_string());
+    properties
+}
+
+fn set_properties(core: &mut Core, asked: &BTreeMap<String, String>) -> Result<(), LoadError> {
+    let supported = core
+        .get_property(&DeviceType::CPU, &PropertyKey::SupportedProperties)
+        .map_err(|error| LoadError::setup(format!("the CPU device does not answer: {error}")))?;
+    let supported: BTreeSet<&str> = supported.split_whitespace().collect();
+    for (key, value) in asked {
+        let known = supported.contains(key.as_str()) || key == "CACHE_DIR";
+        if !known {
+            let nearest = supported
+                .iter()
+                .min_by_key(|name| strsim::damerau_levenshtein(key, name))
+                .copied()
+                .unwrap_or_default();
+            return Err(LoadError::setup(format!(
+                "the OpenVINO CPU device has no property '{key}'; the nearest is '{nearest}'"
+            )));
+        }
+        let key_as_set = RwPropertyKey::Other(key.clone().into());
+        core.set_property(&DeviceType::CPU, &key_as_set, value).map_err(|error| {
+            LoadError::setup(format!("OpenVINO refuses {key} = \"{value}\": {error}"))
+        })?;
+    }
+    Ok(())
+}
+
+/// What the compiled model says of the properties that matter and of those asked for.
+fn effective(
+    compiled: &CompiledModel,
+    asked: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let keys: BTreeSet<&str> =
+        RECORDED.into_iter().chain(asked.keys().map(String::as_str)).collect();
+    keys.into_iter()
+        .filter_map(|key| {
+            let value = compiled.get_property(&PropertyKey::Other(key.to_string().into())).ok()?;
+            Some((key.to_string(), value.into_owned()))
+        })
+        .collect()
+}
+
+/// Checks that the IR is a stateful language model; tells whether it takes `position_ids`.
+fn check_inputs(model: &Model, xml: &Path) -> Result<bool, LoadError> {
+    let unreadable = |error: openvino::InferenceError| {
+        LoadError::setup(format!("{}: its inputs cannot be read: {error}", xml.display()))
+    };
+    let mut names = BTreeSet::new();
+    for index in 0..model.get_inputs_len().map_err(unreadable)? {
+        let node = model.get_input_by_index(index).map_err(unreadable)?;
+        names.insert(node.get_name().map_err(unreadable)?);
+    }
+    let refuse = |why: String| Err(LoadError::setup(format!("{}: {why}", xml.display())));
+    if names.iter().any(|name| name.starts_with("past_key_values")) {
+        return refuse(
+            "the IR keeps its cache in inputs ('past_key_values'); export it stateful, which is \
+             the default of `optimum-cli export openvino --task text-generation-with-past`"
+                .to_string(),
+        );
+    }
+    for needed in ["input_ids", "attention_mask", "beam_idx"] {
+        if !names.contains(needed) {
+            return refuse(format!("the IR has no input '{needed}': it is no language model's"));
+        }
+    }
+    let known = ["input_ids", "attention_mask", "beam_idx", "position_ids"];
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(other) => refuse(format!("the IR takes an input '{other}', which is not supported")),
+        None => Ok(names.contains("position_ids")),
+    }
+}
+
+impl Engine for OpenVino {
+    fn info(&self) -> EngineInfo {
+        self.info.clone()
+    }
+
+    fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {
+        // The C API has no reset of the state: a new request starts with an empty one.
+        let request = self
+            .compiled
+            .create_infer_request()
+            .map_err(|error| failed(format!("OpenVINO cannot create a request: {error}")))?;
+        let has_position_ids = self.has_position_ids;
+        Ok(Box::new(OpenVinoSequence { request, has_position_ids, past: 0, logits: None }))
+    }
+}
+
+struct OpenVinoSequence {
+    request: InferRequest,
+    has_position_ids: bool,
+    past: usize,
+    logits: Option<Tensor>,
+}
+
+impl OpenVinoSequence {
+    fn run(&mut self, tokens: &[u32]) -> Result<(), openvino::InferenceError> {
+        let count = tokens.len();
+        let past = self.past;
+        self.set("input_ids", count, |ids| {
+            for (place, token) in ids.iter_mut().zip(tokens) {
+                *place = i64::from(*token);
+            }
+        })?;
+        self.set("attention_mask", past + count, |mask| mask.fill(1))?;
+        if self.has_position_ids {
+            self.set("position_ids", count, |positions| {
+                for (index, place) in positions.iter_mut().enumerate() {
+                    *place = (past + index) as i64;
+                }
+            })?;
+        }
+        if past == 0 {
+            let beam = Tensor::new(ElementType::I32, &Shape::new(&[1])?)?;
+            self.request.set_tensor("beam_idx", &beam)?;
+        }
+        self.request.infer()?;
+        self.past += count;
+        self.logits = Some(self.request.get_tensor("logits")?);
+        Ok(())
+    }
+
+    /// Sets an input of the shape `[1, length]`.
+    fn set(
+        &mut self,
+        name: &str,
+        length: usize,
+        fill: impl FnOnce(&mut [i64]),
+    ) -> Result<(), openvino::InferenceError> {
+        let mut tensor = Tensor::new(ElementType::I64, &Shape::new(&[1, length as i64])?)?;
+        fill(tensor.get_data_mut()?);
+        self.request.set_tensor(name, &tensor)
+    }
+}
+
+impl Sequence for OpenVinoSequence {
+    fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], Failure> {
+        let wrong = |error: openvino::InferenceError| failed(format!("OpenVINO: {error}"));
+        self.run(tokens).map_err(wrong)?;
+        let tensor = self.logits.as_ref().expect("set by a run without an error");
+        let kind = tensor.get_element_type().map_err(wrong)?;
+        if kind != ElementType::F32 {
+            return Err(failed(format!("the IR's logits are {kind:?}, and f32 is supported")));
+        }
+        // [1, positions, vocabulary]: only what follows the last position is asked for.
+        let all: &[f32] = tensor.get_data().map_err(wrong)?;
+        let shape = tensor.get_shape().map_err(wrong)?;
+        let vocabulary = shape.get_dimensions().last().copied().unwrap_or(0) as usize;
+        Ok(&all[all.len() - vocabulary.min(all.len())..])
+    }
+}

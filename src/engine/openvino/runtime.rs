@@ -1,0 +1,158 @@
+//! Owns finding the OpenVINO runtime library: named by the variant, the environment, under
+//! `.perfgate/`, in an installed wheel, in the system, in this order.
+
+use std::path::{Path, PathBuf};
+
+/// The environment variable that names the library or a folder that holds it.
+const VARIABLE: &str = "PERFGATE_OPENVINO";
+
+/// Finds `libopenvino_c`.
+///
+/// `named` is the variant's own (a file or a folder); `root` is the folder of everything generated.
+///
+/// # Errors
+/// If there is none: the message lists what was looked through and what to install. A place that
+/// was named but holds none is an error, never passed over.
+pub fn find_runtime(named: Option<&Path>, root: &Path) -> Result<PathBuf, String> {
+    if let Some(place) = named {
+        return within(place).ok_or_else(|| {
+            format!("the variant's runtime {} holds no OpenVINO ({})", place.display(), LIBRARY)
+        });
+    }
+    if let Some(place) = std::env::var_os(VARIABLE) {
+        let place = PathBuf::from(place);
+        return within(&place).ok_or_else(|| {
+            format!("{VARIABLE}={} holds no OpenVINO ({LIBRARY})", place.display())
+        });
+    }
+    newest(&root.join("runtimes"))
+        .or_else(|| site_packages().iter().find_map(|folder| within(&folder.join("openvino"))))
+        .or_else(system)
+        .ok_or_else(|| not_found(root))
+}
+
+fn not_found(root: &Path) -> String {
+    format!(
+        "no OpenVINO runtime was found: not in {}/runtimes, nor in an installed Python wheel, nor in \
+         the system. Install one of\n      pip install --no-deps --target \
+         {}/runtimes/openvino-2026.4.1 openvino==2026.4.1\n      pip install openvino\n    or name \
+         it: runtime = \"FOLDER\" for the variant, or {VARIABLE}=FOLDER",
+        root.display(),
+        root.display()
+    )
+}
+
+#[cfg(target_os = "macos")]
+const LIBRARY: &str = "libopenvino_c.dylib or libopenvino_c.NNNN.dylib";
+#[cfg(not(target_os = "macos"))]
+const LIBRARY: &str = "libopenvino_c.so or libopenvino_c.so.NNNN";
+
+fn is_library(name: &str) -> bool {
+    name.starts_with("libopenvino_c.") && (name.contains(".so") || name.ends_with(".dylib"))
+}
+
+/// The library in a place: the file itself, or in the folders where wheels and archives keep it.
+fn within(place: &Path) -> Option<PathBuf> {
+    if place.is_file() {
+        return Some(place.to_path_buf());
+    }
+    ["openvino/libs", "libs", "runtime/lib/intel64", "runtime/lib/arm64", "lib", "."]
+        .iter()
+        .find_map(|inner| library_in(&place.join(inner)))
+}
+
+/// The library in a folder; the unversioned name first, since it is the one meant to be loaded.
+fn library_in(folder: &Path) -> Option<PathBuf> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| is_library(name))
+        .collect();
+    names.sort_by_key(|name| (name.len(), name.clone()));
+    names.first().map(|name| folder.join(name))
+}
+
+/// The runtime of the highest version among `runtimes/openvino-VERSION`.
+fn newest(runtimes: &Path) -> Option<PathBuf> {
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(runtimes).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    folders.sort_by_key(|folder| std::cmp::Reverse(version_key(folder)));
+    folders.iter().find_map(|folder| within(folder))
+}
+
+/// The numbers in a folder's name, so that 2026.10 comes after 2026.4.
+fn version_key(folder: &Path) -> Vec<u64> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    name.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
+}
+
+/// Folders where pip installs, found without running Python.
+fn site_packages() -> Vec<PathBuf> {
+    let mut bases = Vec::new();
+    for variable in ["VIRTUAL_ENV", "CONDA_PREFIX"] {
+        bases.extend(std::env::var_os(variable).map(|base| PathBuf::from(base).join("lib")));
+    }
+    bases.extend(std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/lib")));
+    bases.extend(["/usr/local/lib", "/usr/lib"].map(PathBuf::from));
+    let mut found = Vec::new();
+    for base in bases {
+        let Ok(entries) = std::fs::read_dir(&base) else { continue };
+        let pythons = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python3"))
+        });
+        for python in pythons {
+            found.push(python.join("site-packages"));
+            found.push(python.join("dist-packages"));
+        }
+    }
+    found
+}
+
+/// Where the `openvino-finder` crate looks, and the archives' usual folder.
+fn system() -> Option<PathBuf> {
+    openvino_sys::library::find().or_else(|| {
+        let mut folders: Vec<PathBuf> = std::fs::read_dir("/opt/intel")
+            .ok()?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.to_string_lossy().contains("openvino"))
+            .collect();
+        folders.sort();
+        folders.iter().rev().find_map(|folder| within(folder))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touch(path: &Path) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+    }
+
+    #[test]
+    fn the_variant_comes_first_and_is_never_passed_over() {
+        let root = tempfile::tempdir().unwrap();
+        let named = root.path().join("mine");
+        touch(&root.path().join("runtimes/openvino-2026.4.1/openvino/libs/libopenvino_c.so.2641"));
+        let error = find_runtime(Some(&named), root.path()).unwrap_err();
+        assert!(error.contains("mine holds no OpenVINO"), "{error}");
+        touch(&named.join("runtime/lib/intel64/libopenvino_c.so"));
+        let found = find_runtime(Some(&named), root.path()).unwrap();
+        assert!(found.ends_with("mine/runtime/lib/intel64/libopenvino_c.so"));
+    }
+
+    #[test]
+    fn the_newest_of_several_runtimes_is_taken() {
+        let root = tempfile::tempdir().unwrap();
+        for version in ["2025.4.1", "2026.10.0", "2026.4.1"] {
+            touch(
+                &root.path().join(format!(
+                    "runtimes/openvino-{version}/openvino/libs/libopenvino_c.so.2641"
+                )),
+            );
+        }
+        let found = newest(&root.path().join("runtimes")).unwrap();
+        assert!(found.to_string_lossy().contains("2026.10.0"), "{}", found.display());
+    }
+}

@@ -1,0 +1,54 @@
+//! Owns the test switch `slowdown_percent`: an engine made slower by a known share, to prove that
+//! the gate sees it.
+
+use super::{Engine, Sequence};
+use crate::record::{EngineInfo, Failure};
+
+/// An engine whose every forward pass is followed by a busy wait of a share of its own duration.
+/// A busy wait and not a sleep: it keeps the core and its clock as busy as slower arithmetic would.
+pub(super) struct Slowed {
+    inner: Box<dyn Engine>,
+    share: f64,
+}
+
+impl Slowed {
+    pub(super) fn new(inner: Box<dyn Engine>, share: f64) -> Slowed {
+        Slowed { inner, share }
+    }
+}
+
+impl Engine for Slowed {
+    fn info(&self) -> EngineInfo {
+        self.inner.info()
+    }
+
+    fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {
+        Ok(Box::new(SlowedSequence { inner: self.inner.begin()?, share: self.share }))
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.inner.now_ns()
+    }
+}
+
+struct SlowedSequence<'a> {
+    inner: Box<dyn Sequence + 'a>,
+    share: f64,
+}
+
+impl Sequence for SlowedSequence<'_> {
+    fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], Failure> {
+        let start = crate::protocol::monotonic_ns();
+        let logits = self.inner.forward(tokens)?;
+        let now = crate::protocol::monotonic_ns();
+        let until = now + ((now - start) as f64 * self.share) as u64;
+        while crate::protocol::monotonic_ns() < until {
+            std::hint::spin_loop();
+        }
+        Ok(logits)
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.inner.now_ns()
+    }
+}

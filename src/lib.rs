@@ -1,0 +1,32 @@
+//! perfgate runs the variants of a language model headless, measures them on an agent workload, and
+//! decides with statistics whether a change may merge.
+//!
+//! Data flows in one direction:
+//!
+//! ```text
+//! config + workload -> plan -> session ( rounds by workers and engines -> record -> stats ->
+//! verdicts ) -> report -> outputs, exit code
+//! ```
+//!
+//! The modules stand below in that order, and each imports only those above it and the leaves; the
+//! test `modules_import_only_what_stands_above_them` holds them to it.
+
+// Leaves, which every module may use.
+pub mod hash;
+pub mod metric;
+pub mod problem;
+pub mod protocol;
+pub mod record;
+
+// The flow.
+pub mod config;
+pub mod workload;
+pub mod engine;
+pub mod worker;
+pub mod runner;
+pub mod stats;
+pub mod baseline;
+pub mod verdict;
+pub mod session;
+pub mod report;
+pub mod cli;

@@ -1,0 +1,210 @@
+//! Owns the messages between perfgate and a worker process: JSON Lines over one descriptor, in
+//! both directions, with a version and capabilities in the handshake.
+//!
+//! A worker sends [`Reply::Hello`] as soon as it lives. It then answers every [`Command`] that has an
+//! id with one reply of that id; ids may be outstanding together. It ends when the descriptor does.
+//! Inside a timed region a worker writes nothing: the stamps come with the reply.
+
+use crate::record::{EngineInfo, Failure};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, Read, Write};
+use std::path::PathBuf;
+
+/// The protocol's version; both sides must speak the same.
+pub const VERSION: u32 = 1;
+
+/// The environment variable that names the descriptor of a worker's socket to its parent. Not
+/// stdin or stdout, since engines print there.
+pub const WORKER_FD: &str = "PERFGATE_WORKER_FD";
+
+/// Longest message accepted; more is garbage.
+pub const MAX_MESSAGE: u64 = 64 << 20;
+
+/// What an engine needs to load a model. Paths are absolute.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoadSpec {
+    /// The engine's id.
+    pub engine: String,
+    /// The model's folder.
+    pub model: PathBuf,
+    /// Threads for the arithmetic.
+    pub threads: usize,
+    /// Data type of the weights, for engines that convert them (`f16`, `f32`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<String>,
+    /// The runtime library or a folder that holds it, for engines that load one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<PathBuf>,
+    /// Where `.perfgate/runtimes` is looked for.
+    #[serde(default)]
+    pub root: PathBuf,
+    /// Properties passed to the engine as they are.
+    #[serde(default)]
+    pub properties: BTreeMap<String, String>,
+    /// What the `scripted` engine plays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<Script>,
+    /// Test switch: each forward pass is followed by a busy wait of this share of its own time.
+    #[serde(default)]
+    pub slowdown: f64,
+}
+
+/// What the `scripted` engine plays: fixed latencies on a clock of its own, and faults.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Script {
+    /// Duration of the load, milliseconds.
+    #[serde(default)]
+    pub load_ms: f64,
+    /// Duration of the prompt's forward pass, milliseconds.
+    #[serde(default)]
+    pub prefill_ms: f64,
+    /// Duration of each further token, milliseconds.
+    #[serde(default)]
+    pub token_ms: f64,
+    /// Standard deviation of the log of each duration, drawn from a seeded generator.
+    #[serde(default)]
+    pub jitter: f64,
+    /// What goes wrong, and when.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
+}
+
+/// One fault of a script.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fault {
+    /// `crash`, `exit`, `hang`, `error`, `nan`, `garbage` or `unsupported`.
+    pub kind: String,
+    /// The request (from 1, warm-ups included) at which it strikes; 0 strikes at the load.
+    pub request: u64,
+    /// The token (from 1) before which it strikes.
+    #[serde(default = "first")]
+    pub token: u64,
+}
+
+fn first() -> u64 {
+    1
+}
+
+/// From perfgate to the worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Load the model. Answered by `loaded` or `failed`.
+    Load {
+        /// Id of the answer.
+        id: u64,
+        /// What to load.
+        spec: Box<LoadSpec>,
+    },
+    /// Execute one request. Answered by `generated` or `failed`.
+    Generate {
+        /// Id of the answer.
+        id: u64,
+        /// Prompt token ids.
+        prompt: Vec<u32>,
+        /// Tokens to generate: exactly so many, the end-of-sequence token is ignored.
+        tokens: u32,
+    },
+}
+
+/// From the worker to perfgate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// The handshake.
+    Hello {
+        /// [`VERSION`].
+        protocol: u32,
+        /// What the worker can do: the names of the commands that it answers.
+        capabilities: Vec<String>,
+    },
+    /// The model is loaded.
+    Loaded {
+        /// Id of the command.
+        id: u64,
+        /// Duration of the load, nanoseconds.
+        load_ns: u64,
+        /// What the engine says of itself.
+        engine: EngineInfo,
+    },
+    /// A request was executed.
+    Generated {
+        /// Id of the command.
+        id: u64,
+        /// Start, monotonic nanoseconds.
+        start_ns: u64,
+        /// Each token's stamp, nanoseconds since the start.
+        token_ns: Vec<u64>,
+        /// The generated token ids.
+        tokens: Vec<u32>,
+    },
+    /// A load or a request failed; the worker lives on.
+    Failed {
+        /// Id of the command.
+        id: u64,
+        /// Why.
+        failure: Failure,
+        /// Whether the variant itself is at fault (an unsupported or broken model, an unknown
+        /// property), so that trying again is of no use.
+        #[serde(default)]
+        fatal: bool,
+    },
+}
+
+/// Writes one message as a line.
+///
+/// # Errors
+/// If the other side is gone.
+pub fn send<T: Serialize>(mut to: impl Write, message: &T) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    to.write_all(&line)
+}
+
+/// Reads one message; `None` at the end of the stream.
+///
+/// # Errors
+/// If a line is no message (kind `InvalidData`), longer than [`MAX_MESSAGE`], or cannot be read.
+pub fn receive<T: for<'de> Deserialize<'de>>(from: &mut impl BufRead) -> io::Result<Option<T>> {
+    let mut line = Vec::new();
+    if from.take(MAX_MESSAGE).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    serde_json::from_slice(&line).map(Some).map_err(|error| {
+        let start = String::from_utf8_lossy(&line[..line.len().min(80)]).into_owned();
+        let why = format!("not a message of the worker protocol ({error}): {start:?}");
+        io::Error::new(io::ErrorKind::InvalidData, why)
+    })
+}
+
+/// The descriptor of the socket to the parent, inside a worker.
+pub fn worker_fd() -> Option<std::os::fd::RawFd> {
+    std::env::var(WORKER_FD).ok()?.parse().ok()
+}
+
+/// The machine's monotonic clock, nanoseconds. Parent and workers read the same clock, so that
+/// their stamps can be subtracted.
+pub fn monotonic_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_round_trip_and_garbage_is_named() {
+        let command = Command::Generate { id: 7, prompt: vec![1, 2], tokens: 3 };
+        let mut bytes = Vec::new();
+        send(&mut bytes, &command).unwrap();
+        bytes.extend_from_slice(b"\x00\xffnot json\n");
+        let mut reader = bytes.as_slice();
+        assert_eq!(receive::<Command>(&mut reader).unwrap(), Some(command));
+        let error = receive::<Command>(&mut reader).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(error.to_string().contains("not json"), "{error}");
+        assert!(receive::<Command>(&mut reader).unwrap().is_none());
+    }
+}

@@ -1,0 +1,758 @@
+//! Owns the raw record of a session: what was run, where, and every sample, as the journal and
+//! `benchmark_results.json` hold it.
+//!
+//! Times are nanoseconds of the machine's monotonic clock, which parent and workers share; spans
+//! are nanoseconds since the start they belong to. Nothing here computes a statistic.
+
+use crate::metric::{Metric, Statistic};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Version of the journal's and the result file's format. A reader accepts this one only, until
+/// there is a previous one to read.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Why a request (or a worker's load) counts as failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// The engine reported an error.
+    Error,
+    /// The worker process died: a signal, an abort, an exit in the middle.
+    Crash,
+    /// The deadline of the request or of the load passed; the worker was killed.
+    Deadline,
+    /// The logits held NaN or an infinity.
+    NonFinite,
+    /// The worker broke the protocol: garbage on its pipe, a wrong id, too few tokens.
+    Protocol,
+    /// Not attempted, because the variant's worker had failed more often than may be restarted.
+    NotServed,
+}
+
+impl FailureClass {
+    /// The words of the report.
+    pub fn title(self) -> &'static str {
+        match self {
+            FailureClass::Error => "error",
+            FailureClass::Crash => "crash",
+            FailureClass::Deadline => "deadline passed",
+            FailureClass::NonFinite => "NaN or infinite logits",
+            FailureClass::Protocol => "broken protocol",
+            FailureClass::NotServed => "not served",
+        }
+    }
+}
+
+/// A failure with its reason, for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind of failure it was.
+    pub class: FailureClass,
+    /// What happened, with the tail of the worker's output where that says why.
+    pub message: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.class.title(), self.message)
+    }
+}
+
+/// Whether a request is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The first request after the load, which ends the cold start.
+    ColdStart,
+    /// Executed and recorded, never counted.
+    Warmup,
+    /// Counted.
+    Timed,
+}
+
+/// One task executed once by one variant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// The round, from 1.
+    pub round: u32,
+    /// Position in the round's order of execution, from 0, counted over all variants.
+    pub slot: u32,
+    /// The variant's name.
+    pub variant: String,
+    /// The task's id.
+    pub task: String,
+    /// Which of the variant's workers of this round served it, from 1; above 1 after a restart.
+    pub attempt: u32,
+    /// Whether it is counted.
+    pub phase: Phase,
+    /// Start of the request, monotonic nanoseconds, stamped by the worker (by the parent if it failed).
+    pub start_ns: u64,
+    /// Each token's stamp, nanoseconds since `start_ns`; empty if it failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_ns: Vec<u64>,
+    /// Number of prompt tokens fed.
+    pub prompt_tokens: u32,
+    /// The generated token ids; empty if it failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<u32>,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// What an engine says of itself once its model is loaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineInfo {
+    /// The engine's id: `candle`, `openvino`, `scripted`.
+    pub engine: String,
+    /// The version of the library that executes the model.
+    pub version: String,
+    /// The runtime library's file, where one is loaded at run time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<String>,
+    /// The device as the engine names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Effective properties, as the engine reads them back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+    /// Size of the vocabulary, if known before the first request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocab_size: Option<usize>,
+}
+
+/// Memory of one process as the kernel accounts for it, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryUse {
+    /// Largest resident set so far (`VmHWM`).
+    pub peak_rss: u64,
+    /// Anonymous resident memory at the reading (`RssAnon`).
+    pub rss_anon: u64,
+    /// Resident memory backed by files at the reading (`RssFile`).
+    pub rss_file: u64,
+}
+
+/// One worker process: how it started, and what it used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkerRun {
+    /// The round, from 1.
+    pub round: u32,
+    /// The variant's name.
+    pub variant: String,
+    /// From 1; above 1 after a restart.
+    pub attempt: u32,
+    /// The process id.
+    pub pid: u32,
+    /// Just before the spawn, monotonic nanoseconds.
+    pub spawn_ns: u64,
+    /// Spawn to the handshake, nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hello_ns: Option<u64>,
+    /// Reading and compiling the model, nanoseconds, stamped inside the worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_ns: Option<u64>,
+    /// Spawn to the first token of the first request, nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token_ns: Option<u64>,
+    /// What the engine says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineInfo>,
+    /// Memory when the round's last request was done; missing where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryUse>,
+    /// Why it ended early, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// One round: every timing task once by a fresh worker of each variant, in lockstep.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    /// From 1.
+    pub round: u32,
+    /// False if it was cut short (interrupted); then it is kept and not counted.
+    pub complete: bool,
+    /// The workers, in the order of their spawns.
+    pub workers: Vec<WorkerRun>,
+    /// All requests in the order of their execution, warm-up included.
+    pub requests: Vec<Request>,
+}
+
+/// State of the git repository that holds the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitState {
+    /// Full id of HEAD's commit.
+    pub commit: String,
+    /// The branch, unless HEAD is detached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Tracked files that differ from HEAD.
+    pub modified: usize,
+    /// Files that git neither tracks nor ignores.
+    pub untracked: usize,
+}
+
+impl GitState {
+    /// Whether the work tree differs from the commit.
+    pub fn dirty(&self) -> bool {
+        self.modified + self.untracked > 0
+    }
+}
+
+/// Where a run comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// perfgate's own version.
+    pub perfgate: String,
+    /// The repository's state, if the configuration lies in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitState>,
+    /// Why there is no git state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_unavailable: Option<String>,
+    /// SHA-256 of `perfgate.toml`.
+    pub config_sha256: String,
+    /// SHA-256 of `thresholds.toml`, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds_sha256: Option<String>,
+}
+
+/// What must be equal for absolute times to be comparable. Its text form is a versioned key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineClass {
+    /// The CPU model as the kernel names it.
+    pub cpu: String,
+    /// Instruction sets that matter to inference, sorted.
+    pub instruction_sets: Vec<String>,
+    /// CPUs that this process may use: affinity and quota.
+    pub usable_cpus: usize,
+    /// The architecture, as Rust names it.
+    pub arch: String,
+    /// The operating system, as Rust names it.
+    pub os: String,
+    /// Memory rounded to a power of two, GiB.
+    pub memory_gib: u64,
+}
+
+impl MachineClass {
+    /// The versioned key: equal keys mean comparable machines.
+    pub fn key(&self) -> String {
+        format!(
+            "v1/{}/{}/{}cpu/{}-{}/{}GiB",
+            self.cpu,
+            self.instruction_sets.join("+"),
+            self.usable_cpus,
+            self.arch,
+            self.os,
+            self.memory_gib
+        )
+    }
+}
+
+/// The machine of a session. Only [`MachineClass`] decides comparability; the rest is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// What must be equal for absolute times to be comparable.
+    pub machine: MachineClass,
+    /// The kernel's name and version.
+    pub kernel: String,
+    /// The frequency governor, or why it is not known.
+    pub governor: Reading,
+    /// Package energy counters, or why there are none.
+    pub energy: Reading,
+    /// Throttle counters, or why there are none.
+    pub throttling: Reading,
+    /// Installed memory, bytes.
+    pub memory_bytes: u64,
+}
+
+/// Something that a machine tells, or the reason why it does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reading {
+    /// What was read.
+    Available(String),
+    /// Why nothing was read.
+    Unavailable(String),
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reading::Available(value) => f.write_str(value),
+            Reading::Unavailable(reason) => write!(f, "not available: {reason}"),
+        }
+    }
+}
+
+/// One variant as it was configured for the session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VariantRecord {
+    /// The engine's id.
+    pub engine: String,
+    /// The model's folder as the configuration writes it.
+    pub model: String,
+    /// SHA-256 over the names and SHA-256 of the model's files.
+    pub model_sha256: String,
+    /// Threads asked for.
+    pub threads: usize,
+    /// Properties asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+    /// Everything else that was asked for (data type, chat template).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
+    /// Test switches in force, in words; a report must show them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub test_switches: Vec<String>,
+}
+
+/// What a session set out to do, fixed before the first round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The variants in the order of the configuration.
+    pub variants: Vec<String>,
+    /// The reference variant.
+    pub reference: String,
+    /// Rounds to run.
+    pub rounds: u32,
+    /// Warm-up requests of each worker, the cold start's among them.
+    pub warmup: u32,
+    /// Ids of the timing tasks.
+    pub tasks: Vec<String>,
+    /// Tokens fed per request, or missing where prompts keep their own lengths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<u32>,
+    /// Tokens generated per request.
+    pub gen_tokens: u32,
+    /// Seed of the sampler.
+    pub seed: u64,
+    /// SHA-256 of the workload: tasks, lengths, seed.
+    pub workload_sha256: String,
+}
+
+/// One line of the journal. The journal is append-only JSON Lines, written as samples come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JournalLine {
+    /// The session's id.
+    pub session: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+/// What happened in a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Entry {
+    /// The session begins: the first line.
+    Session {
+        /// [`FORMAT_VERSION`].
+        format: u32,
+        /// Everything known before the first round.
+        header: Box<Header>,
+    },
+    /// A round begins.
+    RoundStart {
+        /// From 1.
+        round: u32,
+    },
+    /// A worker was spawned; its figures follow in a `worker` line.
+    Spawn {
+        /// From 1.
+        round: u32,
+        /// The variant's name.
+        variant: String,
+        /// From 1; above 1 after a restart.
+        attempt: u32,
+        /// The process id.
+        pid: u32,
+    },
+    /// A request was executed or failed.
+    Request(Request),
+    /// A worker ended.
+    Worker(WorkerRun),
+    /// A round ended.
+    RoundEnd {
+        /// From 1.
+        round: u32,
+        /// False if it was cut short.
+        complete: bool,
+    },
+    /// The last line of a session that was not killed.
+    SessionEnd {
+        /// Complete rounds.
+        rounds: u32,
+        /// Whether someone interrupted it.
+        interrupted: bool,
+    },
+}
+
+/// Everything that is known of a session before its first round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// The session's id: its UTC start and four characters against collisions.
+    pub session: String,
+    /// UTC start, RFC 3339.
+    pub started: String,
+    /// Where the run comes from.
+    pub provenance: Provenance,
+    /// The machine.
+    pub environment: Environment,
+    /// What is to be done.
+    pub plan: Plan,
+    /// The variants by name.
+    pub variants: BTreeMap<String, VariantRecord>,
+}
+
+/// What a rule came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerdictKind {
+    /// Shown to be within the limit.
+    Pass,
+    /// Within the limit, and better than no change beyond doubt.
+    Improved,
+    /// Shown to be beyond the limit.
+    Regressed,
+    /// Neither was shown.
+    Inconclusive,
+    /// There is no stored baseline to hold it against.
+    NoBaseline,
+    /// The other side was measured on something that cannot be compared.
+    Incomparable,
+    /// This machine cannot measure it.
+    Unavailable,
+    /// Missing, not finite, or nothing was compared.
+    Invalid,
+}
+
+impl VerdictKind {
+    /// The word of tables and JSON.
+    pub fn id(self) -> &'static str {
+        match self {
+            VerdictKind::Pass => "pass",
+            VerdictKind::Improved => "improved",
+            VerdictKind::Regressed => "regressed",
+            VerdictKind::Inconclusive => "inconclusive",
+            VerdictKind::NoBaseline => "no-baseline",
+            VerdictKind::Incomparable => "incomparable",
+            VerdictKind::Unavailable => "unavailable",
+            VerdictKind::Invalid => "invalid",
+        }
+    }
+
+    /// Whether the rule was decided by evidence.
+    pub fn decided(self) -> bool {
+        matches!(self, VerdictKind::Pass | VerdictKind::Improved | VerdictKind::Regressed)
+    }
+}
+
+impl fmt::Display for VerdictKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.id())
+    }
+}
+
+/// What a rule asks for before it passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// Fails when proven worse than the limit.
+    Regression,
+    /// Passes only when proven within the limit.
+    Safety,
+    /// The point decides; the report labels it so.
+    Point,
+}
+
+/// Whether a rule takes part in the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// It does.
+    Gate,
+    /// It is shown only.
+    Inform,
+}
+
+/// What to do with a gating rule that could not be decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// Say it loudly, do not block.
+    Inform,
+    /// Exit with 3.
+    Block,
+}
+
+/// Policies for the verdicts that are neither good nor bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Policies {
+    /// For `inconclusive`.
+    pub inconclusive: Policy,
+    /// For `no-baseline`.
+    pub no_baseline: Policy,
+    /// For `incomparable`.
+    pub incomparable: Policy,
+    /// For `unavailable`.
+    pub unavailable: Policy,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Policies {
+            inconclusive: Policy::Inform,
+            no_baseline: Policy::Inform,
+            incomparable: Policy::Inform,
+            unavailable: Policy::Inform,
+        }
+    }
+}
+
+impl Policies {
+    /// The policy for a verdict; `Inform` for those that have none.
+    pub fn of(&self, verdict: VerdictKind) -> Policy {
+        match verdict {
+            VerdictKind::Inconclusive => self.inconclusive,
+            VerdictKind::NoBaseline => self.no_baseline,
+            VerdictKind::Incomparable => self.incomparable,
+            VerdictKind::Unavailable => self.unavailable,
+            _ => Policy::Inform,
+        }
+    }
+}
+
+/// What a rule holds its variant against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Against {
+    /// Another variant of the same session.
+    Variant(String),
+    /// A fixed value, in the metric's unit.
+    Absolute,
+}
+
+/// The boundary that a rule draws.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Allowed relative change to the worse, as a fraction: 0.05 allows 5% slower or less throughput.
+    Relative(f64),
+    /// Allowed difference to the worse between two proportions, as a fraction: 0.01 is one point.
+    Points(f64),
+    /// Largest allowed value, in the metric's unit.
+    Max(f64),
+    /// Smallest allowed value, in the metric's unit.
+    Min(f64),
+}
+
+/// One rule of `thresholds.toml`, for one variant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rule {
+    /// The rule's name in the file, with the variant behind `@` where it stands for several.
+    pub id: String,
+    /// Line in `thresholds.toml`, from 1.
+    pub line: usize,
+    /// The metric judged.
+    pub metric: Metric,
+    /// How it is reduced.
+    pub statistic: Statistic,
+    /// The variant judged.
+    pub variant: String,
+    /// What it is held against.
+    pub against: Against,
+    /// The boundary.
+    pub limit: Limit,
+    /// What it takes to pass or fail.
+    pub evidence: Evidence,
+    /// Whether it takes part in the exit code.
+    pub severity: Severity,
+}
+
+/// An estimated effect of a rule: the change for a comparison, the value for an absolute rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Effect {
+    /// The point: relative change as a fraction (0.05 is 5% more), or the value in the metric's unit.
+    #[serde(with = "nonfinite")]
+    pub point: f64,
+    /// Lower end of the interval at `confidence`.
+    #[serde(with = "nonfinite")]
+    pub low: f64,
+    /// Upper end of the interval at `confidence`.
+    #[serde(with = "nonfinite")]
+    pub high: f64,
+    /// Two-sided confidence of the interval; its ends are the one-sided bounds that decide.
+    pub confidence: f64,
+    /// Rounds behind it.
+    pub rounds: usize,
+    /// Requests (pairs of requests in a comparison) behind it.
+    pub requests: usize,
+}
+
+/// A rule with what it came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The rule.
+    pub rule: Rule,
+    /// What it came to.
+    pub verdict: VerdictKind,
+    /// The effect, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
+    /// The value of the variant judged, in the metric's unit.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "nonfinite::option")]
+    pub now: Option<f64>,
+    /// The value of what it is held against, in the metric's unit.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "nonfinite::option")]
+    pub base: Option<f64>,
+    /// Why, in a sentence, where the figures don't say it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// One metric of one variant, summarised over the counted rounds, for the table of variants.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The metric.
+    pub metric: Metric,
+    /// How it is reduced.
+    pub statistic: Statistic,
+    /// Mean over rounds of the round's statistic, in the metric's unit; missing if not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "nonfinite::option")]
+    pub value: Option<f64>,
+    /// Why it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
+    /// Rounds behind it.
+    pub rounds: usize,
+    /// Samples behind it.
+    pub samples: usize,
+}
+
+/// `benchmark_results.json`: a session's record with its summaries and verdicts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// [`FORMAT_VERSION`].
+    pub format: u32,
+    /// Everything known before the first round.
+    pub header: Header,
+    /// UTC end, RFC 3339.
+    pub ended: String,
+    /// The policies in force for undecided rules.
+    pub policies: Policies,
+    /// Probability of any false alarm among the gating `regression` rules.
+    pub false_alarms: f64,
+    /// The verdicts, in the order of the rules.
+    pub verdicts: Vec<Verdict>,
+    /// The summaries by variant.
+    pub summaries: BTreeMap<String, Vec<Summary>>,
+    /// Every sample.
+    pub rounds: Vec<Round>,
+}
+
+/// JSON has no infinities; they are written as the strings `"inf"`, `"-inf"` and `"nan"`.
+mod nonfinite {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Finite(f64),
+        Word(String),
+    }
+
+    fn to_number(value: f64) -> Number {
+        if value.is_finite() {
+            return Number::Finite(value);
+        }
+        Number::Word(
+            if value.is_nan() {
+                "nan"
+            } else if value > 0.0 {
+                "inf"
+            } else {
+                "-inf"
+            }
+            .to_string(),
+        )
+    }
+
+    fn from_number<E: serde::de::Error>(number: Number) -> Result<f64, E> {
+        match number {
+            Number::Finite(value) => Ok(value),
+            Number::Word(word) => match word.as_str() {
+                "inf" => Ok(f64::INFINITY),
+                "-inf" => Ok(f64::NEG_INFINITY),
+                "nan" => Ok(f64::NAN),
+                other => Err(E::custom(format!("'{other}' is no number"))),
+            },
+        }
+    }
+
+    pub fn serialize<S: Serializer>(value: &f64, s: S) -> Result<S::Ok, S::Error> {
+        to_number(*value).serialize(s)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+        from_number(Number::deserialize(d)?)
+    }
+
+    pub mod option {
+        use super::{Number, from_number, to_number};
+        use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+        pub fn serialize<S: Serializer>(value: &Option<f64>, s: S) -> Result<S::Ok, S::Error> {
+            value.map(to_number).serialize(s)
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<f64>, D::Error> {
+            Option::<Number>::deserialize(d)?.map(from_number).transpose()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn infinities_survive_json() {
+        let effect = Effect {
+            point: f64::INFINITY,
+            low: f64::NEG_INFINITY,
+            high: 0.1 + 0.2,
+            confidence: 0.95,
+            rounds: 5,
+            requests: 50,
+        };
+        let json = serde_json::to_string(&effect).unwrap();
+        assert_eq!(serde_json::from_str::<Effect>(&json).unwrap(), effect);
+    }
+
+    #[test]
+    fn a_journal_line_reads_back() {
+        let line = JournalLine {
+            session: "s".into(),
+            entry: Entry::Request(Request {
+                round: 1,
+                slot: 3,
+                variant: "int8".into(),
+                task: "t1".into(),
+                attempt: 1,
+                phase: Phase::Timed,
+                start_ns: u64::MAX / 3,
+                token_ns: vec![1, 2, 3],
+                prompt_tokens: 128,
+                tokens: vec![5, 6, 7],
+                failure: None,
+            }),
+        };
+        let json = serde_json::to_string(&line).unwrap();
+        assert!(json.starts_with(r#"{"session":"s","record":"request","round":1"#), "{json}");
+        assert_eq!(serde_json::from_str::<JournalLine>(&json).unwrap(), line);
+    }
+}

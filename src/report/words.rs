@@ -1,0 +1,107 @@
+//! Owns the words for figures: changes, intervals and limits.
+
+use crate::metric::{Better, Metric, Statistic};
+use crate::record::{Against, Effect, Limit, Rule, Verdict};
+
+/// A metric with its statistic, such as `latency P90`.
+pub(super) fn metric(metric: Metric, statistic: Statistic) -> String {
+    let title = metric.info().title;
+    match statistic {
+        Statistic::Mean | Statistic::Rate => title.to_string(),
+        Statistic::Median => format!("{title} P50"),
+        Statistic::P90 => format!("{title} P90"),
+        Statistic::P99 => format!("{title} P99"),
+    }
+}
+
+/// A fraction as a signed percentage: `+12.3%`.
+fn percent(fraction: f64) -> String {
+    if fraction.is_infinite() {
+        return if fraction > 0.0 { "+∞".to_string() } else { "-∞".to_string() };
+    }
+    let value = fraction * 100.0;
+    match value.abs() {
+        // Minus zero reads as a change.
+        size if size < 0.05 => "+0.0%".to_string(),
+        size if size < 99.95 => format!("{value:+.1}%"),
+        _ => format!("{value:+.0}%"),
+    }
+}
+
+/// A number in the words of what a rule's effect is: a change, points, or a value.
+fn effect_value(rule: &Rule, value: f64) -> String {
+    match (&rule.against, rule.limit) {
+        (Against::Variant(_), Limit::Points(_)) => format!("{:+.2} pt", value * 100.0),
+        (Against::Variant(_), _) => percent(value),
+        (Against::Absolute, _) => rule.metric.info().unit.format(value),
+    }
+}
+
+/// The change of a comparison; nothing for an absolute rule, whose value says it.
+pub(super) fn change(verdict: &Verdict) -> String {
+    match (&verdict.effect, &verdict.rule.against) {
+        (Some(effect), Against::Variant(_)) => effect_value(&verdict.rule, effect.point),
+        _ => "-".to_string(),
+    }
+}
+
+/// The interval that decides.
+pub(super) fn interval(verdict: &Verdict) -> String {
+    let Some(Effect { low, high, .. }) = verdict.effect else { return "-".to_string() };
+    let (a, b) = (low.min(high), low.max(high));
+    format!("{} to {}", effect_value(&verdict.rule, a), effect_value(&verdict.rule, b))
+}
+
+/// A number without zeros that say nothing.
+fn plain(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+/// A rule's limit: `max +5%`, `min -5%`, `max 1.50 s`.
+pub(super) fn limit(rule: &Rule) -> String {
+    let unit = rule.metric.info().unit;
+    match rule.limit {
+        Limit::Relative(share) => {
+            let percent = plain(share * 100.0);
+            match rule.metric.info().better {
+                Better::Lower => format!("max +{percent}%"),
+                Better::Higher => format!("min -{percent}%"),
+            }
+        }
+        Limit::Points(share) => format!("max +{} pt", plain(share * 100.0)),
+        Limit::Max(value) => format!("max {}", unit.format(value)),
+        Limit::Min(value) => format!("min {}", unit.format(value)),
+    }
+}
+
+/// A broken rule for the headline: `throughput 18.3% lower`, or the value and the limit.
+pub(super) fn broken(verdict: &Verdict) -> String {
+    let rule = &verdict.rule;
+    let what = metric(rule.metric, rule.statistic);
+    match (&verdict.effect, &rule.against, verdict.now) {
+        (Some(effect), Against::Variant(_), _) => {
+            let direction = if effect.point < 0.0 { "lower" } else { "higher" };
+            let size = effect_value(rule, effect.point.abs());
+            format!("{what} {} {direction} ({})", size.trim_start_matches('+'), limit(rule))
+        }
+        (_, Against::Absolute, Some(now)) => {
+            format!("{what} {} ({})", rule.metric.info().unit.format(now), limit(rule))
+        }
+        _ => what,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_have_a_sign_and_no_minus_zero() {
+        assert_eq!(percent(0.123), "+12.3%");
+        assert_eq!(percent(-0.05), "-5.0%");
+        assert_eq!(percent(-0.0001), "+0.0%");
+        assert_eq!(percent(1.1273), "+113%");
+        assert_eq!(percent(f64::INFINITY), "+∞");
+    }
+}

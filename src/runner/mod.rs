@@ -1,0 +1,307 @@
+//! Owns the schedule of a round: fresh workers, cold starts one after the other, warm-up, then every
+//! task for every variant in lockstep. It reports what happens and compares nothing.
+
+mod order;
+mod probe;
+
+pub use order::order;
+pub use probe::{host, memory_use};
+
+use crate::config::{Deadlines, Variant};
+use crate::protocol::monotonic_ns;
+use crate::record::{Entry, Failure, FailureClass, Phase, Request, Round, WorkerRun};
+use crate::worker::{Interrupt, Launch, Stop, Worker};
+use crate::workload::{Prompts, TokenizedTask};
+use std::path::PathBuf;
+
+/// What a runner needs for any round.
+pub struct Runner<'a> {
+    /// The variants.
+    pub variants: &'a [Variant],
+    /// Their prompts.
+    pub prompts: &'a Prompts,
+    /// Tokens to generate per request.
+    pub gen_tokens: u32,
+    /// Requests of each worker that are not counted.
+    pub warmup: u32,
+    /// How often a worker may be restarted within a round.
+    pub restarts: u32,
+    /// How long a worker may take.
+    pub deadlines: Deadlines,
+    /// perfgate's own binary, which is also the worker.
+    pub program: PathBuf,
+    /// Set once the user wants to stop.
+    pub interrupt: Interrupt,
+}
+
+/// Why a round did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cut {
+    /// The user wants to stop.
+    Interrupted,
+    /// A variant's set-up is at fault.
+    Setup {
+        /// The variant's name.
+        variant: String,
+        /// What is wrong.
+        failure: Failure,
+    },
+    /// A sample could not be saved.
+    NotSaved(crate::problem::Problem),
+}
+
+/// Where the runner reports what happens, as it happens. An error ends the round.
+pub type Sink<'a> = dyn FnMut(&Entry) -> crate::problem::Result<()> + 'a;
+
+/// A variant's place in a round.
+struct Place<'a> {
+    variant: &'a Variant,
+    tasks: &'a [TokenizedTask],
+    worker: Option<Worker>,
+    run: Option<WorkerRun>,
+    attempt: u32,
+}
+
+impl Runner<'_> {
+    /// Runs one round, from 1. What was measured before a cut is in the returned round.
+    pub fn round(&self, number: u32, sink: &mut Sink<'_>) -> (Round, Option<Cut>) {
+        let mut state = State {
+            runner: self,
+            sink,
+            round: Round { round: number, ..Round::default() },
+            slot: 0,
+        };
+        let cut = state.run().err();
+        state.round.complete = cut.is_none();
+        let end = Entry::RoundEnd { round: number, complete: cut.is_none() };
+        let saved = (state.sink)(&end);
+        let round = state.round;
+        match (cut, saved) {
+            (None, Err(problem)) => (round, Some(Cut::NotSaved(problem))),
+            (cut, _) => (round, cut),
+        }
+    }
+}
+
+/// A round under way.
+struct State<'a, 'b> {
+    runner: &'a Runner<'a>,
+    sink: &'a mut Sink<'b>,
+    round: Round,
+    slot: u32,
+}
+
+impl<'a> State<'a, '_> {
+    fn run(&mut self) -> Result<(), Cut> {
+        let number = self.round.round;
+        self.tell(Entry::RoundStart { round: number })?;
+        let runner = self.runner;
+        let mut places: Vec<Place<'a>> = runner
+            .variants
+            .iter()
+            .map(|variant| Place {
+                variant,
+                tasks: runner.prompts.of(&variant.name),
+                worker: None,
+                run: None,
+                attempt: 0,
+            })
+            .collect();
+        let done = self.all_requests(&mut places);
+        for place in &mut places {
+            let ended = self.end_worker(place);
+            if done.is_ok() {
+                ended?;
+            }
+        }
+        done
+    }
+
+    /// Cold starts one after the other, then warm-up and tasks in lockstep.
+    fn all_requests(&mut self, places: &mut [Place<'a>]) -> Result<(), Cut> {
+        let number = self.round.round as usize - 1;
+        for index in order(places.len(), number) {
+            self.ensure_worker(&mut places[index])?;
+        }
+        for warmup in 1..self.runner.warmup {
+            for index in order(places.len(), number + warmup as usize) {
+                let place = &mut places[index];
+                if place.worker.is_some() {
+                    let task = warmup as usize % place.tasks.len();
+                    self.request(place, task, Phase::Warmup)?;
+                }
+            }
+        }
+        for task in 0..self.runner.prompts.ids.len() {
+            for index in order(places.len(), number + task) {
+                let place = &mut places[index];
+                self.ensure_worker(place)?;
+                self.request(place, task, Phase::Timed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the variant has a living, warmed worker, if it may have another.
+    fn ensure_worker(&mut self, place: &mut Place<'a>) -> Result<(), Cut> {
+        while place.worker.is_none() && place.attempt <= self.runner.restarts {
+            place.attempt += 1;
+            self.start_worker(place)?;
+            // The first worker is warmed in lockstep with the others; a later one alone.
+            let alone = if place.attempt > 1 { self.runner.warmup } else { 1 };
+            for warmup in 0..alone {
+                if place.worker.is_some() {
+                    let phase = if warmup == 0 { Phase::ColdStart } else { Phase::Warmup };
+                    self.request(place, warmup as usize % place.tasks.len(), phase)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn start_worker(&mut self, place: &mut Place<'a>) -> Result<(), Cut> {
+        let variant = place.variant;
+        let launch = Launch {
+            program: self.runner.program.clone(),
+            arguments: vec![crate::worker::SUBCOMMAND.to_string()],
+            threads: variant.load.threads,
+        };
+        let mut worker = Worker::spawn(&launch).map_err(|error| Cut::Setup {
+            variant: variant.name.clone(),
+            failure: Failure {
+                class: FailureClass::Crash,
+                message: format!("cannot spawn {}: {error}", launch.program.display()),
+            },
+        })?;
+        self.tell(Entry::Spawn {
+            round: self.round.round,
+            variant: variant.name.clone(),
+            attempt: place.attempt,
+            pid: worker.pid(),
+        })?;
+        let mut run = WorkerRun {
+            round: self.round.round,
+            variant: variant.name.clone(),
+            attempt: place.attempt,
+            pid: worker.pid(),
+            spawn_ns: worker.spawn_ns,
+            hello_ns: None,
+            load_ns: None,
+            first_token_ns: None,
+            engine: None,
+            memory: None,
+            failure: None,
+        };
+        let deadline = self.runner.deadlines.load;
+        let interrupt = &self.runner.interrupt;
+        let loaded = worker.hello(deadline, interrupt).and_then(|()| {
+            run.hello_ns = Some(monotonic_ns() - worker.spawn_ns);
+            worker.load(&variant.load, deadline, interrupt)
+        });
+        match loaded {
+            Ok(loaded) => {
+                run.load_ns = Some(loaded.load_ns);
+                run.engine = Some(loaded.engine);
+                place.worker = Some(worker);
+                place.run = Some(run);
+                Ok(())
+            }
+            Err(stop) => {
+                drop(worker);
+                let failure = self.uncounted(stop, &variant.name)?;
+                run.failure = Some(failure);
+                place.run = Some(run);
+                self.end_worker(place)
+            }
+        }
+    }
+
+    /// Executes one request, or records that nobody is left to serve it.
+    fn request(&mut self, place: &mut Place<'a>, task: usize, phase: Phase) -> Result<(), Cut> {
+        let prompt = &place.tasks[task];
+        let mut request = Request {
+            round: self.round.round,
+            slot: self.slot,
+            variant: place.variant.name.clone(),
+            task: prompt.id.clone(),
+            attempt: place.attempt,
+            phase,
+            start_ns: monotonic_ns(),
+            token_ns: Vec::new(),
+            prompt_tokens: prompt.tokens.len() as u32,
+            tokens: Vec::new(),
+            failure: None,
+        };
+        self.slot += 1;
+        let Some(worker) = &mut place.worker else {
+            request.failure = Some(Failure {
+                class: FailureClass::NotServed,
+                message: format!(
+                    "no worker was left: {} of {} had failed",
+                    place.attempt,
+                    self.runner.restarts + 1
+                ),
+            });
+            return self.keep(request);
+        };
+        let runner = self.runner;
+        let (count, deadline) = (runner.gen_tokens, runner.deadlines.request);
+        match worker.generate(&prompt.tokens, count, deadline, &runner.interrupt) {
+            Ok(done) => {
+                request.start_ns = done.start_ns;
+                if let (Phase::ColdStart, Some(run)) = (phase, &mut place.run) {
+                    let first = done.start_ns + done.token_ns[0];
+                    run.first_token_ns = Some(first.saturating_sub(run.spawn_ns));
+                }
+                request.token_ns = done.token_ns;
+                request.tokens = done.tokens;
+                self.keep(request)
+            }
+            Err(stop) => {
+                let alive = worker.alive();
+                let failure = self.uncounted(stop, &place.variant.name)?;
+                request.failure = Some(failure.clone());
+                self.keep(request)?;
+                if !alive {
+                    if let Some(run) = &mut place.run {
+                        run.failure = Some(failure);
+                    }
+                    self.end_worker(place)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A failure that counts; the other two kinds end the round.
+    fn uncounted(&mut self, stop: Stop, variant: &str) -> Result<Failure, Cut> {
+        match stop {
+            Stop::Failed(failure) => Ok(failure),
+            Stop::Fatal(failure) => Err(Cut::Setup { variant: variant.to_string(), failure }),
+            Stop::Interrupted => Err(Cut::Interrupted),
+        }
+    }
+
+    /// Reads a worker's memory, ends it and keeps its figures.
+    fn end_worker(&mut self, place: &mut Place<'a>) -> Result<(), Cut> {
+        let worker = place.worker.take();
+        let Some(mut run) = place.run.take() else { return Ok(()) };
+        if let Some(worker) = worker {
+            if worker.alive() {
+                run.memory = memory_use(worker.pid());
+            }
+            worker.stop();
+        }
+        self.round.workers.push(run.clone());
+        self.tell(Entry::Worker(run))
+    }
+
+    fn keep(&mut self, request: Request) -> Result<(), Cut> {
+        self.round.requests.push(request.clone());
+        self.tell(Entry::Request(request))
+    }
+
+    fn tell(&mut self, entry: Entry) -> Result<(), Cut> {
+        (self.sink)(&entry).map_err(Cut::NotSaved)
+    }
+}

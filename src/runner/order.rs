@@ -1,0 +1,37 @@
+//! Owns the order in which variants take their turns.
+
+/// The order of `count` variants at step `step`: rotated, and reversed every other step, so that
+/// each variant stands in each place and behind each other variant equally often (A B, B A for two;
+/// all six orders for three).
+pub fn order(count: usize, step: usize) -> Vec<usize> {
+    let rotation = step / 2 % count.max(1);
+    let mut order: Vec<usize> = (0..count).map(|index| (index + rotation) % count).collect();
+    if step % 2 == 1 {
+        order.reverse();
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn two_variants_take_turns() {
+        let orders: Vec<Vec<usize>> = (0..4).map(|step| order(2, step)).collect();
+        assert_eq!(orders, [[0, 1], [1, 0], [1, 0], [0, 1]]);
+    }
+
+    #[test]
+    fn every_place_and_every_predecessor_comes_equally_often() {
+        let steps: Vec<Vec<usize>> = (0..6).map(|step| order(3, step)).collect();
+        assert_eq!(steps.iter().collect::<BTreeSet<_>>().len(), 6, "{steps:?}");
+        for variant in 0..3 {
+            for place in 0..3 {
+                let times = steps.iter().filter(|order| order[place] == variant).count();
+                assert_eq!(times, 2, "variant {variant} in place {place}");
+            }
+        }
+    }
+}

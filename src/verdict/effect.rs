@@ -1,0 +1,166 @@
+//! Owns the step from samples to effects by round: log ratios of one variant over another, or the
+//! values of one.
+
+use super::samples::{by_task, ranked, round_value};
+use crate::metric::{Better, Kind, Metric, Statistic};
+use crate::record::Round;
+use crate::stats;
+
+/// What each round says: one number per round that has one, and what stands behind them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PerRound {
+    /// One value per round: a log ratio (candidate over reference), or a value in the metric's unit.
+    pub values: Vec<f64>,
+    /// Requests (pairs of requests in a comparison) behind them; workers for one value per round.
+    pub requests: usize,
+    /// Rounds in which a failure of the candidate made the value infinitely bad.
+    pub candidate_failed: usize,
+    /// Rounds in which a failure of the reference made the value meaningless.
+    pub reference_failed: usize,
+}
+
+/// The round's statistic of a variant, failures ranked as the worst; `None` without a value.
+pub fn round_statistic(
+    metric: Metric,
+    statistic: Statistic,
+    round: &Round,
+    variant: &str,
+) -> Option<f64> {
+    if metric.info().kind == Kind::PerRound {
+        return round_value(metric, round, variant);
+    }
+    match statistic.quantile() {
+        Some(p) => {
+            let values = ranked(metric, round, variant);
+            (!values.is_empty()).then(|| stats::quantile(&values, p))
+        }
+        // A mean over failures would be infinite or hide them; failures have a rule of their own.
+        None => {
+            let values: Vec<f64> =
+                by_task(metric, round, variant).into_values().flatten().collect();
+            (!values.is_empty()).then(|| stats::mean(&values))
+        }
+    }
+}
+
+/// Log ratios of `candidate` over `reference`, one per round.
+///
+/// `mean` pairs by task and averages the log ratios of the tasks that succeeded in both; the others
+/// are the log ratio of the round's own statistics.
+pub fn log_ratios(
+    metric: Metric,
+    statistic: Statistic,
+    rounds: &[&Round],
+    candidate: &str,
+    reference: &str,
+) -> PerRound {
+    let mut effect = PerRound::empty();
+    let paired = statistic == Statistic::Mean && metric.info().kind != Kind::PerRound;
+    for round in rounds {
+        if paired {
+            let ratios = paired_log_ratios(metric, round, candidate, reference);
+            effect.requests += ratios.len();
+            if !ratios.is_empty() {
+                effect.values.push(stats::mean(&ratios));
+            }
+            continue;
+        }
+        let value = |variant| round_statistic(metric, statistic, round, variant);
+        let (Some(now), Some(base)) = (value(candidate), value(reference)) else { continue };
+        effect.requests += samples_behind(metric, round, candidate);
+        match (is_worst(metric, now), is_worst(metric, base)) {
+            (_, true) => effect.reference_failed += 1,
+            (true, false) => effect.candidate_failed += 1,
+            (false, false) => effect.values.push((now / base).ln()),
+        }
+    }
+    effect
+}
+
+/// The values of one variant, one per round.
+pub fn values(metric: Metric, statistic: Statistic, rounds: &[&Round], variant: &str) -> PerRound {
+    let mut effect = PerRound::empty();
+    for round in rounds {
+        let Some(value) = round_statistic(metric, statistic, round, variant) else { continue };
+        effect.requests += samples_behind(metric, round, variant);
+        match is_worst(metric, value) {
+            true => effect.candidate_failed += 1,
+            false => effect.values.push(value),
+        }
+    }
+    effect
+}
+
+impl PerRound {
+    fn empty() -> PerRound {
+        PerRound { values: Vec::new(), requests: 0, candidate_failed: 0, reference_failed: 0 }
+    }
+}
+
+fn is_worst(metric: Metric, value: f64) -> bool {
+    match metric.info().better {
+        Better::Lower => value.is_infinite(),
+        Better::Higher => value <= 0.0,
+    }
+}
+
+fn samples_behind(metric: Metric, round: &Round, variant: &str) -> usize {
+    match metric.info().kind {
+        Kind::PerRound => 1,
+        _ => super::samples::timed(round, variant).count(),
+    }
+}
+
+/// Log ratios of the tasks that succeeded in both.
+fn paired_log_ratios(metric: Metric, round: &Round, candidate: &str, reference: &str) -> Vec<f64> {
+    let base = by_task(metric, round, reference);
+    by_task(metric, round, candidate)
+        .into_iter()
+        .filter_map(|(task, now)| Some((now? / base.get(task).copied().flatten()?).ln()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::tests::request;
+    use super::*;
+
+    fn round(number: u32, now: &[&[f64]], base: &[&[f64]]) -> Round {
+        let mut requests = Vec::new();
+        for (variant, latencies) in [("now", now), ("base", base)] {
+            for (index, stamps) in latencies.iter().enumerate() {
+                requests.push(request(number, variant, &format!("t{index}"), stamps));
+            }
+        }
+        Round { round: number, complete: true, workers: vec![], requests }
+    }
+
+    #[test]
+    fn means_pair_by_task_and_leave_failures_out() {
+        let round = round(
+            1,
+            &[&[1.0, 20.0], &[1.0, 80.0], &[]],
+            &[&[1.0, 10.0], &[1.0, 20.0], &[1.0, 5.0]],
+        );
+        let effect = log_ratios(Metric::Latency, Statistic::Mean, &[&round], "now", "base");
+        assert_eq!(effect.requests, 2);
+        let expected = (2.0f64.ln() + 4.0f64.ln()) / 2.0;
+        assert!((effect.values[0] - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn quantiles_see_failures_of_either_side() {
+        let good: &[f64] = &[1.0, 10.0];
+        let cases: [(&[&[f64]], &[&[f64]], (usize, usize, usize)); 3] = [
+            (&[good, good], &[good, good], (1, 0, 0)),
+            (&[good, &[]], &[good, good], (0, 1, 0)),
+            (&[good, &[]], &[good, &[]], (0, 0, 1)),
+        ];
+        for (now, base, expected) in cases {
+            let round = round(1, now, base);
+            let effect = log_ratios(Metric::Latency, Statistic::P90, &[&round], "now", "base");
+            let found = (effect.values.len(), effect.candidate_failed, effect.reference_failed);
+            assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,569 @@
+//! Owns the decision on one rule: the effect with its bounds, held against the limit.
+
+use super::effect::{self, PerRound};
+use super::samples;
+use crate::metric::{Better, Kind, Metric, Statistic};
+use crate::record::{
+    Against, Effect, Environment, Evidence, Limit, Reading, Round, Rule, Severity, Verdict,
+    VerdictKind,
+};
+use crate::stats::{self, Interval};
+
+/// Most rounds that are worth naming as a remedy.
+const MOST_ROUNDS: usize = 1000;
+
+/// Judges every rule on the complete rounds.
+///
+/// `false_alarms` is the probability of any false alarm among the gating `regression` rules; it is
+/// split evenly over them (Bonferroni), so it holds whatever their dependence. Rules of evidence
+/// `safety` have to hold all together and rules that only inform decide nothing: both are judged
+/// at the whole level.
+pub fn judge(
+    rules: &[Rule],
+    rounds: &[Round],
+    environment: &Environment,
+    false_alarms: f64,
+) -> Vec<Verdict> {
+    let complete: Vec<&Round> = rounds.iter().filter(|round| round.complete).collect();
+    let shares = rules.iter().filter(|rule| shares_the_level(rule)).count().max(1);
+    rules
+        .iter()
+        .map(|rule| {
+            let alpha =
+                if shares_the_level(rule) { false_alarms / shares as f64 } else { false_alarms };
+            Case { rule, rounds: &complete, environment, alpha }.verdict()
+        })
+        .collect()
+}
+
+fn shares_the_level(rule: &Rule) -> bool {
+    rule.severity == Severity::Gate && rule.evidence == Evidence::Regression
+}
+
+/// One rule with what it is judged on.
+struct Case<'a> {
+    rule: &'a Rule,
+    rounds: &'a [&'a Round],
+    environment: &'a Environment,
+    alpha: f64,
+}
+
+impl Case<'_> {
+    fn verdict(&self) -> Verdict {
+        let rule = self.rule;
+        if let (Metric::TokensPerSecondPerWatt, Reading::Unavailable(why)) =
+            (rule.metric, &self.environment.energy)
+        {
+            return self.undecided(VerdictKind::Unavailable, why.clone());
+        }
+        if self.rounds.is_empty() {
+            return self.undecided(VerdictKind::Invalid, "no round was completed".to_string());
+        }
+        if !self.completes_a_round(&rule.variant) {
+            let why = format!("'{}' completed no round: every one of them failed", rule.variant);
+            return self.undecided(VerdictKind::Regressed, why);
+        }
+        if let Against::Variant(reference) = &rule.against
+            && !self.completes_a_round(reference)
+        {
+            let why = format!("'{reference}', the other side, completed no round");
+            return self.undecided(VerdictKind::Invalid, why);
+        }
+        match (&rule.against, rule.metric.info().kind, rule.limit) {
+            (Against::Absolute, Kind::Proportion, Limit::Max(limit)) => self.failure_rate(limit),
+            (Against::Variant(reference), Kind::Proportion, Limit::Points(limit)) => {
+                self.failure_difference(reference, limit)
+            }
+            (Against::Absolute, _, Limit::Max(limit)) if rule.statistic == Statistic::P99 => {
+                self.count_over(limit)
+            }
+            (Against::Absolute, _, Limit::Max(limit) | Limit::Min(limit)) => self.value(limit),
+            (Against::Variant(reference), _, Limit::Relative(limit)) => {
+                self.ratio(reference, limit)
+            }
+            (against, _, limit) => self.undecided(
+                VerdictKind::Invalid,
+                format!("a limit of {limit:?} cannot be held against {against:?}"),
+            ),
+        }
+    }
+
+    fn completes_a_round(&self, variant: &str) -> bool {
+        self.rounds.iter().any(|round| samples::completed(round, variant))
+    }
+
+    fn undecided(&self, verdict: VerdictKind, reason: String) -> Verdict {
+        Verdict { rule: self.rule.clone(), verdict, effect: None, now: None, base: None, reason }
+    }
+
+    /// The display value: the mean over rounds of the round's statistic.
+    fn display(&self, variant: &str) -> Option<f64> {
+        super::summary::value(self.rule.metric, self.rule.statistic, self.rounds, variant)
+    }
+
+    /// A candidate against a reference, by log ratios.
+    fn ratio(&self, reference: &str, limit: f64) -> Verdict {
+        let rule = self.rule;
+        let effect =
+            effect::log_ratios(rule.metric, rule.statistic, self.rounds, &rule.variant, reference);
+        let orientation = orientation(rule.metric);
+        let log_limit = match rule.metric.info().better {
+            Better::Lower => limit.ln_1p(),
+            Better::Higher => -(-limit).ln_1p(),
+        };
+        let mut verdict = if effect.reference_failed > 0 {
+            let why = format!(
+                "requests of '{reference}', the other side, failed in {} of {} rounds",
+                effect.reference_failed,
+                self.rounds.len()
+            );
+            self.undecided(VerdictKind::Invalid, why)
+        } else {
+            self.decide(&effect, log_limit, orientation, |x| x.exp() - 1.0)
+        };
+        // A tail of few requests is its largest one: shown, not decided.
+        if rule.statistic == Statistic::P99 && verdict.verdict != VerdictKind::Invalid {
+            verdict.verdict = VerdictKind::Inconclusive;
+            verdict.reason = "a relative P99 has no valid interval yet and only informs; the tail \
+                              is judged by P90 or by an absolute limit"
+                .to_string();
+        }
+        verdict.base = self.display(reference);
+        verdict
+    }
+
+    /// A variant's own value against a fixed limit.
+    fn value(&self, limit: f64) -> Verdict {
+        let rule = self.rule;
+        let effect = effect::values(rule.metric, rule.statistic, self.rounds, &rule.variant);
+        // For an upper limit more is worse, for a lower limit less is.
+        let orientation = if matches!(rule.limit, Limit::Min(_)) { -1.0 } else { 1.0 };
+        let mut verdict = self.decide(&effect, limit * orientation, orientation, |x| x);
+        verdict.base = Some(limit);
+        if verdict.verdict == VerdictKind::Improved {
+            verdict.verdict = VerdictKind::Pass;
+        }
+        verdict
+    }
+
+    /// Holds one number per round against a limit. `orientation` turns the numbers so that more is
+    /// worse; `shown` turns them into what the effect reports.
+    fn decide(
+        &self,
+        effect: &PerRound,
+        limit: f64,
+        orientation: f64,
+        shown: impl Fn(f64) -> f64,
+    ) -> Verdict {
+        let mut verdict = self.undecided(VerdictKind::Invalid, String::new());
+        verdict.now = self.display(&self.rule.variant);
+        let rounds = self.rounds.len();
+        if effect.values.is_empty() && effect.candidate_failed == 0 {
+            verdict.reason = "nothing could be compared: no round has a value".to_string();
+            return verdict;
+        }
+        let interval = stats::t_interval(&effect.values, self.alpha);
+        if let Some(interval) = interval {
+            verdict.effect = Some(Effect {
+                point: shown(interval.point),
+                low: shown(interval.low),
+                high: shown(interval.high),
+                confidence: 1.0 - 2.0 * self.alpha,
+                rounds: effect.values.len(),
+                requests: effect.requests,
+            });
+        }
+        // Failures that reach the judged quantile: infinitely worse in that round. One such round
+        // may be chance, as for requests over an absolute limit.
+        if effect.candidate_failed >= 2 {
+            verdict.verdict = VerdictKind::Regressed;
+            verdict.reason = failed_rounds(effect, rounds);
+            return verdict;
+        }
+        let Some(interval) = interval else {
+            verdict.verdict = VerdictKind::Inconclusive;
+            verdict.reason = match effect.candidate_failed {
+                0 => format!("{rounds} round has no spread; at least 2 are needed, 5 are usual"),
+                _ => failed_rounds(effect, rounds),
+            };
+            return verdict;
+        };
+        let worse = oriented(interval, orientation);
+        verdict.verdict = self.kind(worse, limit);
+        if verdict.verdict.decided() && verdict.verdict != VerdictKind::Regressed {
+            if effect.candidate_failed > 0 {
+                verdict.verdict = VerdictKind::Inconclusive;
+                verdict.reason = failed_rounds(effect, rounds);
+            }
+        } else if verdict.verdict == VerdictKind::Inconclusive {
+            let spread = stats::standard_deviation(&effect.values);
+            verdict.reason =
+                match stats::rounds_needed(spread, worse.point - limit, self.alpha, MOST_ROUNDS) {
+                    Some(needed) => format!("about {needed} rounds would settle it"),
+                    None => format!(
+                        "the change is too near the limit: {MOST_ROUNDS} rounds would not settle it"
+                    ),
+                };
+        }
+        if effect.values.len() + effect.candidate_failed < rounds && verdict.reason.is_empty() {
+            verdict.reason = format!("{} of {rounds} rounds have a value", effect.values.len());
+        }
+        verdict
+    }
+
+    /// The verdict of an interval that is oriented so that more is worse.
+    fn kind(&self, worse: Interval, limit: f64) -> VerdictKind {
+        let at = match self.rule.evidence {
+            Evidence::Point => Interval { point: worse.point, low: worse.point, high: worse.point },
+            Evidence::Regression | Evidence::Safety => worse,
+        };
+        match () {
+            () if !(at.low.is_finite() && at.high.is_finite()) => VerdictKind::Invalid,
+            () if at.low > limit => VerdictKind::Regressed,
+            () if at.high > limit => VerdictKind::Inconclusive,
+            () if worse.high < 0.0 => VerdictKind::Improved,
+            () => VerdictKind::Pass,
+        }
+    }
+
+    fn failed_and_all(&self, variant: &str) -> (u64, u64) {
+        self.rounds.iter().fold((0, 0), |(failed, all), round| {
+            let (f, a) = samples::failures(round, variant);
+            (failed + f, all + a)
+        })
+    }
+
+    /// The failure rate against a fixed limit, by exact binomial bounds.
+    fn failure_rate(&self, limit: f64) -> Verdict {
+        let (failed, all) = self.failed_and_all(&self.rule.variant);
+        let mut verdict = self.proportion(failed, all, limit);
+        if verdict.verdict == VerdictKind::Inconclusive {
+            let needed = stats::clean_trials_needed(limit, self.alpha);
+            let upper = verdict.effect.as_ref().map_or(1.0, |effect| effect.high);
+            verdict.reason = match failed {
+                0 => format!(
+                    "0 of {all} failed: below {:.2}% with {:.1}% confidence; {needed} clean \
+                     requests would show it",
+                    upper * 100.0,
+                    (1.0 - self.alpha) * 100.0
+                ),
+                _ => format!("{failed} of {all} failed, which proves neither"),
+            };
+        } else if failed > 0 {
+            verdict.reason = format!("{failed} of {all} requests failed");
+        }
+        verdict
+    }
+
+    /// P99 against a fixed limit: at most 1% of the requests may lie over it. Proven worse only by
+    /// requests of at least two rounds, since one stall of the machine hits a whole round.
+    fn count_over(&self, limit: f64) -> Verdict {
+        let rule = self.rule;
+        let (mut over, mut all, mut rounds_over) = (0, 0, 0);
+        for round in self.rounds {
+            let values = samples::ranked(rule.metric, round, &rule.variant);
+            let here = values.iter().filter(|value| **value > limit).count() as u64;
+            over += here;
+            all += values.len() as u64;
+            rounds_over += usize::from(here > 0);
+        }
+        let mut verdict = self.proportion(over, all, 0.01);
+        if verdict.verdict == VerdictKind::Regressed && rounds_over < 2 {
+            verdict.verdict = VerdictKind::Inconclusive;
+        }
+        verdict.reason = format!("{over} of {all} over the limit, in {rounds_over} rounds");
+        if verdict.verdict == VerdictKind::Inconclusive && over == 0 {
+            let needed = stats::clean_trials_needed(0.01, self.alpha);
+            verdict.reason += &format!("; {needed} requests under it would show it");
+        }
+        verdict.now = self.display(&rule.variant);
+        verdict.base = Some(limit);
+        verdict.effect = None;
+        verdict
+    }
+
+    /// A proportion of trials against a limit.
+    fn proportion(&self, hits: u64, trials: u64, limit: f64) -> Verdict {
+        let mut verdict = self.undecided(VerdictKind::Invalid, "nothing was counted".to_string());
+        if trials == 0 {
+            return verdict;
+        }
+        let rate = hits as f64 / trials as f64;
+        let bounds = Interval {
+            point: rate,
+            low: stats::proportion_lower(hits, trials, self.alpha),
+            high: stats::proportion_upper(hits, trials, self.alpha),
+        };
+        verdict.reason = String::new();
+        verdict.verdict = self.kind(bounds, limit);
+        verdict.now = Some(rate);
+        verdict.base = Some(limit);
+        verdict.effect = Some(self.proportion_effect(bounds, trials));
+        verdict
+    }
+
+    fn proportion_effect(&self, bounds: Interval, trials: u64) -> Effect {
+        Effect {
+            point: bounds.point,
+            low: bounds.low,
+            high: bounds.high,
+            confidence: 1.0 - 2.0 * self.alpha,
+            rounds: self.rounds.len(),
+            requests: trials as usize,
+        }
+    }
+
+    /// The difference of two failure rates, in points. Conservative: half the level goes to each
+    /// side's exact bound, whatever the pairing.
+    fn failure_difference(&self, reference: &str, limit: f64) -> Verdict {
+        let (now, all) = self.failed_and_all(&self.rule.variant);
+        let (base, all_base) = self.failed_and_all(reference);
+        let half = self.alpha / 2.0;
+        let rate = |failed: u64, all: u64| failed as f64 / all as f64;
+        let lower = stats::proportion_lower;
+        let upper = stats::proportion_upper;
+        let bounds = Interval {
+            point: rate(now, all) - rate(base, all_base),
+            low: lower(now, all, half) - upper(base, all_base, half),
+            high: upper(now, all, half) - lower(base, all_base, half),
+        };
+        let reason = format!("{now} of {all} against {base} of {all_base} failed");
+        let mut verdict = self.undecided(self.kind(bounds, limit), reason);
+        verdict.now = Some(rate(now, all));
+        verdict.base = Some(rate(base, all_base));
+        verdict.effect = Some(self.proportion_effect(bounds, all));
+        verdict
+    }
+}
+
+/// Turns a metric's effects so that more is worse.
+fn orientation(metric: Metric) -> f64 {
+    match metric.info().better {
+        Better::Lower => 1.0,
+        Better::Higher => -1.0,
+    }
+}
+
+fn oriented(interval: Interval, orientation: f64) -> Interval {
+    let (a, b) = (interval.low * orientation, interval.high * orientation);
+    Interval { point: interval.point * orientation, low: a.min(b), high: a.max(b) }
+}
+
+fn failed_rounds(effect: &PerRound, rounds: usize) -> String {
+    format!(
+        "failed requests reach this statistic in {} of {rounds} rounds",
+        effect.candidate_failed
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::tests::request;
+    use super::*;
+    use crate::record::{Failure, FailureClass, MachineClass};
+
+    fn environment() -> Environment {
+        let none = || Reading::Unavailable("none here".to_string());
+        Environment {
+            machine: MachineClass {
+                cpu: "c".into(),
+                instruction_sets: vec![],
+                usable_cpus: 2,
+                arch: "a".into(),
+                os: "o".into(),
+                memory_gib: 1,
+            },
+            kernel: "k".into(),
+            governor: none(),
+            energy: none(),
+            throttling: none(),
+            memory_bytes: 1,
+        }
+    }
+
+    fn rule(metric: Metric, statistic: Statistic, limit: Limit) -> Rule {
+        let against = match limit {
+            Limit::Max(_) | Limit::Min(_) => Against::Absolute,
+            _ => Against::Variant("base".into()),
+        };
+        Rule {
+            id: "r".into(),
+            line: 1,
+            metric,
+            statistic,
+            variant: "now".into(),
+            against,
+            limit,
+            evidence: Evidence::Regression,
+            severity: Severity::Gate,
+        }
+    }
+
+    /// Rounds of ten requests whose latencies differ by a factor and a little noise.
+    fn rounds(count: u32, factor: f64) -> Vec<Round> {
+        (1..=count)
+            .map(|number| {
+                let mut requests = Vec::new();
+                for task in 0..10 {
+                    let wobble = 1.0 + 0.002 * f64::from(number % 3) + 0.001 * f64::from(task % 5);
+                    let base = [10.0, 50.0 + f64::from(task)];
+                    let now = base.map(|ms| ms * factor * wobble);
+                    requests.push(request(number, "base", &format!("t{task}"), &base));
+                    requests.push(request(number, "now", &format!("t{task}"), &now));
+                }
+                Round { round: number, complete: true, workers: vec![], requests }
+            })
+            .collect()
+    }
+
+    fn verdict(rule: Rule, rounds: &[Round]) -> Verdict {
+        judge(&[rule], rounds, &environment(), 0.05).remove(0)
+    }
+
+    fn kind(rule: Rule, rounds: &[Round]) -> VerdictKind {
+        verdict(rule, rounds).verdict
+    }
+
+    #[test]
+    fn a_change_is_judged_by_its_interval_and_its_direction() {
+        let latency = || rule(Metric::Latency, Statistic::Mean, Limit::Relative(0.05));
+        let throughput = || rule(Metric::Throughput, Statistic::Mean, Limit::Relative(0.05));
+        for (factor, expected) in
+            [(1.2, VerdictKind::Regressed), (1.02, VerdictKind::Pass), (0.8, VerdictKind::Improved)]
+        {
+            let rounds = rounds(5, factor);
+            assert_eq!(kind(latency(), &rounds), expected, "{factor}");
+            assert_eq!(kind(throughput(), &rounds), expected, "{factor}");
+        }
+        let near = verdict(latency(), &rounds(3, 1.0458));
+        assert_eq!(near.verdict, VerdictKind::Inconclusive);
+        assert!(near.reason.contains("would"), "{}", near.reason);
+        assert_eq!(kind(latency(), &rounds(1, 2.0)), VerdictKind::Inconclusive, "one round");
+    }
+
+    #[test]
+    fn the_level_is_shared_by_gating_regression_rules_only() {
+        let one = rule(Metric::Latency, Statistic::Mean, Limit::Relative(0.05));
+        let mut safety = one.clone();
+        safety.evidence = Evidence::Safety;
+        let mut informs = one.clone();
+        informs.severity = Severity::Inform;
+        let rules = [one.clone(), one, safety, informs];
+        let verdicts = judge(&rules, &rounds(5, 1.0), &environment(), 0.05);
+        let confidence: Vec<f64> =
+            verdicts.iter().map(|v| v.effect.as_ref().unwrap().confidence).collect();
+        assert_eq!(confidence, [0.95, 0.95, 0.9, 0.9]);
+    }
+
+    #[test]
+    fn nothing_measured_is_never_a_quiet_pass() {
+        let latency = || rule(Metric::Latency, Statistic::Mean, Limit::Relative(0.05));
+        assert_eq!(kind(latency(), &[]), VerdictKind::Invalid);
+        let mut cut = rounds(3, 1.0);
+        for round in &mut cut {
+            round.complete = false;
+        }
+        assert_eq!(kind(latency(), &cut), VerdictKind::Invalid);
+        // Tasks of other names: nothing pairs.
+        let mut renamed = rounds(3, 1.0);
+        for request in renamed.iter_mut().flat_map(|round| &mut round.requests) {
+            if request.variant == "now" {
+                request.task.push('x');
+            }
+        }
+        assert_eq!(kind(latency(), &renamed), VerdictKind::Invalid);
+        let memory = rule(Metric::Memory, Statistic::Mean, Limit::Relative(0.05));
+        assert_eq!(kind(memory, &rounds(3, 1.0)), VerdictKind::Invalid, "no workers recorded");
+        let energy = rule(Metric::TokensPerSecondPerWatt, Statistic::Mean, Limit::Relative(0.05));
+        let energy = verdict(energy, &rounds(3, 1.0));
+        assert_eq!(energy.verdict, VerdictKind::Unavailable);
+        assert_eq!(energy.reason, "none here");
+    }
+
+    fn fail(rounds: &mut [Round], variant: &str, class: FailureClass, per_round: usize) {
+        for round in rounds {
+            let requests = round.requests.iter_mut().filter(|r| r.variant == variant);
+            for request in requests.take(per_round) {
+                request.token_ns.clear();
+                request.tokens.clear();
+                request.failure = Some(Failure { class, message: "test".into() });
+            }
+        }
+    }
+
+    #[test]
+    fn a_variant_that_completes_no_round_regressed_and_such_a_reference_is_invalid() {
+        let latency = || rule(Metric::Latency, Statistic::Mean, Limit::Relative(0.05));
+        let mut gone = rounds(3, 1.0);
+        fail(&mut gone, "now", FailureClass::NotServed, 3);
+        assert_eq!(kind(latency(), &gone), VerdictKind::Regressed);
+        let mut gone = rounds(3, 1.0);
+        fail(&mut gone, "base", FailureClass::NotServed, 3);
+        assert_eq!(kind(latency(), &gone), VerdictKind::Invalid);
+        let mut always = rounds(3, 1.0);
+        fail(&mut always, "now", FailureClass::NonFinite, 10);
+        assert_eq!(kind(latency(), &always), VerdictKind::Regressed, "not one request succeeds");
+    }
+
+    #[test]
+    fn failures_never_improve_a_tail() {
+        let p90 = || rule(Metric::Latency, Statistic::P90, Limit::Relative(0.05));
+        let mut crashing = rounds(5, 0.5);
+        fail(&mut crashing, "now", FailureClass::Crash, 2);
+        assert_eq!(kind(p90(), &crashing), VerdictKind::Regressed);
+        let mut once = rounds(5, 0.5);
+        fail(&mut once[..1], "now", FailureClass::Crash, 2);
+        assert_eq!(kind(p90(), &once), VerdictKind::Inconclusive, "one round may be chance");
+        let mut reference = rounds(5, 1.0);
+        fail(&mut reference[..1], "base", FailureClass::Crash, 2);
+        assert_eq!(kind(p90(), &reference), VerdictKind::Invalid);
+    }
+
+    #[test]
+    fn a_failure_rate_says_what_it_proves() {
+        let rate = || rule(Metric::FailureRate, Statistic::Rate, Limit::Max(0.001));
+        let clean = verdict(rate(), &rounds(5, 1.0));
+        assert_eq!(clean.verdict, VerdictKind::Inconclusive);
+        assert!(clean.reason.contains("0 of 50 failed"), "{}", clean.reason);
+        assert!(clean.reason.contains("2995 clean requests"), "{}", clean.reason);
+        assert_eq!(kind(rate(), &rounds(300, 1.0)), VerdictKind::Pass, "3,000 clean requests");
+        let mut failing = rounds(5, 1.0);
+        fail(&mut failing, "now", FailureClass::Crash, 1);
+        assert_eq!(kind(rate(), &failing), VerdictKind::Regressed);
+        let points = rule(Metric::FailureRate, Statistic::Rate, Limit::Points(0.01));
+        assert_eq!(kind(points, &failing), VerdictKind::Inconclusive, "5 of 50 against 0 of 50");
+    }
+
+    #[test]
+    fn an_absolute_tail_needs_slow_requests_in_two_rounds() {
+        let p99 = || rule(Metric::Latency, Statistic::P99, Limit::Max(0.055));
+        // Latencies are 50 to 59 ms: half of them over.
+        assert_eq!(kind(p99(), &rounds(5, 1.0)), VerdictKind::Regressed);
+        let mut stalled = rounds(5, 0.5);
+        for request in stalled[0].requests.iter_mut().filter(|r| r.variant == "now") {
+            request.token_ns = vec![1_000_000, 900_000_000];
+        }
+        assert_eq!(kind(p99(), &stalled), VerdictKind::Inconclusive, "one stalled round");
+        assert_eq!(kind(p99(), &rounds(5, 0.5)), VerdictKind::Inconclusive, "50 requests");
+        assert_eq!(kind(p99(), &rounds(30, 0.5)), VerdictKind::Pass, "300 requests");
+    }
+
+    #[test]
+    fn absolute_limits_have_a_side() {
+        let rounds = rounds(5, 1.0);
+        let check = |metric, limit| kind(rule(metric, Statistic::Mean, limit), &rounds);
+        // About 55 ms and 22 tok/s (one gap of about 45 ms).
+        assert_eq!(check(Metric::Latency, Limit::Max(0.1)), VerdictKind::Pass);
+        assert_eq!(check(Metric::Latency, Limit::Max(0.01)), VerdictKind::Regressed);
+        assert_eq!(check(Metric::Throughput, Limit::Min(5.0)), VerdictKind::Pass);
+        assert_eq!(check(Metric::Throughput, Limit::Min(100.0)), VerdictKind::Regressed);
+    }
+
+    #[test]
+    fn a_point_rule_decides_by_its_point() {
+        let mut point = rule(Metric::Latency, Statistic::Mean, Limit::Relative(0.05));
+        point.evidence = Evidence::Point;
+        assert_eq!(kind(point.clone(), &rounds(3, 1.0458)), VerdictKind::Pass);
+        assert_eq!(kind(point, &rounds(3, 1.0658)), VerdictKind::Regressed);
+    }
+}

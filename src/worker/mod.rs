@@ -1,0 +1,8 @@
+//! Owns the process boundary: the child's loop, which executes requests and stamps each token, and
+//! the supervisor, which spawns, sets deadlines, kills and explains a crash. It decides nothing.
+
+mod child;
+mod supervisor;
+
+pub use child::{SUBCOMMAND, run_child};
+pub use supervisor::{Interrupt, Launch, Loaded, Stop, Worker};

@@ -1,0 +1,389 @@
+//! Owns a worker process from the outside: spawn, handshake, deadlines, kill, and what is said of
+//! one that dies.
+
+use crate::engine::Generation;
+use crate::protocol::{self, Command, LoadSpec, Reply, WORKER_FD, monotonic_ns};
+use crate::record::{EngineInfo, Failure, FailureClass};
+use rustix::io::FdFlags;
+use rustix::process::{Pid, Signal};
+use std::collections::VecDeque;
+use std::io::{self, BufReader, Read};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How much of a worker's output is kept to explain its death, bytes.
+const TAIL: usize = 4096;
+/// How long a worker may take to end by itself once its socket is closed.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How often a wait looks whether the user has interrupted.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// Set once the user wants to stop.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(pub Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Whether the user wants to stop.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How to start a worker.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The program; perfgate itself.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Threads for engines that read the environment (candle).
+    pub threads: usize,
+}
+
+/// Why a worker did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// The load or the request failed; it counts.
+    Failed(Failure),
+    /// The variant's set-up is at fault; the session cannot run.
+    Fatal(Failure),
+    /// The user wants to stop; nothing counts.
+    Interrupted,
+}
+
+/// What a load came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// Duration of the load inside the worker, nanoseconds.
+    pub load_ns: u64,
+    /// What the engine says of itself.
+    pub engine: EngineInfo,
+}
+
+/// A living (or just deceased) worker process. Dropping it kills its process group.
+pub struct Worker {
+    child: Child,
+    group: Pid,
+    socket: Option<UnixStream>,
+    replies: Receiver<io::Result<Reply>>,
+    output: Arc<Mutex<VecDeque<u8>>>,
+    drains: Vec<JoinHandle<()>>,
+    next_id: u64,
+    status: Option<ExitStatus>,
+    /// Just before the spawn, monotonic nanoseconds.
+    pub spawn_ns: u64,
+}
+
+impl Worker {
+    /// Spawns the process. The handshake is part of [`Worker::hello`].
+    ///
+    /// # Errors
+    /// If the process cannot be spawned.
+    pub fn spawn(launch: &Launch) -> io::Result<Worker> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let descriptor = theirs.as_raw_fd();
+        let parent = rustix::process::getpid();
+        let mut command = std::process::Command::new(&launch.program);
+        command
+            .args(&launch.arguments)
+            .env(WORKER_FD, descriptor.to_string())
+            .env("RAYON_NUM_THREADS", launch.threads.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Its own group, so that what it spawns dies with it and Ctrl-C reaches us alone.
+            .process_group(0);
+        // SAFETY: only system calls between fork and exec, no allocation and no lock.
+        unsafe {
+            command.pre_exec(move || {
+                rustix::io::fcntl_setfd(BorrowedFd::borrow_raw(descriptor), FdFlags::empty())?;
+                die_with(parent)
+            });
+        }
+        let spawn_ns = monotonic_ns();
+        let mut child = command.spawn()?;
+        drop(theirs);
+        let group = Pid::from_child(&child);
+        let output = Arc::new(Mutex::new(VecDeque::new()));
+        let mut drains = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            drains.push(drain(stdout, &output));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            drains.push(drain(stderr, &output));
+        }
+        let (sender, replies) = channel();
+        let mut reader = BufReader::new(ours.try_clone()?);
+        std::thread::spawn(move || {
+            loop {
+                let message = match protocol::receive::<Reply>(&mut reader) {
+                    Ok(Some(reply)) => Ok(reply),
+                    Ok(None) => break,
+                    Err(error) => Err(error),
+                };
+                let last = message.is_err();
+                if sender.send(message).is_err() || last {
+                    break;
+                }
+            }
+        });
+        let socket = Some(ours);
+        let (next_id, status) = (1, None);
+        Ok(Worker { child, group, socket, replies, output, drains, next_id, status, spawn_ns })
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether the process can still be asked.
+    pub fn alive(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// Waits for the handshake.
+    ///
+    /// # Errors
+    /// If it does not come in time, or of another version.
+    pub fn hello(&mut self, deadline: Duration, interrupt: &Interrupt) -> Result<(), Stop> {
+        match self.wait(deadline, interrupt)? {
+            Reply::Hello { protocol: protocol::VERSION, .. } => Ok(()),
+            Reply::Hello { protocol, .. } => Err(self.give_up(
+                FailureClass::Protocol,
+                format!("it speaks protocol {protocol}, and {} is spoken here", protocol::VERSION),
+            )),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Loads a model.
+    ///
+    /// # Errors
+    /// If it cannot be loaded, in time or at all.
+    pub fn load(
+        &mut self,
+        spec: &LoadSpec,
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Loaded, Stop> {
+        let id = self.id();
+        self.send(&Command::Load { id, spec: Box::new(spec.clone()) })?;
+        match self.wait(deadline, interrupt)? {
+            Reply::Loaded { id: of, load_ns, engine } if of == id => Ok(Loaded { load_ns, engine }),
+            Reply::Failed { id: of, failure, fatal } if of == id => {
+                Err(if fatal { Stop::Fatal(failure) } else { Stop::Failed(failure) })
+            }
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Executes one request of exactly `count` tokens.
+    ///
+    /// # Errors
+    /// If it fails; the worker may be dead then, see [`Worker::alive`].
+    pub fn generate(
+        &mut self,
+        prompt: &[u32],
+        count: u32,
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Generation, Stop> {
+        let id = self.id();
+        self.send(&Command::Generate { id, prompt: prompt.to_vec(), tokens: count })?;
+        match self.wait(deadline, interrupt)? {
+            Reply::Generated { id: of, start_ns, token_ns, tokens } if of == id => {
+                let ordered = token_ns.is_sorted();
+                if tokens.len() == count as usize && token_ns.len() == tokens.len() && ordered {
+                    return Ok(Generation { start_ns, token_ns, tokens });
+                }
+                Err(self.give_up(
+                    FailureClass::Protocol,
+                    format!(
+                        "{} tokens and {} stamps came, and {count} of each in order were asked for",
+                        tokens.len(),
+                        token_ns.len()
+                    ),
+                ))
+            }
+            Reply::Failed { id: of, failure, .. } if of == id => Err(Stop::Failed(failure)),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Lets the worker end by itself; kills it if it does not.
+    pub fn stop(mut self) {
+        self.socket = None;
+        if self.wait_for_exit(FAREWELL).is_none() {
+            self.kill();
+        }
+    }
+
+    fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id - 1
+    }
+
+    fn send(&mut self, command: &Command) -> Result<(), Stop> {
+        let Some(socket) = &self.socket else {
+            return Err(Stop::Failed(Failure {
+                class: FailureClass::Crash,
+                message: "the worker had ended before".to_string(),
+            }));
+        };
+        match protocol::send(socket, command) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.died()),
+        }
+    }
+
+    fn wait(&mut self, deadline: Duration, interrupt: &Interrupt) -> Result<Reply, Stop> {
+        let end = Instant::now() + deadline;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.replies.recv_timeout(left.min(GLANCE)) {
+                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                    return Err(self.give_up(FailureClass::Protocol, error.to_string()));
+                }
+                Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => return Err(self.died()),
+                Err(RecvTimeoutError::Timeout) if interrupt.is_set() => {
+                    self.kill();
+                    return Err(Stop::Interrupted);
+                }
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => {
+                    let text = format!("no answer within {}", humantime::format_duration(deadline));
+                    return Err(self.give_up(FailureClass::Deadline, text));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// Kills the worker for cause.
+    fn give_up(&mut self, class: FailureClass, why: String) -> Stop {
+        self.kill();
+        let message = format!("{why}; the worker was killed{}", self.last_words());
+        Stop::Failed(Failure { class, message })
+    }
+
+    fn unexpected(&mut self, reply: &Reply) -> Stop {
+        let text = format!("{reply:?}");
+        let start: String = text.chars().take(80).collect();
+        self.give_up(FailureClass::Protocol, format!("an answer that was not asked for: {start}"))
+    }
+
+    /// The socket closed without being asked: says how the process ended.
+    fn died(&mut self) -> Stop {
+        let status = self.wait_for_exit(Duration::from_secs(2));
+        self.kill();
+        let how = match status {
+            None => "closed its socket and went on".to_string(),
+            Some(status) => match (status.signal(), status.code()) {
+                (Some(signal), _) => format!("was killed by signal {}", signal_name(signal)),
+                (None, Some(code)) => format!("exited with code {code}"),
+                (None, None) => "ended".to_string(),
+            },
+        };
+        let message = format!("the worker {how}{}", self.last_words());
+        Stop::Failed(Failure { class: FailureClass::Crash, message })
+    }
+
+    fn wait_for_exit(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let end = Instant::now() + patience;
+        while self.status.is_none() {
+            self.status = self.child.try_wait().ok().flatten();
+            if self.status.is_some() || Instant::now() >= end {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.status
+    }
+
+    fn kill(&mut self) {
+        self.socket = None;
+        // The whole group, and before the child is reaped: afterwards its id may be another's.
+        if self.status.is_none() {
+            let _ = rustix::process::kill_process_group(self.group, Signal::KILL);
+            self.status = self.child.wait().ok();
+        }
+    }
+
+    /// The end of what the process printed, for a message.
+    fn last_words(&mut self) -> String {
+        for drain in self.drains.drain(..) {
+            // A grandchild may hold the pipe open; then what is there must do.
+            let end = Instant::now() + Duration::from_millis(200);
+            while !drain.is_finished() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        let bytes: Vec<u8> = self.output.lock().map_or_else(
+            |poisoned| poisoned.into_inner().iter().copied().collect(),
+            |tail| tail.iter().copied().collect(),
+        );
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> =
+            text.lines().rev().filter(|l| !l.trim().is_empty()).take(20).collect();
+        if lines.is_empty() {
+            return String::new();
+        }
+        let kept: Vec<&str> = lines.into_iter().rev().collect();
+        format!("; its last output:\n{}", kept.join("\n"))
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Lets the kernel kill this process once its parent dies, where the kernel can.
+fn die_with(parent: Pid) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        // The parent may have died before the line above.
+        if rustix::process::getppid() != Some(parent) {
+            return Err(io::Error::other("perfgate has ended"));
+        }
+    }
+    let _ = parent;
+    Ok(())
+}
+
+/// Reads a pipe to its end in a thread, so that a chatty worker never blocks, and keeps the tail.
+fn drain(mut pipe: impl Read + Send + 'static, tail: &Arc<Mutex<VecDeque<u8>>>) -> JoinHandle<()> {
+    let tail = Arc::clone(tail);
+    std::thread::spawn(move || {
+        let mut buffer = [0u8; 8192];
+        while let Ok(read) = pipe.read(&mut buffer) {
+            if read == 0 {
+                break;
+            }
+            let Ok(mut tail) = tail.lock() else { break };
+            tail.extend(&buffer[..read]);
+            let surplus = tail.len().saturating_sub(TAIL);
+            tail.drain(..surplus);
+        }
+    })
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = signal_hook::low_level::signal_name(signal);
+    match (signal, name) {
+        (9, _) => "9 (SIGKILL; the kernel's out-of-memory killer uses it too)".to_string(),
+        (_, Some(name)) => format!("{signal} ({name})"),
+        (_, None) => signal.to_string(),
+    }
+}

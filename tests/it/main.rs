@@ -1,0 +1,11 @@
+//! The integration tests, in one binary so that the engines' libraries are linked once.
+//!
+//! Those in `real_model` run real engines on the model that `scripts/setup.sh` makes; the others
+//! use the scripted engine, whose latencies are exact.
+
+mod architecture;
+mod gate;
+mod interruption;
+mod real_model;
+mod reference;
+mod support;

@@ -1,0 +1,121 @@
+//! Owns what the tests share: a project folder with configuration, and the binary run in it.
+
+use perfgate::record::{Entry, JournalLine, Results};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A folder with both configuration files and a few tasks.
+pub struct Project {
+    folder: TempDir,
+}
+
+/// What a run of perfgate came to.
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// The common head of configurations for the scripted engine: two rounds or so of four tasks.
+pub fn scripted(rounds: u32, variants: &str) -> String {
+    format!(
+        "reference = \"base\"\n[workload]\ntasks = \"tasks.jsonl\"\ngen_tokens = 5\n\
+         [session]\nrounds = {rounds}\nrequest_deadline = \"700ms\"\n{variants}"
+    )
+}
+
+impl Project {
+    pub fn new(config: &str, thresholds: &str) -> Project {
+        let project = Project { folder: TempDir::new().unwrap() };
+        let tasks: String = (1..=4)
+            .map(|n| format!("{{\"id\": \"t{n}\", \"prompt\": \"Say {n} things.\"}}\n"))
+            .collect();
+        project.write("tasks.jsonl", &tasks);
+        project.write("perfgate.toml", config);
+        project.write("thresholds.toml", thresholds);
+        project
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn write(&self, name: &str, content: &str) {
+        std::fs::write(self.path().join(name), content).unwrap();
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_perfgate"));
+        command.current_dir(self.path()).args(arguments).env_remove("PERFGATE_OPENVINO");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        finished(self.command(arguments).output().unwrap())
+    }
+
+    pub fn check(&self) -> Run {
+        self.run(&["check"])
+    }
+
+    pub fn results(&self) -> Results {
+        let file = self.path().join(".perfgate/benchmark_results.json");
+        perfgate::session::read_results(&file).unwrap()
+    }
+
+    /// The only session's journal, once it exists.
+    pub fn journal_file(&self) -> Option<PathBuf> {
+        let sessions = std::fs::read_dir(self.path().join(".perfgate/sessions")).ok()?;
+        let file = sessions.map(|entry| entry.unwrap().path().join("journal.jsonl")).next()?;
+        file.is_file().then_some(file)
+    }
+
+    /// The complete lines of the journal so far.
+    pub fn journal(&self) -> Vec<Entry> {
+        let Some(file) = self.journal_file() else { return Vec::new() };
+        let text = std::fs::read_to_string(file).unwrap();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
+            .lines()
+            .map(|line| serde_json::from_str::<JournalLine>(line).expect(line).entry)
+            .collect()
+    }
+
+    /// Waits until the journal satisfies a condition and returns what the condition found.
+    pub fn await_journal<T>(&self, mut found: impl FnMut(&[Entry]) -> Option<T>) -> T {
+        let end = Instant::now() + Duration::from_secs(180);
+        loop {
+            if let Some(what) = found(&self.journal()) {
+                return what;
+            }
+            assert!(Instant::now() < end, "the journal never came so far");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+pub fn finished(output: Output) -> Run {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    Run {
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
+}
+
+/// Whether a process exists and is no zombie.
+pub fn alive(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
+}
+
+pub fn await_death(pid: u32) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while alive(pid) {
+        assert!(Instant::now() < end, "process {pid} lives on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
