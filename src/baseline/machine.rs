@@ -45,7 +45,7 @@ pub fn environment(root: &Path) -> Environment {
     }
 }
 
-/// The value of the first line of a key, as in `model name	: Some CPU`.
+/// The value of the first line of a key, as in `model name : Some CPU`.
 fn value<'a>(cpuinfo: &'a str, key: &str) -> Option<&'a str> {
     cpuinfo.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;

@@ -151,7 +151,8 @@ mod tests {
     #[test]
     fn quantiles_see_failures_of_either_side() {
         let good: &[f64] = &[1.0, 10.0];
-        let cases: [(&[&[f64]], &[&[f64]], (usize, usize, usize)); 3] = [
+        type Stamps<'a> = &'a [&'a [f64]];
+        let cases: [(Stamps<'_>, Stamps<'_>, (usize, usize, usize)); 3] = [
             (&[good, good], &[good, good], (1, 0, 0)),
             (&[good, &[]], &[good, good], (0, 1, 0)),
             (&[good, &[]], &[good, &[]], (0, 0, 1)),

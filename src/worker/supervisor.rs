@@ -221,7 +221,10 @@ impl Worker {
 
     /// Lets the worker end by itself; kills it if it does not.
     pub fn stop(mut self) {
-        self.socket = None;
+        // The reading thread holds the socket too, so dropping ours would not close it.
+        if let Some(socket) = self.socket.take() {
+            let _ = socket.shutdown(std::net::Shutdown::Write);
+        }
         if self.wait_for_exit(FAREWELL).is_none() {
             self.kill();
         }

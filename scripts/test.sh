@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Owns the second command of the README: everything that must be green, on a fresh machine too.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+step() {
+    printf '\n== %s (%s s so far)\n' "$*" "$SECONDS"
+}
+
+# The tests run real engines on the real model.
+step "set-up"
+scripts/setup.sh
+
+step "cargo fmt --check"
+cargo fmt --check
+
+# One profile for building, testing and linting: the dependencies are compiled once.
+step "cargo clippy -D warnings"
+cargo clippy --release --locked --all-targets -- -D warnings
+
+step "cargo doc -D warnings"
+RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps
+
+step "cargo test"
+cargo test --release --locked
+
+printf '\nAll green after %s s.\n' "$SECONDS"
