@@ -9,11 +9,15 @@ use std::fmt::Write;
 const TERMINAL: TableStyle =
     presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─'));
 
+/// The width that every terminal is taken to have.
+const WIDTH: usize = 100;
+
 /// Text for a terminal of at least 100 columns; `color` for those that show it.
 pub fn terminal(report: &Report, color: bool) -> String {
-    let mut out = format!("{}\n", report.headline);
+    let mut out = String::new();
+    paragraph(&mut out, "", &report.headline);
     for warning in &report.warnings {
-        line(&mut out, &format!("warning: {warning}"));
+        paragraph(&mut out, "", &format!("warning: {warning}"));
     }
     for group in &report.groups {
         let mut table = table(TERMINAL, color);
@@ -27,7 +31,7 @@ pub fn terminal(report: &Report, color: bool) -> String {
         }
         let _ = write!(out, "\n{}\n{}\n", group.title, table.trim_fmt());
         for row in group.rows.iter().filter(|row| !row.reason.is_empty()) {
-            line(&mut out, &format!("  {}: {}", row.id, row.reason));
+            paragraph(&mut out, "  ", &format!("{}: {}", row.id, row.reason));
         }
     }
     let mut table = table(TERMINAL, color);
@@ -38,24 +42,30 @@ pub fn terminal(report: &Report, color: bool) -> String {
     }
     let _ = write!(out, "\nAll variants\n{}\n", table.trim_fmt());
     for note in &report.variants.notes {
-        line(&mut out, &format!("  {note}"));
+        paragraph(&mut out, "  ", note);
     }
     if !report.failures.is_empty() {
         out.push_str("\nFailures\n");
         for failure in &report.failures {
-            line(&mut out, &format!("  {}", failure.replace('\n', "\n    ")));
+            paragraph(&mut out, "  ", failure);
         }
     }
     out.push('\n');
     for method in &report.method {
-        line(&mut out, method);
+        paragraph(&mut out, "", method);
     }
     out
 }
 
-fn line(out: &mut String, text: &str) {
-    out.push_str(text);
-    out.push('\n');
+/// Text wrapped at the width of a narrow terminal, later lines indented under the first.
+fn paragraph(out: &mut String, indent: &str, text: &str) {
+    let later = format!("{indent}  ");
+    for (index, line) in text.lines().enumerate() {
+        let first = if index == 0 { indent } else { &later };
+        let options = textwrap::Options::new(WIDTH).initial_indent(first).subsequent_indent(&later);
+        out.push_str(&textwrap::fill(line, options));
+        out.push('\n');
+    }
 }
 
 fn table(style: TableStyle, color: bool) -> Table {

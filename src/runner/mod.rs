@@ -13,6 +13,7 @@ use crate::record::{Entry, Failure, FailureClass, Phase, Request, Round, WorkerR
 use crate::worker::{Interrupt, Launch, Stop, Worker};
 use crate::workload::{Prompts, TokenizedTask};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What a runner needs for any round.
 pub struct Runner<'a> {
@@ -195,8 +196,11 @@ impl<'a> State<'a, '_> {
         let deadline = self.runner.deadlines.load;
         let interrupt = &self.runner.interrupt;
         let loaded = worker.hello(deadline, interrupt).and_then(|()| {
-            run.hello_ns = Some(monotonic_ns() - worker.spawn_ns);
-            worker.load(&variant.load, deadline, interrupt)
+            let passed = monotonic_ns() - worker.spawn_ns;
+            run.hello_ns = Some(passed);
+            // One deadline for both, from the spawn on.
+            let left = deadline.saturating_sub(Duration::from_nanos(passed));
+            worker.load(&variant.load, left, interrupt)
         });
         match loaded {
             Ok(loaded) => {

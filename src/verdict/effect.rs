@@ -9,7 +9,8 @@ use crate::stats;
 /// What each round says: one number per round that has one, and what stands behind them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PerRound {
-    /// One value per round: a log ratio (candidate over reference), or a value in the metric's unit.
+    /// One value per round: the log of a ratio (candidate over reference), or of a value in the
+    /// metric's unit.
     pub values: Vec<f64>,
     /// Requests (pairs of requests in a comparison) behind them; workers for one value per round.
     pub requests: usize,
@@ -77,15 +78,21 @@ pub fn log_ratios(
     effect
 }
 
-/// The values of one variant, one per round.
-pub fn values(metric: Metric, statistic: Statistic, rounds: &[&Round], variant: &str) -> PerRound {
+/// The logs of one variant's values, one per round: times, rates and sizes are skewed, their logs less
+/// so, and an interval in logs never reaches below zero.
+pub fn log_values(
+    metric: Metric,
+    statistic: Statistic,
+    rounds: &[&Round],
+    variant: &str,
+) -> PerRound {
     let mut effect = PerRound::empty();
     for round in rounds {
         let Some(value) = round_statistic(metric, statistic, round, variant) else { continue };
         effect.requests += samples_behind(metric, round, variant);
         match is_worst(metric, value) {
             true => effect.candidate_failed += 1,
-            false => effect.values.push(value),
+            false => effect.values.push(value.ln()),
         }
     }
     effect

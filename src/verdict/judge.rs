@@ -135,10 +135,10 @@ impl Case<'_> {
     /// A variant's own value against a fixed limit.
     fn value(&self, limit: f64) -> Verdict {
         let rule = self.rule;
-        let effect = effect::values(rule.metric, rule.statistic, self.rounds, &rule.variant);
+        let effect = effect::log_values(rule.metric, rule.statistic, self.rounds, &rule.variant);
         // For an upper limit more is worse, for a lower limit less is.
         let orientation = if matches!(rule.limit, Limit::Min(_)) { -1.0 } else { 1.0 };
-        let mut verdict = self.decide(&effect, limit * orientation, orientation, |x| x);
+        let mut verdict = self.decide(&effect, limit.ln() * orientation, orientation, f64::exp);
         verdict.base = Some(limit);
         if verdict.verdict == VerdictKind::Improved {
             verdict.verdict = VerdictKind::Pass;

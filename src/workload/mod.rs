@@ -197,13 +197,12 @@ pub fn load_tokenizer(file: &Path) -> Result<Tokenizer> {
     })
 }
 
-/// Cuts or repeats token ids to an exact length: timing needs the same work for every prompt, and
-/// speed does not depend on what a prompt says.
+/// Cuts or repeats token ids to an exact length: timing needs the same work for every prompt. A cut
+/// keeps the end, where tasks differ: the beginning is often a system message that all share.
 fn fit(tokens: Vec<u32>, length: Option<u32>) -> Vec<u32> {
-    match length {
-        Some(length) if !tokens.is_empty() => {
-            tokens.iter().copied().cycle().take(length as usize).collect()
-        }
+    match length.map(|length| length as usize) {
+        Some(length) if tokens.len() >= length => tokens[tokens.len() - length..].to_vec(),
+        Some(length) if !tokens.is_empty() => tokens.iter().copied().cycle().take(length).collect(),
         _ => tokens,
     }
 }
@@ -214,7 +213,7 @@ mod tests {
 
     #[test]
     fn prompts_are_cut_or_repeated_to_length() {
-        assert_eq!(fit(vec![1, 2, 3], Some(2)), [1, 2]);
+        assert_eq!(fit(vec![1, 2, 3], Some(2)), [2, 3]);
         assert_eq!(fit(vec![1, 2, 3], Some(7)), [1, 2, 3, 1, 2, 3, 1]);
         assert_eq!(fit(vec![1, 2, 3], None), [1, 2, 3]);
     }

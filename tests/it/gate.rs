@@ -35,8 +35,9 @@ fn classes(requests: &[Request]) -> Vec<FailureClass> {
 }
 
 #[test]
-fn an_equal_variant_passes_and_a_slower_one_fails() {
-    let (project, run) = check(5, "token_ms = 5.0, jitter = 0.01", LATENCY);
+fn a_variant_within_the_limit_passes_and_a_slower_one_fails() {
+    // A little slower, and not equal: an equal one is called improved by chance now and then.
+    let (project, run) = check(5, "token_ms = 5.1, jitter = 0.01", LATENCY);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.starts_with("PASS: all 1 gating rule hold"), "{}", run.stdout);
     assert_eq!(verdicts(&project), [("latency".to_string(), VerdictKind::Pass)]);
@@ -182,8 +183,7 @@ fn a_saved_report_reads_as_the_first_one_in_every_format() {
     assert_eq!(json["outcome"], "regressed");
     assert_eq!(json["groups"][0]["rows"][0]["verdict"], "regressed");
     for line in first.stdout.lines() {
-        let is_table = line.trim().contains("  ") || line.starts_with('─');
-        assert!(!is_table || line.chars().count() <= 100, "wider than 100 columns: {line}");
+        assert!(line.chars().count() <= 100, "wider than 100 columns: {line}");
     }
 }
 

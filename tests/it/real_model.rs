@@ -117,7 +117,6 @@ fn what_openvino_cannot_do_is_said_in_a_sentence() {
     std::fs::write(&xml, "<net").unwrap();
     std::fs::write(folder.path().join("openvino_model.bin"), "").unwrap();
     assert!(load_error(&no_bin).contains("cannot read"));
-    // The IR of the tokenizer is an IR, and no language model's.
     let other = LoadSpec { runtime: Some(folder.path().join("nowhere")), ..openvino("ov-int8") };
     assert!(load_error(&other).contains("nowhere holds no OpenVINO"));
 }
@@ -202,10 +201,11 @@ fn a_worker_killed_in_decode_is_a_counted_failure_and_the_check_goes_on() {
         (timed.len() == 2).then(|| (pid, entries.len(), timed[1].clone()))
     });
     assert_eq!(first.variant, "right");
-    // Halfway through its tokens, going by the request before.
+    // A quarter into its tokens, going by the request before: long after the first token, and far
+    // from the last even if the machine has become twice as fast.
     let (ttft, latency) = (first.token_ns[0], *first.token_ns.last().unwrap());
-    assert!(latency > 3 * ttft, "{latency} ns and {ttft} ns to the first token");
-    std::thread::sleep(std::time::Duration::from_nanos((ttft + latency) / 2));
+    assert!(latency > 8 * ttft, "{latency} ns and {ttft} ns to the first token");
+    std::thread::sleep(std::time::Duration::from_nanos(latency / 4));
     let now = project.journal();
     assert_eq!(now.len(), before, "the request was still under way");
     rustix::process::kill_process(
@@ -240,7 +240,8 @@ fn a_real_session_records_everything_that_the_report_needs() {
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     let results = project.results();
     let verdict = |id: &str| results.verdicts.iter().find(|v| v.rule.id == id).unwrap();
-    assert_eq!(verdict("memory").verdict, VerdictKind::Pass);
+    let memory = verdict("memory").verdict;
+    assert!(matches!(memory, VerdictKind::Pass | VerdictKind::Improved), "{memory}");
     assert_eq!(verdict("ttft").verdict, VerdictKind::Pass);
     assert_eq!(verdict("throughput").verdict, VerdictKind::Pass);
     let energy = verdict("tokens_per_second_per_watt");
