@@ -169,7 +169,8 @@ struct Session {
 
 fn session(node: Option<Node<'_>>) -> Result<Session> {
     let mut session = Session {
-        rounds: 5,
+        // A multiple of 2 and 3: then the order of two or three variants is balanced.
+        rounds: 6,
         warmup: 2,
         restarts: 2,
         deadlines: Deadlines { load: Duration::from_secs(120), request: Duration::from_secs(120) },
@@ -349,7 +350,7 @@ properties = { KV_CACHE_PRECISION = "f16", INFERENCE_NUM_THREADS = 2, ENABLE_CPU
         assert!(int8.model.ends_with("dir/models/int8"));
         assert_eq!(int8.properties["ENABLE_CPU_PINNING"], "YES");
         assert_eq!(int8.properties["INFERENCE_NUM_THREADS"], "2");
-        assert_eq!(config.rounds, 5);
+        assert_eq!(config.rounds, 6);
     }
 
     #[test]

@@ -59,6 +59,7 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
             )
         }
         Outcome::Undecided => "UNDECIDED: no gating rule could be decided".to_string(),
+        Outcome::Holds if all == 1 => "PASS: the gating rule holds".to_string(),
         Outcome::Holds if undecided.is_empty() => {
             format!("PASS: all {all} gating {} hold", rules(all))
         }

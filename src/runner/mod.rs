@@ -4,7 +4,7 @@
 mod order;
 mod probe;
 
-pub use order::order;
+pub use order::{order, spawn_order};
 pub use probe::{host, memory_use};
 
 use crate::config::{Deadlines, Variant};
@@ -121,7 +121,7 @@ impl<'a> State<'a, '_> {
     /// Cold starts one after the other, then warm-up and tasks in lockstep.
     fn all_requests(&mut self, places: &mut [Place<'a>]) -> Result<(), Cut> {
         let number = self.round.round as usize - 1;
-        for index in order(places.len(), number) {
+        for index in spawn_order(places.len(), number) {
             self.ensure_worker(&mut places[index])?;
         }
         for warmup in 1..self.runner.warmup {

@@ -12,10 +12,29 @@ pub fn order(count: usize, step: usize) -> Vec<usize> {
     order
 }
 
+/// The order in which the workers of a round are spawned: rotated by one each round, so that each
+/// variant takes each place equally often in any `count` consecutive rounds. The place matters:
+/// of identical processes the one spawned last was found to be several percent faster for the whole
+/// of its round.
+pub fn spawn_order(count: usize, round: usize) -> Vec<usize> {
+    (0..count).map(|index| (index + round) % count).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn spawns_are_balanced_after_as_many_rounds_as_variants() {
+        for count in 1..5 {
+            for variant in 0..count {
+                let place = |round| spawn_order(count, round).iter().position(|v| *v == variant);
+                let places: BTreeSet<_> = (3..3 + count).map(place).collect();
+                assert_eq!(places.len(), count, "variant {variant} of {count}");
+            }
+        }
+    }
 
     #[test]
     fn two_variants_take_turns() {

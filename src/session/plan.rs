@@ -59,7 +59,14 @@ pub fn prepare(setup: Setup) -> Result<Prepared> {
 
 fn variant_record(variant: &Variant) -> Result<VariantRecord> {
     let load = &variant.load;
-    let named = |what: String| Problem::new(format!("variant '{}': {what}", variant.name));
+    let named = |what: String| {
+        let help = if load.model.starts_with(&load.root) {
+            "make the models first; in perfgate's own repository, scripts/setup.sh does"
+        } else {
+            "look at this variant's model = \"…\" in perfgate.toml"
+        };
+        Problem::new(format!("variant '{}': {what}", variant.name)).help(help)
+    };
     let files = engine::model_files(load).map_err(|error| named(error.failure.message))?;
     let model_sha256 = match &load.script {
         Some(script) => hash::of_bytes(format!("{script:?}").as_bytes()),

@@ -183,7 +183,7 @@ impl Case<'_> {
         let Some(interval) = interval else {
             verdict.verdict = VerdictKind::Inconclusive;
             verdict.reason = match effect.candidate_failed {
-                0 => format!("{rounds} round has no spread; at least 2 are needed, 5 are usual"),
+                0 => format!("{rounds} round has no spread; at least 2 are needed, 6 are usual"),
                 _ => failed_rounds(effect, rounds),
             };
             return verdict;

@@ -251,6 +251,10 @@ impl Worker {
     fn wait(&mut self, deadline: Duration, interrupt: &Interrupt) -> Result<Reply, Stop> {
         let end = Instant::now() + deadline;
         loop {
+            if interrupt.is_set() {
+                self.kill();
+                return Err(Stop::Interrupted);
+            }
             let left = end.saturating_duration_since(Instant::now());
             match self.replies.recv_timeout(left.min(GLANCE)) {
                 Ok(Ok(reply)) => return Ok(reply),
@@ -258,10 +262,6 @@ impl Worker {
                     return Err(self.give_up(FailureClass::Protocol, error.to_string()));
                 }
                 Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => return Err(self.died()),
-                Err(RecvTimeoutError::Timeout) if interrupt.is_set() => {
-                    self.kill();
-                    return Err(Stop::Interrupted);
-                }
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
                     let text = format!("no answer within {}", humantime::format_duration(deadline));
                     return Err(self.give_up(FailureClass::Deadline, text));
