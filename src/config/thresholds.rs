@@ -2,7 +2,7 @@
 
 use super::perfgate_toml::Config;
 use super::view::{Document, Node, Table, suggestion};
-use crate::metric::{Kind, METRICS, Metric, Statistic, Unit};
+use crate::metric::{Better, Kind, METRICS, Metric, Statistic, Unit};
 use crate::problem::Result;
 use crate::record::{Against, Evidence, Limit, Policies, Policy, Rule, Severity};
 use std::path::Path;
@@ -270,10 +270,15 @@ fn fixed(other: Option<Node<'_>>) -> Result<Against> {
 fn relative(node: &Node<'_>, metric: Metric) -> Result<Limit> {
     if metric.info().kind != Kind::Proportion {
         let share = percent(node)?;
-        return match (0.0..10.0).contains(&share) {
-            true => Ok(Limit::Relative(share)),
-            false => Err(node.problem("a limit should be between 0% and 1000%")),
-        };
+        // Of what is better when higher, no more than all of it can be lost.
+        let most = if metric.info().better == Better::Higher { 0.99 } else { 10.0 };
+        if share <= most {
+            return Ok(Limit::Relative(share));
+        }
+        return Err(node.problem(format!(
+            "the limit of '{metric}' should be between 0% and {:.0}%",
+            most * 100.0
+        )));
     }
     let text = node.string()?;
     let points = text
@@ -417,6 +422,8 @@ throughput = { min = "20 tok/s", variants = ["int4"] }
             ("[rules]\nthroughput = 5", "2:14: a limit needs its unit"),
             ("[rules]\nthroughput = \"-5%\"", "2:14: '-5%' is no percentage"),
             ("[rules]\nthroughput = \"NaN%\"", "is no percentage"),
+            ("[rules]\nthroughput = \"150%\"", "should be between 0% and 99%"),
+            ("[rules]\nlatency = \"1001%\"", "should be between 0% and 1000%"),
             ("[rules]\nthroughput = { limit = \"5\" }", "'5' is no percentage"),
             (
                 "[rules]\nfailure_rate = { limit = \"5%\" }",

@@ -80,11 +80,12 @@ fn groups(verdicts: &[Verdict]) -> Vec<RuleGroup> {
     for verdict in verdicts {
         let rule = &verdict.rule;
         let base_title = match &rule.against {
-            Against::Variant(other) => other.clone(),
-            Against::Absolute => "fixed limits".to_string(),
+            Against::Variant(other) => Some(other.clone()),
+            Against::Absolute => None,
         };
         let aside = if rule.severity == Severity::Inform { ", for information" } else { "" };
-        let title = format!("{} against {base_title}{aside}", rule.variant);
+        let other = base_title.as_deref().unwrap_or("fixed limits");
+        let title = format!("{} against {other}{aside}", rule.variant);
         let row = row(verdict);
         match groups.iter_mut().find(|group| group.title == title) {
             Some(group) => group.rows.push(row),
@@ -107,10 +108,7 @@ fn row(verdict: &Verdict) -> RuleRow {
         id: rule.id.clone(),
         severity: rule.severity,
         what: words::metric(rule.metric, rule.statistic),
-        base: match rule.against {
-            Against::Variant(_) => value(verdict.base),
-            Against::Absolute => "-".to_string(),
-        },
+        base: value(verdict.base),
         now: value(verdict.now),
         change: words::change(verdict),
         interval: words::interval(verdict),

@@ -40,8 +40,8 @@ pub struct Report {
 pub struct RuleGroup {
     /// Such as `int8 against fp16-ov`.
     pub title: String,
-    /// What the column of the other side is called.
-    pub base_title: String,
+    /// What the column of the other side is called; none for fixed limits, which have no such column.
+    pub base_title: Option<String>,
     /// What the column of the variant judged is called.
     pub now_title: String,
     /// The rules in the order of `thresholds.toml`.
@@ -57,11 +57,11 @@ pub struct RuleRow {
     pub severity: Severity,
     /// The metric and statistic in words.
     pub what: String,
-    /// Value of the other side.
+    /// Value of the other side; nothing for a fixed limit.
     pub base: String,
     /// Value of the variant judged.
     pub now: String,
-    /// The change, or the value's distance.
+    /// The change; nothing for a fixed limit.
     pub change: String,
     /// The interval that decides.
     pub interval: String,

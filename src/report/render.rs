@@ -21,9 +21,9 @@ pub fn terminal(report: &Report, color: bool) -> String {
     }
     for group in &report.groups {
         let mut table = table(TERMINAL, color);
-        table.set_header(rule_header(group, Cell::new));
+        table.set_header(rule_header(group));
         for row in &group.rows {
-            let cells = rule_cells(row).into_iter().map(Cell::new);
+            let cells = rule_cells(group, row).into_iter().map(Cell::new);
             let mut cells: Vec<Cell> = cells.collect();
             let last = cells.len() - 1;
             cells[last] = colored(row.verdict, color);
@@ -91,15 +91,25 @@ fn colored(verdict: VerdictKind, color: bool) -> Cell {
     }
 }
 
-fn rule_header<T>(group: &RuleGroup, cell: impl Fn(String) -> T) -> Vec<T> {
-    let titles =
-        ["rule", &group.base_title, &group.now_title, "change", "interval", "limit", "verdict"];
-    titles.into_iter().map(|title| cell(title.to_string())).collect()
+/// The titles of a group's table.
+fn rule_header(group: &RuleGroup) -> Vec<String> {
+    let mut titles = vec!["rule".to_string()];
+    titles.extend(group.base_title.clone());
+    titles.push(group.now_title.clone());
+    titles.extend(group.base_title.as_ref().map(|_| "change".to_string()));
+    titles.extend(["interval", "limit", "verdict"].map(str::to_string));
+    titles
 }
 
-fn rule_cells(row: &RuleRow) -> Vec<String> {
-    let texts = [&row.what, &row.base, &row.now, &row.change, &row.interval, &row.limit];
-    texts.into_iter().cloned().chain([row.verdict.to_string()]).collect()
+/// The cells under them, the verdict last.
+fn rule_cells(group: &RuleGroup, row: &RuleRow) -> Vec<String> {
+    let compares = group.base_title.is_some();
+    let mut cells = vec![row.what.clone()];
+    cells.extend(compares.then(|| row.base.clone()));
+    cells.push(row.now.clone());
+    cells.extend(compares.then(|| row.change.clone()));
+    cells.extend([row.interval.clone(), row.limit.clone(), row.verdict.to_string()]);
+    cells
 }
 
 /// Markdown for GitHub: the verdict and the rules first, the rest folded.
@@ -110,9 +120,9 @@ pub fn markdown(report: &Report) -> String {
     }
     for group in &report.groups {
         let mut table = table(presets::ASCII_MARKDOWN, false);
-        table.set_header(rule_header(group, |title| escape(&title)));
+        table.set_header(rule_header(group).iter().map(|title| escape(title)));
         for row in &group.rows {
-            table.add_row(rule_cells(row).iter().map(|text| escape(text)));
+            table.add_row(rule_cells(group, row).iter().map(|text| escape(text)));
         }
         let _ = write!(out, "\n### {}\n\n{}\n", escape(&group.title), table.trim_fmt());
         let reasons = group.rows.iter().filter(|row| !row.reason.is_empty());

@@ -14,8 +14,8 @@ pub fn order(count: usize, step: usize) -> Vec<usize> {
 
 /// The order in which the workers of a round are spawned: rotated by one each round, so that each
 /// variant takes each place equally often in any `count` consecutive rounds. The place matters:
-/// of identical processes the one spawned last was found to be several percent faster for the whole
-/// of its round.
+/// of identical processes those spawned later were found to be some percent faster for the whole of
+/// the round (`docs/evidence/slowdown.md`).
 pub fn spawn_order(count: usize, round: usize) -> Vec<usize> {
     (0..count).map(|index| (index + round) % count).collect()
 }

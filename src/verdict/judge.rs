@@ -190,25 +190,27 @@ impl Case<'_> {
         };
         let worse = oriented(interval, orientation);
         verdict.verdict = self.kind(worse, limit);
-        if verdict.verdict.decided() && verdict.verdict != VerdictKind::Regressed {
-            if effect.candidate_failed > 0 {
+        match verdict.verdict {
+            VerdictKind::Inconclusive => verdict.reason = self.remedy(effect, worse.point - limit),
+            VerdictKind::Pass | VerdictKind::Improved if effect.candidate_failed > 0 => {
                 verdict.verdict = VerdictKind::Inconclusive;
                 verdict.reason = failed_rounds(effect, rounds);
             }
-        } else if verdict.verdict == VerdictKind::Inconclusive {
-            let spread = stats::standard_deviation(&effect.values);
-            verdict.reason =
-                match stats::rounds_needed(spread, worse.point - limit, self.alpha, MOST_ROUNDS) {
-                    Some(needed) => format!("about {needed} rounds would settle it"),
-                    None => format!(
-                        "the change is too near the limit: {MOST_ROUNDS} rounds would not settle it"
-                    ),
-                };
-        }
-        if effect.values.len() + effect.candidate_failed < rounds && verdict.reason.is_empty() {
-            verdict.reason = format!("{} of {rounds} rounds have a value", effect.values.len());
+            _ if effect.values.len() + effect.candidate_failed < rounds => {
+                verdict.reason = format!("{} of {rounds} rounds have a value", effect.values.len());
+            }
+            _ => {}
         }
         verdict
+    }
+
+    /// How many rounds would settle a rule whose point lies at a distance from its limit.
+    fn remedy(&self, effect: &PerRound, distance: f64) -> String {
+        let spread = stats::standard_deviation(&effect.values);
+        match stats::rounds_needed(spread, distance, self.alpha, MOST_ROUNDS) {
+            Some(needed) => format!("about {needed} rounds would settle it"),
+            None => format!("too near the limit: {MOST_ROUNDS} rounds would not settle it"),
+        }
     }
 
     /// The verdict of an interval that is oriented so that more is worse.
