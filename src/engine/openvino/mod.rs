@@ -15,9 +15,6 @@ use openvino::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The oldest runtime whose C API has every function that is called.
-const OLDEST: (u32, u32) = (2025, 1);
-
 /// Properties that change speed or results: read back after compiling and recorded.
 const RECORDED: [&str; 8] = [
     "INFERENCE_NUM_THREADS",
@@ -44,10 +41,14 @@ pub(super) fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
     let (xml, bin) = ir_files(&spec.model)?;
     let library =
         runtime::find_runtime(spec.runtime.as_deref(), &spec.root).map_err(LoadError::setup)?;
+    // Refuses runtimes whose C API lacks functions; calling these would end the process.
     openvino_sys::library::load_from(library.clone()).map_err(|error| {
-        LoadError::setup(format!("the OpenVINO runtime cannot be loaded: {error}"))
+        LoadError::setup(format!(
+            "the OpenVINO runtime {} cannot be used; 2025.1 or newer is needed: {error}",
+            library.display()
+        ))
     })?;
-    let version = checked_version(&library)?;
+    let version = openvino::version().build_number;
     let broken = |doing: &str, error: &dyn std::fmt::Display| {
         LoadError::setup(format!("OpenVINO {version} cannot {doing}: {error}"))
     };
@@ -91,23 +92,6 @@ fn ir_files(model: &Path) -> Result<(PathBuf, PathBuf), LoadError> {
             file.display()
         ))),
     }
-}
-
-/// The runtime's version. Older ones lack functions, and calling these would end the process.
-fn checked_version(library: &Path) -> Result<String, LoadError> {
-    let version = openvino::version();
-    let numbers: Vec<u32> = version.parts().map_while(|part| part.parse().ok()).collect();
-    let found = (numbers.first().copied().unwrap_or(0), numbers.get(1).copied().unwrap_or(0));
-    if found >= OLDEST {
-        return Ok(version.build_number);
-    }
-    Err(LoadError::setup(format!(
-        "{} is OpenVINO {}; perfgate needs {}.{} or newer",
-        library.display(),
-        version.build_number,
-        OLDEST.0,
-        OLDEST.1
-    )))
 }
 
 /// The properties asked for. The variant's `threads` stand for the device's own key.

@@ -26,7 +26,7 @@ pub fn find_runtime(named: Option<&Path>, root: &Path) -> Result<PathBuf, String
         });
     }
     newest(&root.join("runtimes"))
-        .or_else(|| site_packages().iter().find_map(|folder| within(&folder.join("openvino"))))
+        .or_else(|| in_wheel(&python_libraries()))
         .or_else(system)
         .ok_or_else(|| not_found(root))
 }
@@ -86,26 +86,28 @@ fn version_key(folder: &Path) -> Vec<u64> {
     name.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
 }
 
-/// Folders where pip installs, found without running Python.
-fn site_packages() -> Vec<PathBuf> {
-    let mut bases = Vec::new();
-    for variable in ["VIRTUAL_ENV", "CONDA_PREFIX"] {
-        bases.extend(std::env::var_os(variable).map(|base| PathBuf::from(base).join("lib")));
-    }
-    bases.extend(std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/lib")));
-    bases.extend(["/usr/local/lib", "/usr/lib"].map(PathBuf::from));
-    let mut found = Vec::new();
-    for base in bases {
-        let Ok(entries) = std::fs::read_dir(&base) else { continue };
-        let pythons = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python3"))
-        });
-        for python in pythons {
-            found.push(python.join("site-packages"));
-            found.push(python.join("dist-packages"));
-        }
-    }
-    found
+/// The `lib` folders under which Pythons keep what pip installs: of the active environment, beside
+/// every folder of `PATH` (where CI services put their Pythons), of the user and of the system.
+fn python_libraries() -> Vec<PathBuf> {
+    let environments = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(std::env::var_os);
+    let mut roots: Vec<PathBuf> = environments.map(PathBuf::from).collect();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    roots.extend(std::env::split_paths(&path).filter_map(|bin| Some(bin.parent()?.to_path_buf())));
+    roots.extend(std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local")));
+    roots.extend(["/usr/local", "/usr"].map(PathBuf::from));
+    roots.into_iter().map(|root| root.join("lib")).collect()
+}
+
+/// The library in an installed wheel, found without running Python.
+fn in_wheel(libraries: &[PathBuf]) -> Option<PathBuf> {
+    libraries
+        .iter()
+        .filter_map(|library| std::fs::read_dir(library).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("python3")))
+        .flat_map(|python| ["site-packages", "dist-packages"].map(|kind| python.join(kind)))
+        .find_map(|packages| within(&packages.join("openvino")))
 }
 
 /// Where the `openvino-finder` crate looks, and the archives' usual folder.
@@ -140,6 +142,17 @@ mod tests {
         touch(&named.join("runtime/lib/intel64/libopenvino_c.so"));
         let found = find_runtime(Some(&named), root.path()).unwrap();
         assert!(found.ends_with("mine/runtime/lib/intel64/libopenvino_c.so"));
+    }
+
+    #[test]
+    fn an_installed_wheel_is_found_without_python() {
+        let root = tempfile::tempdir().unwrap();
+        let library = root.path().join("lib");
+        assert_eq!(in_wheel(std::slice::from_ref(&library)), None);
+        touch(&library.join("python3.12/site-packages/other/x.so"));
+        let wheel = library.join("python3.12/site-packages/openvino/libs/libopenvino_c.so.2641");
+        touch(&wheel);
+        assert_eq!(in_wheel(&[root.path().join("none"), library]), Some(wheel));
     }
 
     #[test]
