@@ -13,7 +13,7 @@ fail() {
     exit 1
 }
 
-command -v cargo >/dev/null 2>&1 || fail "no Rust found: install it with rustup (https://rustup.rs), 1.88 or newer"
+command -v cargo >/dev/null 2>&1 || fail "no Rust found: install it with rustup (https://rustup.rs), 1.89 or newer"
 command -v cc >/dev/null 2>&1 || fail "no C compiler found (Debian: apt install build-essential)"
 command -v git >/dev/null 2>&1 || fail "no git found (Debian: apt install git)"
 

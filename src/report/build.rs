@@ -182,6 +182,13 @@ fn phase(request: &Request) -> &'static str {
 
 fn warnings(header: &Header) -> Vec<String> {
     let mut warnings = Vec::new();
+    let (rounds, variants) = (header.plan.rounds as usize, header.plan.variants.len());
+    if !rounds.is_multiple_of(variants) {
+        warnings.push(format!(
+            "{rounds} rounds do not balance the order in which {variants} variants are started; \
+             a multiple of {variants} does"
+        ));
+    }
     for (name, variant) in &header.variants {
         for switch in &variant.test_switches {
             warnings.push(format!("test switch: '{name}' is {switch}"));

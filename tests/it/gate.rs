@@ -45,6 +45,7 @@ fn a_variant_within_the_limit_passes_and_a_slower_one_fails() {
     let (_, run) = check(5, "token_ms = 6.0, jitter = 0.01", LATENCY);
     assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.starts_with("REGRESSION: 1 of 1 gating rule broken. other: latency"));
+    assert!(run.stdout.contains("warning: 5 rounds do not balance the order"), "{}", run.stdout);
 
     let (_, run) = check(5, "token_ms = 4.0, jitter = 0.01", LATENCY);
     assert_eq!(run.code, 0);
