@@ -2,26 +2,30 @@
 # Owns the long evidence: real sessions whose tables stand in docs/evidence/. Resumable: a session that is done is kept
 # under .perfgate/evidence and not run again; remove that folder to begin anew.
 #
-#     scripts/evidence.sh slowdown     five sessions of examples/slowdown -> docs/evidence/slowdown.md (12 minutes)
+#     scripts/evidence.sh slowdown     ten sessions of examples/slowdown -> docs/evidence/slowdown.md (20 minutes)
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-slowdown() {
-    local folder=.perfgate/evidence/slowdown number code
+sessions() { # NAME CONFIG: five sessions, each kept as N.json with its exit code in N.code
+    local folder=.perfgate/evidence/slowdown/$1 number code
     mkdir -p "$folder"
     for number in 1 2 3 4 5; do
         [[ -e $folder/$number.json ]] && continue
-        echo "session $number of 5"
+        echo "$1, session $number of 5"
         code=0
-        target/release/perfgate check --quiet --format json --config examples/slowdown/perfgate.toml \
-            >"$folder/report.tmp" || code=$?
+        target/release/perfgate check --quiet --format json --config "$2" >"$folder/report.tmp" || code=$?
         [[ $code == 0 || $code == 1 || $code == 3 ]] || exit "$code"
         echo "$code" >"$folder/$number.code"
         mv "$folder/report.tmp" "$folder/$number.json"
     done
-    python3 scripts/evidence_slowdown.py "$folder" >"$folder/table.tmp"
-    mv "$folder/table.tmp" docs/evidence/slowdown.md
+}
+
+slowdown() {
+    sessions slowed examples/slowdown/perfgate.toml
+    sessions unchanged examples/slowdown/unchanged.toml
+    python3 scripts/evidence_slowdown.py .perfgate/evidence/slowdown >.perfgate/evidence/table.tmp
+    mv .perfgate/evidence/table.tmp docs/evidence/slowdown.md
     cat docs/evidence/slowdown.md
 }
 
