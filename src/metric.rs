@@ -137,8 +137,6 @@ pub struct MetricInfo {
     pub id: &'static str,
     /// The name used in tables.
     pub title: &'static str,
-    /// The words for a change to the worse and to the better.
-    pub words: (&'static str, &'static str),
     /// The unit of stored values.
     pub unit: Unit,
     /// Which direction is an improvement.
@@ -174,7 +172,6 @@ pub const METRICS: [MetricInfo; 9] = [
     },
     MetricInfo {
         kind: Kind::PerRound,
-        words: ("more memory", "less memory"),
         ..timing(Metric::Memory, "memory", "peak memory", Unit::Bytes, Better::Lower)
     },
     MetricInfo {
@@ -189,7 +186,6 @@ pub const METRICS: [MetricInfo; 9] = [
     },
     MetricInfo {
         kind: Kind::Proportion,
-        words: ("more failures", "fewer failures"),
         default_statistic: Statistic::Rate,
         default_limit: 0.001,
         ..timing(
@@ -214,7 +210,6 @@ const fn timing(
         metric,
         id,
         title,
-        words: ("slower", "faster"),
         unit,
         better,
         kind: Kind::PerRequest,

@@ -7,8 +7,6 @@ mod sampler;
 mod scripted;
 mod slowed;
 
-pub use openvino::find_runtime;
-
 use crate::protocol::{LoadSpec, monotonic_ns};
 use crate::record::{EngineInfo, Failure, FailureClass};
 use std::path::{Path, PathBuf};

@@ -57,7 +57,7 @@ pub struct RuleRow {
     pub severity: Severity,
     /// The metric and statistic in words.
     pub what: String,
-    /// Value of the other side; nothing for a fixed limit.
+    /// Value of the other side; for a fixed limit the limit itself, which has its own column.
     pub base: String,
     /// Value of the variant judged.
     pub now: String,

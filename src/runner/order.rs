@@ -4,8 +4,7 @@
 /// each variant stands in each place and behind each other variant equally often (A B, B A for two;
 /// all six orders for three).
 pub fn order(count: usize, step: usize) -> Vec<usize> {
-    let rotation = step / 2 % count.max(1);
-    let mut order: Vec<usize> = (0..count).map(|index| (index + rotation) % count).collect();
+    let mut order = spawn_order(count, step / 2);
     if step % 2 == 1 {
         order.reverse();
     }

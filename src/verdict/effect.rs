@@ -1,8 +1,8 @@
 //! Owns the step from samples to effects by round: log ratios of one variant over another, or the
 //! values of one.
 
-use super::samples::{by_task, ranked, round_value};
-use crate::metric::{Better, Kind, Metric, Statistic};
+use super::samples::{by_task, ranked, round_value, worst};
+use crate::metric::{Kind, Metric, Statistic};
 use crate::record::Round;
 use crate::stats;
 
@@ -105,10 +105,7 @@ impl PerRound {
 }
 
 fn is_worst(metric: Metric, value: f64) -> bool {
-    match metric.info().better {
-        Better::Lower => value.is_infinite(),
-        Better::Higher => value <= 0.0,
-    }
+    value == worst(metric)
 }
 
 fn samples_behind(metric: Metric, round: &Round, variant: &str) -> usize {

@@ -228,16 +228,9 @@ impl Case<'_> {
         }
     }
 
-    fn failed_and_all(&self, variant: &str) -> (u64, u64) {
-        self.rounds.iter().fold((0, 0), |(failed, all), round| {
-            let (f, a) = samples::failures(round, variant);
-            (failed + f, all + a)
-        })
-    }
-
     /// The failure rate against a fixed limit, by exact binomial bounds.
     fn failure_rate(&self, limit: f64) -> Verdict {
-        let (failed, all) = self.failed_and_all(&self.rule.variant);
+        let (failed, all) = samples::failures(self.rounds, &self.rule.variant);
         let mut verdict = self.proportion(failed, all, limit);
         if verdict.verdict == VerdictKind::Inconclusive {
             let needed = stats::clean_trials_needed(limit, self.alpha);
@@ -318,8 +311,8 @@ impl Case<'_> {
     /// The difference of two failure rates, in points. Conservative: half the level goes to each
     /// side's exact bound, whatever the pairing.
     fn failure_difference(&self, reference: &str, limit: f64) -> Verdict {
-        let (now, all) = self.failed_and_all(&self.rule.variant);
-        let (base, all_base) = self.failed_and_all(reference);
+        let (now, all) = samples::failures(self.rounds, &self.rule.variant);
+        let (base, all_base) = samples::failures(self.rounds, reference);
         let half = self.alpha / 2.0;
         let rate = |failed: u64, all: u64| failed as f64 / all as f64;
         let lower = stats::proportion_lower;

@@ -91,10 +91,10 @@ pub fn round_value(metric: Metric, round: &Round, variant: &str) -> Option<f64> 
     }
 }
 
-/// Failed and all counted requests of a variant in a round.
-pub fn failures(round: &Round, variant: &str) -> (u64, u64) {
+/// Failed and all counted requests of a variant in some rounds.
+pub fn failures(rounds: &[&Round], variant: &str) -> (u64, u64) {
     let (mut failed, mut all) = (0, 0);
-    for request in timed(round, variant) {
+    for request in rounds.iter().flat_map(|round| timed(round, variant)) {
         all += 1;
         failed += u64::from(request.failure.is_some());
     }
@@ -151,7 +151,7 @@ pub(super) mod tests {
         };
         assert_eq!(ranked(Metric::Latency, &round, "a"), [0.02, f64::INFINITY]);
         assert_eq!(ranked(Metric::Throughput, &round, "a"), [100.0, 0.0]);
-        assert_eq!(failures(&round, "a"), (1, 2));
+        assert_eq!(failures(&[&round], "a"), (1, 2));
         assert!(completed(&round, "a"));
         assert!(!completed(&round, "b"), "nothing was run");
     }

@@ -56,8 +56,7 @@ pub(super) fn value(
     variant: &str,
 ) -> Option<f64> {
     if metric.info().kind == Kind::Proportion {
-        let counts = rounds.iter().map(|round| samples::failures(round, variant));
-        let (failed, all) = counts.fold((0, 0), |(f, a), (failed, all)| (f + failed, a + all));
+        let (failed, all) = samples::failures(rounds, variant);
         return (all > 0).then(|| failed as f64 / all as f64);
     }
     if statistic == Statistic::P99 {

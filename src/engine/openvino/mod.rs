@@ -3,8 +3,6 @@
 
 mod runtime;
 
-pub use runtime::find_runtime;
-
 use super::{Engine, LoadError, Sequence, failed};
 use crate::protocol::LoadSpec;
 use crate::record::{EngineInfo, Failure};

@@ -13,7 +13,7 @@ const VARIABLE: &str = "PERFGATE_OPENVINO";
 /// # Errors
 /// If there is none: the message lists what was looked through and what to install. A place that
 /// was named but holds none is an error, never passed over.
-pub fn find_runtime(named: Option<&Path>, root: &Path) -> Result<PathBuf, String> {
+pub(super) fn find_runtime(named: Option<&Path>, root: &Path) -> Result<PathBuf, String> {
     if let Some(place) = named {
         return within(place).ok_or_else(|| {
             format!("the variant's runtime {} holds no OpenVINO ({})", place.display(), LIBRARY)
