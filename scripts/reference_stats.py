@@ -12,7 +12,7 @@ import sys
 
 import numpy
 import scipy
-from scipy import stats
+from scipy import optimize, stats
 
 
 def t_intervals() -> list[dict]:
@@ -52,6 +52,77 @@ def quantiles() -> list[dict]:
     ]
 
 
+def predictions() -> list[dict]:
+    """A new value against earlier ones: `t · s · √(1 + 1/n)` about the difference."""
+    cases = []
+    for new, earlier in [(0.3, [0.1, 0.12, 0.07]), (-1.0, [0.4, 0.5, 0.1, 0.2, 0.6]), (2.0, [1.9, 2.2])]:
+        for alpha in [0.05, 0.05 / 7, 0.025, 1e-4]:
+            n = len(earlier)
+            scale = numpy.std(earlier, ddof=1) * numpy.sqrt(1 + 1 / n)
+            low, high = stats.t.interval(1 - 2 * alpha, n - 1, loc=new - numpy.mean(earlier), scale=scale)
+            cases.append({"new": new, "values": earlier, "alpha": alpha, "low": low, "high": high})
+    for _ in range(4):
+        # One new value against n earlier ones is Student's two-sample test with a group of one.
+        earlier = numpy.round(numpy.random.default_rng(_).normal(0, 1, 6), 3).tolist()
+        cases.append(prediction_by_regression(0.5, earlier, 0.05))
+    return cases
+
+
+def prediction_by_regression(new: float, earlier: list[float], alpha: float) -> dict:
+    """The same by least squares: the coefficient of a dummy that only the new value has."""
+    n = len(earlier)
+    design = numpy.column_stack([numpy.ones(n + 1), [0.0] * n + [1.0]])
+    y = numpy.array([*earlier, new])
+    beta, residual, _, _ = numpy.linalg.lstsq(design, y, rcond=None)
+    variance = residual[0] / (n - 1) * numpy.linalg.inv(design.T @ design)[1, 1]
+    half = stats.t.ppf(1 - alpha, n - 1) * numpy.sqrt(variance)
+    return {"new": new, "values": earlier, "alpha": alpha, "low": beta[1] - half, "high": beta[1] + half}
+
+
+def welch() -> list[dict]:
+    cases = []
+    for a, b in [
+        ([1.0, 1.2, 0.9], [0.5, 0.7, 0.65, 0.4]),
+        ([0.01, -0.02, 0.03, 0.0, 0.02, 0.01], [0.2, 0.1]),
+        ([5.0, 9.0], [1.0, 1.5, 1.2, 1.1, 1.3]),
+        ([2.0, 2.0, 2.0], [1.0, 1.1, 0.9]),
+    ]:
+        for alpha in [0.05, 0.05 / 7, 0.025, 1e-3]:
+            interval = stats.ttest_ind(a, b, equal_var=False).confidence_interval(1 - 2 * alpha)
+            cases.append({"a": a, "b": b, "alpha": alpha, "low": interval.low, "high": interval.high})
+    return cases
+
+
+def restricted_score(b: int, c: int, n: int, delta: float) -> float:
+    """Tango's statistic with its restricted maximum likelihood found by search, not by the formula.
+
+    The likelihood of (b, c, n - b - c) with probabilities (q + delta, q, 1 - 2q - delta) is maximized over q.
+    """
+
+    def loss(q: float) -> float:
+        parts = [(b, q + delta), (c, q), (n - b - c, 1 - 2 * q - delta)]
+        return -sum(count * numpy.log(max(p, 1e-300)) for count, p in parts if count)
+
+    low, high = max(0.0, -delta), (1 - delta) / 2
+    found = optimize.minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-13})
+    q = min([found.x, low, high], key=loss)
+    return (b - c - n * delta) / numpy.sqrt(n * (2 * q + delta * (1 - delta)))
+
+
+def paired_differences() -> list[dict]:
+    """Tango's score interval (Tango 1998): where the score crosses the normal quantile."""
+    cases = []
+    for b, c, n in [(7, 1, 21), (20, 40, 160), (28, 25, 618), (48, 41, 549), (6, 4, 96), (0, 3, 64), (12, 0, 1500)]:
+        for alpha in [0.05, 0.025, 0.05 / 7]:
+            z = stats.norm.ppf(1 - alpha)
+            point = (b - c) / n
+            low = optimize.brentq(lambda d: restricted_score(b, c, n, d) - z, -1 + 1e-9, point - 1e-12, xtol=1e-13)
+            high = optimize.brentq(lambda d: restricted_score(b, c, n, d) + z, point + 1e-12, 1 - 1e-9, xtol=1e-13)
+            case = {"first_only": b, "second_only": c, "all": n, "alpha": alpha, "low": low, "high": high}
+            cases.append(case)
+    return cases
+
+
 def main() -> None:
     reference = {
         "made_by": "scripts/reference_stats.py",
@@ -60,6 +131,9 @@ def main() -> None:
         "t_intervals": t_intervals(),
         "proportions": proportions(),
         "quantiles": quantiles(),
+        "predictions": predictions(),
+        "welch": welch(),
+        "paired_differences": paired_differences(),
     }
     json.dump(reference, sys.stdout, indent=1)
     print()

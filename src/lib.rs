@@ -25,6 +25,7 @@ pub mod engine;
 pub mod worker;
 pub mod runner;
 pub mod stats;
+pub mod quality;
 pub mod baseline;
 pub mod verdict;
 pub mod session;

@@ -21,13 +21,27 @@ pub enum Metric {
     Itl,
     /// Largest resident set of the worker process in a round (`VmHWM`), bytes.
     Memory,
+    /// Anonymous resident memory after the round's last request (`RssAnon`), bytes.
+    MemoryAnon,
+    /// Resident memory backed by files after the round's last request (`RssFile`), bytes.
+    MemoryFile,
     /// Spawn of the worker process to its first token, seconds.
     ColdStart,
+    /// Spawn of the worker process to its handshake, seconds.
+    SpawnTime,
     /// Reading and compiling the model inside the worker, seconds.
     LoadTime,
-    /// Share of the requests that failed, a proportion.
+    /// Time to first token of the worker's first request, seconds.
+    ColdTtft,
+    /// Share of the timed requests that failed, a proportion.
     FailureRate,
-    /// Throughput per watt of package power, tokens per joule.
+    /// Share of the graded tasks that were answered right, a proportion.
+    Accuracy,
+    /// Share of the graded tasks without a usable answer, a proportion.
+    TaskFailureRate,
+    /// Package energy of the timed requests over the tokens that they generated, joules per token.
+    EnergyPerToken,
+    /// Tokens per second over watts of package power: its reciprocal, tokens per joule.
     TokensPerSecondPerWatt,
 }
 
@@ -51,8 +65,10 @@ pub enum Kind {
     PerToken,
     /// One value per round and variant.
     PerRound,
-    /// Successes and failures over requests.
+    /// Hits over the timed requests.
     Proportion,
+    /// Hits over the graded tasks of the quality pass, paired by task.
+    TaskProportion,
 }
 
 /// The physical unit in which values are stored.
@@ -69,6 +85,10 @@ pub enum Unit {
     Proportion,
     /// Tokens per joule, which is tokens per second per watt.
     TokensPerJoule,
+    /// Joules per token.
+    JoulesPerToken,
+    /// A quotient of two values of one unit.
+    Ratio,
 }
 
 /// How a round's values (or all requests) are reduced to the number that a rule judges.
@@ -83,14 +103,26 @@ pub enum Statistic {
     P90,
     /// 99th percentile.
     P99,
-    /// Share of the requests, for proportions.
+    /// Share of the requests or tasks, for proportions.
     Rate,
+    /// Coefficient of variation: the standard deviation over the mean of a round's values.
+    Cv,
+    /// P99 over P50.
+    #[serde(rename = "p99_over_p50")]
+    P99OverP50,
 }
 
 impl Statistic {
     /// All statistics, in the order of the documentation.
-    pub const ALL: [Statistic; 5] =
-        [Statistic::Mean, Statistic::Median, Statistic::P90, Statistic::P99, Statistic::Rate];
+    pub const ALL: [Statistic; 7] = [
+        Statistic::Mean,
+        Statistic::Median,
+        Statistic::P90,
+        Statistic::P99,
+        Statistic::Rate,
+        Statistic::Cv,
+        Statistic::P99OverP50,
+    ];
 
     /// The id used in `thresholds.toml` and in JSON.
     pub fn id(self) -> &'static str {
@@ -100,6 +132,8 @@ impl Statistic {
             Statistic::P90 => "p90",
             Statistic::P99 => "p99",
             Statistic::Rate => "rate",
+            Statistic::Cv => "cv",
+            Statistic::P99OverP50 => "p99_over_p50",
         }
     }
 
@@ -117,8 +151,13 @@ impl Statistic {
             Statistic::Median => Some(0.5),
             Statistic::P90 => Some(0.9),
             Statistic::P99 => Some(0.99),
-            Statistic::Mean | Statistic::Rate => None,
+            Statistic::Mean | Statistic::Rate | Statistic::Cv | Statistic::P99OverP50 => None,
         }
+    }
+
+    /// Whether it is a tail of so few requests that no interval for a change of it holds its level.
+    pub fn is_far_tail(self) -> bool {
+        matches!(self, Statistic::P99 | Statistic::P99OverP50)
     }
 }
 
@@ -145,6 +184,8 @@ pub struct MetricInfo {
     pub kind: Kind,
     /// Whether the same inputs must give the same value. Declared, never inferred from zero variance.
     pub deterministic: bool,
+    /// Whether it depends on the machine's mood, so that sessions differ by more than their rounds.
+    pub varies_by_session: bool,
     /// The statistic of a rule that names none.
     pub default_statistic: Statistic,
     /// The allowed relative change to the worse of a rule that names no limit, as a fraction.
@@ -152,40 +193,39 @@ pub struct MetricInfo {
 }
 
 /// Every metric, in the order of the report's table.
-pub const METRICS: [MetricInfo; 9] = [
+pub const METRICS: [MetricInfo; 16] = [
+    graded(Metric::Accuracy, "accuracy", "accuracy", Better::Higher),
     timing(Metric::Throughput, "throughput", "throughput", Unit::TokensPerSecond, Better::Higher),
-    MetricInfo {
-        kind: Kind::PerRound,
-        ..timing(
-            Metric::TokensPerSecondPerWatt,
-            "tokens_per_second_per_watt",
-            "tokens/s per watt",
-            Unit::TokensPerJoule,
-            Better::Higher,
-        )
-    },
+    per_round(
+        Metric::TokensPerSecondPerWatt,
+        "tokens_per_second_per_watt",
+        "tokens/s per watt",
+        Unit::TokensPerJoule,
+        Better::Higher,
+    ),
+    per_round(
+        Metric::EnergyPerToken,
+        "energy_per_token",
+        "energy per token",
+        Unit::JoulesPerToken,
+        Better::Lower,
+    ),
     timing(Metric::Latency, "latency", "latency", Unit::Seconds, Better::Lower),
     timing(Metric::Ttft, "ttft", "TTFT", Unit::Seconds, Better::Lower),
     MetricInfo {
         kind: Kind::PerToken,
         ..timing(Metric::Itl, "itl", "inter-token latency", Unit::Seconds, Better::Lower)
     },
-    MetricInfo {
-        kind: Kind::PerRound,
-        ..timing(Metric::Memory, "memory", "peak memory", Unit::Bytes, Better::Lower)
-    },
-    MetricInfo {
-        kind: Kind::PerRound,
-        default_limit: 0.10,
-        ..timing(Metric::ColdStart, "cold_start", "cold start", Unit::Seconds, Better::Lower)
-    },
-    MetricInfo {
-        kind: Kind::PerRound,
-        default_limit: 0.10,
-        ..timing(Metric::LoadTime, "load_time", "model load", Unit::Seconds, Better::Lower)
-    },
+    memory(Metric::Memory, "memory", "peak memory"),
+    memory(Metric::MemoryAnon, "memory_anon", "memory, anonymous"),
+    memory(Metric::MemoryFile, "memory_file", "memory, files"),
+    start(Metric::ColdStart, "cold_start", "cold start"),
+    start(Metric::SpawnTime, "spawn_time", "cold start: spawn"),
+    start(Metric::LoadTime, "load_time", "cold start: load"),
+    start(Metric::ColdTtft, "cold_ttft", "cold start: TTFT"),
     MetricInfo {
         kind: Kind::Proportion,
+        varies_by_session: false,
         default_statistic: Statistic::Rate,
         default_limit: 0.001,
         ..timing(
@@ -196,7 +236,49 @@ pub const METRICS: [MetricInfo; 9] = [
             Better::Lower,
         )
     },
+    graded(Metric::TaskFailureRate, "task_failure_rate", "task failure rate", Better::Lower),
 ];
+
+/// A share of the graded tasks.
+const fn graded(
+    metric: Metric,
+    id: &'static str,
+    title: &'static str,
+    better: Better,
+) -> MetricInfo {
+    MetricInfo {
+        kind: Kind::TaskProportion,
+        deterministic: true,
+        varies_by_session: false,
+        default_statistic: Statistic::Rate,
+        default_limit: 0.01,
+        ..timing(metric, id, title, Unit::Proportion, better)
+    }
+}
+
+/// A metric with one value per round.
+const fn per_round(
+    metric: Metric,
+    id: &'static str,
+    title: &'static str,
+    unit: Unit,
+    better: Better,
+) -> MetricInfo {
+    MetricInfo { kind: Kind::PerRound, ..timing(metric, id, title, unit, better) }
+}
+
+/// A size of the worker process.
+const fn memory(metric: Metric, id: &'static str, title: &'static str) -> MetricInfo {
+    MetricInfo {
+        varies_by_session: false,
+        ..per_round(metric, id, title, Unit::Bytes, Better::Lower)
+    }
+}
+
+/// A part of the worker's start.
+const fn start(metric: Metric, id: &'static str, title: &'static str) -> MetricInfo {
+    MetricInfo { default_limit: 0.10, ..per_round(metric, id, title, Unit::Seconds, Better::Lower) }
+}
 
 /// A time-like metric with the usual defaults, from which the others are varied.
 const fn timing(
@@ -214,6 +296,7 @@ const fn timing(
         better,
         kind: Kind::PerRequest,
         deterministic: false,
+        varies_by_session: true,
         default_statistic: Statistic::Mean,
         default_limit: 0.05,
     }
@@ -240,10 +323,30 @@ impl Metric {
 
     /// Whether `statistic` can be asked of this metric.
     pub fn allows(self, statistic: Statistic) -> bool {
-        match self.info().kind {
-            Kind::Proportion => statistic == Statistic::Rate,
-            Kind::PerRound => statistic == Statistic::Mean,
-            Kind::PerRequest | Kind::PerToken => statistic != Statistic::Rate,
+        match (self.info().kind, statistic) {
+            (Kind::Proportion | Kind::TaskProportion, _) => statistic == Statistic::Rate,
+            (Kind::PerRound, _) => statistic == Statistic::Mean,
+            (Kind::PerRequest | Kind::PerToken, Statistic::Rate) => false,
+            // The far tail of a rate is its best value.
+            (_, Statistic::P99OverP50) => self.info().better == Better::Lower,
+            (Kind::PerRequest | Kind::PerToken, _) => true,
+        }
+    }
+
+    /// The unit of a statistic of this metric: spreads have one of their own.
+    pub fn unit(self, statistic: Statistic) -> Unit {
+        match statistic {
+            Statistic::Cv => Unit::Proportion,
+            Statistic::P99OverP50 => Unit::Ratio,
+            _ => self.info().unit,
+        }
+    }
+
+    /// Which direction of a statistic is an improvement: less spread always is.
+    pub fn better(self, statistic: Statistic) -> Better {
+        match statistic {
+            Statistic::Cv | Statistic::P99OverP50 => Better::Lower,
+            _ => self.info().better,
         }
     }
 }
@@ -271,6 +374,8 @@ impl Unit {
             Unit::Bytes => format!("{:.2} GiB", value / (1024.0 * 1024.0 * 1024.0)),
             Unit::Proportion => format!("{}%", trim_zeros(format!("{:.2}", value * 100.0))),
             Unit::TokensPerJoule => format!("{value:.2} tok/J"),
+            Unit::JoulesPerToken => format!("{value:.3} J"),
+            Unit::Ratio => format!("{value:.3}×"),
         }
     }
 
@@ -290,6 +395,8 @@ impl Unit {
             ],
             Unit::Proportion => &[("%", 0.01)],
             Unit::TokensPerJoule => &[("tok/J", 1.0)],
+            Unit::JoulesPerToken => &[("mJ", 1e-3), ("J", 1.0)],
+            Unit::Ratio => &[("x", 1.0), ("×", 1.0)],
         }
     }
 }

@@ -5,7 +5,7 @@
 //! id with one reply of that id; ids may be outstanding together. It ends when the descriptor does.
 //! Inside a timed region a worker writes nothing: the stamps come with the reply.
 
-use crate::record::{EngineInfo, Failure};
+use crate::record::{EngineInfo, Failure, Sampling};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
@@ -68,12 +68,25 @@ pub struct Script {
     /// What goes wrong, and when.
     #[serde(default)]
     pub faults: Vec<Fault>,
+    /// What is said to prompts that contain a text; the first that fits.
+    #[serde(default)]
+    pub answers: Vec<Line>,
+}
+
+/// What a script answers to a prompt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// The prompt contains this.
+    pub to: String,
+    /// The answer.
+    pub say: String,
 }
 
 /// One fault of a script.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
-    /// `crash`, `exit`, `hang`, `error`, `nan`, `garbage` or `unsupported`.
+    /// `crash`, `exit`, `hang`, `error`, `nan`, `infinity`, `garbage`, `chatter`, `kill`, `freeze`,
+    /// `out-of-memory` or `unsupported`.
     pub kind: String,
     /// The request (from 1, warm-ups included) at which it strikes; 0 strikes at the load.
     pub request: u64,
@@ -101,11 +114,28 @@ pub enum Command {
     Generate {
         /// Id of the answer.
         id: u64,
-        /// Prompt token ids.
-        prompt: Vec<u32>,
-        /// Tokens to generate: exactly so many, the end-of-sequence token is ignored.
-        tokens: u32,
+        /// What to generate.
+        order: Order,
     },
+}
+
+/// What a request generates.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// Prompt token ids.
+    pub prompt: Vec<u32>,
+    /// Tokens to generate: exactly so many, or at most so many with stop tokens.
+    pub tokens: u32,
+    /// Tokens that end the generation, themselves the last of it. None for timing, where the end of
+    /// sequence is ignored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<u32>,
+    /// How tokens are chosen.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// Seed of the sampler for this request alone.
+    #[serde(default)]
+    pub seed: u64,
 }
 
 /// From the worker to perfgate.
@@ -196,7 +226,8 @@ mod tests {
 
     #[test]
     fn messages_round_trip_and_garbage_is_named() {
-        let command = Command::Generate { id: 7, prompt: vec![1, 2], tokens: 3 };
+        let order = Order { prompt: vec![1, 2], tokens: 3, ..Order::default() };
+        let command = Command::Generate { id: 7, order };
         let mut bytes = Vec::new();
         send(&mut bytes, &command).unwrap();
         bytes.extend_from_slice(b"\x00\xffnot json\n");

@@ -4,7 +4,7 @@
 //! Times are nanoseconds of the machine's monotonic clock, which parent and workers share; spans
 //! are nanoseconds since the start they belong to. Nothing here computes a statistic.
 
-use crate::metric::{Metric, Statistic};
+use crate::metric::{Better, Metric, Statistic, Unit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,8 +25,12 @@ pub enum FailureClass {
     Deadline,
     /// The logits held NaN or an infinity.
     NonFinite,
+    /// The kernel killed the worker, or it could not allocate, for want of memory.
+    OutOfMemory,
     /// The worker broke the protocol: garbage on its pipe, a wrong id, too few tokens.
     Protocol,
+    /// A graded task asked for a structure, and the answer is none.
+    Malformed,
     /// Not attempted, because the variant's worker had failed more often than may be restarted.
     NotServed,
 }
@@ -39,7 +43,9 @@ impl FailureClass {
             FailureClass::Crash => "crash",
             FailureClass::Deadline => "deadline passed",
             FailureClass::NonFinite => "NaN or infinite logits",
+            FailureClass::OutOfMemory => "out of memory",
             FailureClass::Protocol => "broken protocol",
+            FailureClass::Malformed => "malformed answer",
             FailureClass::NotServed => "not served",
         }
     }
@@ -97,6 +103,80 @@ pub struct Request {
     /// The generated token ids; empty if it failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<u32>,
+    /// Energy of the processor packages from request to answer, microjoules, where it can be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_uj: Option<u64>,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// How the next token is chosen from the logits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// Divides the logits; 0 takes the most probable token (greedy decoding).
+    pub temperature: f64,
+    /// Only so many of the most probable tokens are candidates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u32>,
+    /// Only the most probable tokens that together reach this probability are candidates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+}
+
+impl Sampling {
+    /// Whether no chance is involved.
+    pub fn is_greedy(&self) -> bool {
+        self.temperature == 0.0
+    }
+}
+
+impl fmt::Display for Sampling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_greedy() {
+            return f.write_str("greedy");
+        }
+        write!(f, "temperature {}", self.temperature)?;
+        if let Some(k) = self.top_k {
+            write!(f, ", top-k {k}")?;
+        }
+        if let Some(p) = self.top_p {
+            write!(f, ", top-p {p}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What a graded answer came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grade {
+    /// As expected.
+    Right,
+    /// An answer, and not the expected one.
+    Wrong,
+    /// No usable answer: the request failed, or the answer is malformed.
+    Failed,
+}
+
+/// The answer of one variant to one graded task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The variant's name.
+    pub variant: String,
+    /// The task's id.
+    pub task: String,
+    /// Number of prompt tokens fed.
+    pub prompt_tokens: u32,
+    /// The generated token ids, the stop token among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<u32>,
+    /// The answer, cut at the first stop string.
+    pub text: String,
+    /// Whether it comes from an earlier session with the same model, engine, prompt and machine kind.
+    pub cached: bool,
+    /// What it came to.
+    pub grade: Grade,
     /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -329,8 +409,29 @@ pub struct Plan {
     pub gen_tokens: u32,
     /// Seed of the sampler.
     pub seed: u64,
-    /// SHA-256 of the workload: tasks, lengths, seed.
+    /// How tokens are chosen.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// SHA-256 of the workload: tasks, lengths, seed, sampling.
     pub workload_sha256: String,
+    /// The quality pass, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<QualityPlan>,
+}
+
+/// What a quality pass set out to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QualityPlan {
+    /// Ids of the graded tasks.
+    pub tasks: Vec<String>,
+    /// The variants that answer them.
+    pub variants: Vec<String>,
+    /// Most tokens of an answer.
+    pub max_tokens: u32,
+    /// Strings that end an answer.
+    pub stop: Vec<String>,
+    /// SHA-256 of the tasks, their expectations, the template and the generation parameters.
+    pub sha256: String,
 }
 
 /// One line of the journal. The journal is append-only JSON Lines, written as samples come.
@@ -372,6 +473,9 @@ pub enum Entry {
     },
     /// A request was executed or failed.
     Request(Request),
+    /// A graded task was answered, or its answer was found in the cache. The workers of the quality
+    /// pass are of round 0.
+    Answer(Answer),
     /// A worker ended.
     Worker(WorkerRun),
     /// A round ended.
@@ -532,6 +636,11 @@ impl Policies {
 pub enum Against {
     /// Another variant of the same session.
     Variant(String),
+    /// The same variant in the stored sessions.
+    Baseline {
+        /// Compare the ratio to this variant, now against then, which cancels much of the machine.
+        relative_to: Option<String>,
+    },
     /// A fixed value, in the metric's unit.
     Absolute,
 }
@@ -573,6 +682,21 @@ pub struct Rule {
     pub severity: Severity,
 }
 
+impl Rule {
+    /// The unit of the values that the rule compares.
+    pub fn unit(&self) -> Unit {
+        match &self.against {
+            Against::Baseline { relative_to: Some(_) } => Unit::Ratio,
+            _ => self.metric.unit(self.statistic),
+        }
+    }
+
+    /// Which direction is an improvement.
+    pub fn better(&self) -> Better {
+        self.metric.better(self.statistic)
+    }
+}
+
 /// An estimated effect of a rule: the change for a comparison, the value for an absolute rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Effect {
@@ -589,8 +713,15 @@ pub struct Effect {
     pub confidence: f64,
     /// Rounds behind it.
     pub rounds: usize,
-    /// Requests (pairs of requests in a comparison) behind it.
+    /// Requests or tasks (pairs of them in a comparison) behind it.
     pub requests: usize,
+    /// Stored sessions behind it, for rules against a baseline.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sessions: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A rule with what it came to.
@@ -652,6 +783,12 @@ pub struct Results {
     pub summaries: BTreeMap<String, Vec<Summary>>,
     /// Every sample.
     pub rounds: Vec<Round>,
+    /// Every answer to a graded task, by variant in the order of the plan, then by task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answer>,
+    /// Ids of the stored sessions that rules were held against, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub baseline: Vec<String>,
 }
 
 /// JSON has no infinities; they are written as the strings `"inf"`, `"-inf"` and `"nan"`.
@@ -728,6 +865,7 @@ mod tests {
             confidence: 0.95,
             rounds: 5,
             requests: 50,
+            sessions: 0,
         };
         let json = serde_json::to_string(&effect).unwrap();
         assert_eq!(serde_json::from_str::<Effect>(&json).unwrap(), effect);
@@ -748,6 +886,7 @@ mod tests {
                 token_ns: vec![1, 2, 3],
                 prompt_tokens: 128,
                 tokens: vec![5, 6, 7],
+                energy_uj: None,
                 failure: None,
             }),
         };

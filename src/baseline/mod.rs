@@ -1,8 +1,13 @@
-//! Owns what makes runs comparable and traceable: the machine's class and git's provenance. The
-//! store of accepted sessions will stand here.
+//! Owns what makes runs comparable and traceable: the machine's class and git's provenance. And
+//! the store of accepted sessions.
 
 mod machine;
 mod provenance;
+mod store;
 
 pub use machine::environment;
 pub use provenance::provenance;
+pub use store::{
+    Stored, StoredQuality, StoredRun, StoredVariant, StoredWorkload, class_folder, incomparable,
+    load, place,
+};

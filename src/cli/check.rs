@@ -1,7 +1,7 @@
 //! Owns `perfgate check`: from the two files to the printed report and the exit code.
 
 use super::progress::Progress;
-use super::{CheckArguments, exit, render};
+use super::{CheckArguments, exit, relative, render};
 use crate::config::{self, WorkTree};
 use crate::problem::{Problem, Result};
 use crate::record::Results;
@@ -54,7 +54,9 @@ fn prepare(arguments: &CheckArguments) -> Result<Prepared> {
     if let Some(rounds) = arguments.rounds {
         setup.config.rounds = rounds;
     }
-    session::prepare(setup)
+    let mut prepared = session::prepare(setup, Path::new("/"))?;
+    prepared.use_cache = !arguments.fresh;
+    Ok(prepared)
 }
 
 /// Makes the folder of everything generated, if it is not there, and keeps git from seeing it.
@@ -109,10 +111,4 @@ fn describe(files: &[PathBuf], journal: &Path) -> String {
         text.push_str(&format!("{what}  {}\n", relative(file).display()));
     }
     text.trim_end().to_string()
-}
-
-/// A path as the user would type it from here.
-fn relative(path: &Path) -> PathBuf {
-    let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(here).map(Path::to_path_buf).unwrap_or_else(|_| path.to_path_buf())
 }

@@ -1,5 +1,6 @@
 //! Owns the command line: clap types, one conversion, wiring; one file per subcommand.
 
+mod baseline;
 mod check;
 mod exit;
 mod progress;
@@ -7,7 +8,7 @@ mod render;
 
 use crate::problem::Problem;
 use clap::{Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// A merge gate for quantized language models: runs the variants of a model side by side, compares
@@ -25,6 +26,9 @@ enum Command {
     Check(CheckArguments),
     /// Print the report of an earlier run again
     Report(ReportArguments),
+    /// Accept sessions as what later ones are held against
+    #[command(subcommand)]
+    Baseline(BaselineCommand),
     /// Serve one model to the parent process
     #[command(name = crate::worker::SUBCOMMAND, hide = true)]
     Worker,
@@ -41,12 +45,43 @@ struct CheckArguments {
     /// Run so many rounds instead of what the configuration says
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: Option<u32>,
+    /// Ask every graded task anew, even where an earlier session has the answer
+    #[arg(long)]
+    fresh: bool,
     /// How the report is printed
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
     format: Format,
     /// Print nothing but the report
     #[arg(long, short)]
     quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum BaselineCommand {
+    /// Store the latest session; one file for each, to be committed
+    Update(BaselineUpdate),
+    /// Show what is stored
+    List(BaselineList),
+}
+
+#[derive(Debug, clap::Args)]
+struct BaselineUpdate {
+    /// Results to accept [default: benchmark_results.json in the output folder]
+    #[arg(value_name = "FILE")]
+    results: Option<PathBuf>,
+    /// The configuration, which names the store
+    #[arg(long, value_name = "FILE", default_value = "perfgate.toml")]
+    config: PathBuf,
+    /// Accept a session although it proved a regression
+    #[arg(long)]
+    accept_regression: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct BaselineList {
+    /// The configuration, which names the store
+    #[arg(long, value_name = "FILE", default_value = "perfgate.toml")]
+    config: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -76,6 +111,8 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Check(arguments) => check::check(arguments),
         Command::Report(arguments) => render::report(&arguments.results, arguments.format),
+        Command::Baseline(BaselineCommand::Update(arguments)) => baseline::update(&arguments),
+        Command::Baseline(BaselineCommand::List(arguments)) => baseline::list(&arguments),
         Command::Worker => {
             crate::worker::run_child().map(|()| 0).map_err(|error| Problem::new(error.to_string()))
         }
@@ -87,4 +124,10 @@ pub fn main() -> ExitCode {
             ExitCode::from(exit::COULD_NOT_RUN)
         }
     }
+}
+
+/// A path as the user would type it from here.
+fn relative(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here).map(Path::to_path_buf).unwrap_or_else(|_| path.to_path_buf())
 }

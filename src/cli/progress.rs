@@ -1,7 +1,7 @@
 //! Owns what is shown while a session runs: a bar on a terminal, a line per round elsewhere. All of
 //! it goes to stderr.
 
-use crate::record::{Entry, Plan};
+use crate::record::{Answer, Entry, FailureClass, Plan};
 use crate::session::Observer;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -14,6 +14,8 @@ pub(super) struct Progress {
     rounds: u32,
     round_began: Instant,
     failures: u64,
+    /// The variant whose graded tasks are being answered.
+    answering: Option<String>,
 }
 
 impl Progress {
@@ -21,7 +23,9 @@ impl Progress {
         let terminal = std::io::stderr().is_terminal();
         let per_round =
             plan.variants.len() as u64 * (u64::from(plan.warmup) + plan.tasks.len() as u64);
-        let all = per_round * u64::from(plan.rounds);
+        let graded =
+            plan.quality.as_ref().map_or(0, |quality| quality.tasks.len() * quality.variants.len());
+        let all = per_round * u64::from(plan.rounds) + graded as u64;
         let bar = (terminal && !quiet).then(|| {
             let style = ProgressStyle::with_template(
                 "{bar:30} {pos}/{len} requests, about {eta} left  {wide_msg}",
@@ -38,6 +42,10 @@ impl Progress {
                 plan.tasks.len(),
                 plan.variants.join(", ")
             );
+            if let Some(quality) = &plan.quality {
+                let (tasks, variants) = (quality.tasks.len(), quality.variants.join(", "));
+                eprintln!("then {tasks} graded tasks for each of {variants}");
+            }
         }
         Progress {
             bar,
@@ -45,12 +53,26 @@ impl Progress {
             rounds: plan.rounds,
             round_began: Instant::now(),
             failures: 0,
+            answering: None,
         }
     }
 
     pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer) {
+        let hard = answer.failure.as_ref().is_some_and(|f| f.class != FailureClass::Malformed);
+        self.failures += u64::from(hard);
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
+        self.say(format!("quality: {}, {}{}", answer.variant, answer.task, self.failed()));
+        if self.lines && self.answering.as_ref() != Some(&answer.variant) {
+            eprintln!("quality: {}", answer.variant);
+            self.answering = Some(answer.variant.clone());
         }
     }
 
@@ -75,6 +97,10 @@ impl Observer for Progress {
                 self.round_began = Instant::now();
                 self.say(format!("round {round} of {}", self.rounds));
             }
+            Entry::Spawn { round: 0, variant, .. } => {
+                self.say(format!("quality: starting {variant}"));
+            }
+            Entry::Answer(answer) => self.answer(answer),
             Entry::Spawn { round, variant, .. } => {
                 self.say(format!("round {round} of {}: starting {variant}", self.rounds));
             }

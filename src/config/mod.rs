@@ -6,7 +6,7 @@ mod source;
 mod thresholds;
 mod view;
 
-pub use perfgate_toml::{ChatTemplate, Config, Deadlines, Variant, Workload};
+pub use perfgate_toml::{ChatTemplate, Config, Deadlines, Quality, Store, Variant, Workload};
 pub use source::{Source, WorkTree};
 pub use thresholds::Thresholds;
 
@@ -31,12 +31,7 @@ pub struct Setup {
 /// # Errors
 /// If a file is missing or wrong: with file, line, column and the remedy.
 pub fn read(source: &dyn Source, config: &Path, thresholds: &Path) -> Result<Setup> {
-    let config_text = source.read(config).map_err(|problem| {
-        problem.help(
-            "run perfgate in the folder that holds perfgate.toml, or name it with --config FILE; \
-             README.md shows one of ten lines",
-        )
-    })?;
+    let config_text = config_text(source, config)?;
     let parsed = perfgate_toml::parse(config, &config_text)?;
     let thresholds_text = source.read(thresholds).map_err(|problem| {
         problem.help("write the rules of the gate there; the shortest is:\n    [rules]\n    throughput = \"5%\"")
@@ -47,5 +42,22 @@ pub fn read(source: &dyn Source, config: &Path, thresholds: &Path) -> Result<Set
         thresholds: rules,
         config_sha256: crate::hash::of_bytes(config_text.as_bytes()),
         thresholds_sha256: crate::hash::of_bytes(thresholds_text.as_bytes()),
+    })
+}
+
+/// Reads `perfgate.toml` alone.
+///
+/// # Errors
+/// If it is missing or wrong.
+pub fn read_config(source: &dyn Source, config: &Path) -> Result<Config> {
+    perfgate_toml::parse(config, &config_text(source, config)?)
+}
+
+fn config_text(source: &dyn Source, config: &Path) -> Result<String> {
+    source.read(config).map_err(|problem| {
+        problem.help(
+            "run perfgate in the folder that holds perfgate.toml, or name it with --config FILE; \
+             README.md shows one of ten lines",
+        )
     })
 }

@@ -2,7 +2,8 @@
 
 use super::view::{Document, Node, Table, suggestion};
 use crate::problem::Result;
-use crate::protocol::{Fault, LoadSpec, Script};
+use crate::protocol::{Fault, Line, LoadSpec, Script};
+use crate::record::Sampling;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +20,10 @@ pub struct Config {
     pub reference: String,
     /// The timing workload.
     pub workload: Workload,
+    /// The quality pass, if there is one.
+    pub quality: Option<Quality>,
+    /// Where accepted sessions are stored.
+    pub baselines: Store,
     /// Rounds of a session.
     pub rounds: u32,
     /// Requests of each fresh worker that are not counted, the cold start's among them.
@@ -42,6 +47,32 @@ pub struct Workload {
     pub gen_tokens: u32,
     /// Seed of the sampler.
     pub seed: u64,
+    /// How tokens are chosen, in the timing workload and the quality pass.
+    pub sampling: Sampling,
+}
+
+/// The graded tasks and how they are run.
+#[derive(Debug, Clone)]
+pub struct Quality {
+    /// The file of graded tasks, JSON Lines.
+    pub tasks: PathBuf,
+    /// A Jinja file around each prompt, such as few-shot examples.
+    pub prompt_template: Option<PathBuf>,
+    /// Most tokens of an answer.
+    pub max_tokens: u32,
+    /// Strings that end an answer, beside the model's end of sequence.
+    pub stop: Vec<String>,
+    /// The variants that answer.
+    pub variants: Vec<String>,
+}
+
+/// Where accepted sessions are stored.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// The folder.
+    pub folder: PathBuf,
+    /// How many sessions of a machine class are kept, the newest.
+    pub keep: u32,
 }
 
 /// How long a worker may take before it is killed.
@@ -116,12 +147,19 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Config> {
         return Err(node.problem("no variant is defined").help("add one as [variants.NAME]"));
     }
     let reference = reference(root.take("reference"), &variants)?;
+    let quality = match root.take("quality") {
+        Some(node) => Some(quality(node.table()?, &folder, &variants)?),
+        None => None,
+    };
+    let baselines = store(root.take("baselines"), &folder)?;
     root.finish()?;
     Ok(Config {
         folder,
         output,
         reference,
         workload,
+        quality,
+        baselines,
         rounds: session.rounds,
         warmup: session.warmup,
         restarts: session.restarts,
@@ -131,17 +169,8 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Config> {
 }
 
 fn reference(node: Option<Node<'_>>, variants: &[Variant]) -> Result<String> {
-    let Some(node) = node else {
-        return Ok(variants[0].name.clone());
-    };
-    let name = node.string()?;
-    if variants.iter().any(|variant| variant.name == name) {
-        return Ok(name);
-    }
     let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
-    Err(node
-        .problem(format!("the reference '{name}' is no variant of this file"))
-        .help(suggestion(&name, &names)))
+    node.map_or_else(|| Ok(names[0].to_string()), |node| known_name(&node, &names))
 }
 
 fn workload(mut table: Table<'_>, folder: &Path) -> Result<Workload> {
@@ -156,8 +185,95 @@ fn workload(mut table: Table<'_>, folder: &Path) -> Result<Workload> {
         None => 32,
     };
     let seed = table.take("seed").map_or(Ok(0), |node| node.integer(0, u64::MAX))?;
+    let sampling = sampling(table.take("sampling"))?;
     table.finish()?;
-    Ok(Workload { tasks, prompt_tokens, gen_tokens, seed })
+    Ok(Workload { tasks, prompt_tokens, gen_tokens, seed, sampling })
+}
+
+/// Greedy, unless a temperature is given.
+fn sampling(node: Option<Node<'_>>) -> Result<Sampling> {
+    let mut sampling = Sampling::default();
+    let Some(node) = node else { return Ok(sampling) };
+    let mut table = node.table()?;
+    if let Some(node) = table.take("temperature") {
+        sampling.temperature = node.number()?;
+        if !(0.0..=100.0).contains(&sampling.temperature) {
+            return Err(node.problem("'temperature' should be between 0 (greedy) and 100"));
+        }
+    }
+    if let Some(node) = table.take("top_k") {
+        sampling.top_k = Some(node.integer(1, u64::from(u32::MAX))? as u32);
+    }
+    if let Some(node) = table.take("top_p") {
+        let p = node.number()?;
+        if !(p > 0.0 && p <= 1.0) {
+            return Err(node.problem("'top_p' is a probability: above 0, at most 1"));
+        }
+        sampling.top_p = Some(p);
+    }
+    table.finish()?;
+    if sampling.is_greedy() && (sampling.top_k.is_some() || sampling.top_p.is_some()) {
+        return Err(node
+            .problem("'top_k' and 'top_p' do nothing without a temperature")
+            .help("add temperature = 0.7, or leave both out for greedy decoding"));
+    }
+    Ok(sampling)
+}
+
+fn quality(mut table: Table<'_>, folder: &Path, variants: &[Variant]) -> Result<Quality> {
+    let tasks = folder.join(table.need("tasks")?.string()?);
+    let prompt_template = match table.take("prompt_template") {
+        Some(node) => Some(folder.join(node.string()?)),
+        None => None,
+    };
+    let max_tokens = table.take("max_tokens").map_or(Ok(64), |node| node.integer(1, 1 << 20))?;
+    let stop = match table.take("stop") {
+        None => Vec::new(),
+        Some(node) => node.list()?.iter().map(stop_string).collect::<Result<_>>()?,
+    };
+    let known: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
+    let names = match table.take("variants") {
+        None => known.iter().map(ToString::to_string).collect(),
+        Some(node) => {
+            let asked: Vec<String> =
+                node.list()?.iter().map(|node| known_name(node, &known)).collect::<Result<_>>()?;
+            // In the order of the file, each once.
+            let asked = |name: &&&str| asked.iter().any(|other| other == *name);
+            known.iter().filter(asked).map(ToString::to_string).collect()
+        }
+    };
+    table.finish()?;
+    Ok(Quality { tasks, prompt_template, max_tokens: max_tokens as u32, stop, variants: names })
+}
+
+fn stop_string(node: &Node<'_>) -> Result<String> {
+    let text = node.string()?;
+    if text.is_empty() {
+        return Err(node.problem("an empty string would stop before the first token"));
+    }
+    Ok(text)
+}
+
+fn known_name(node: &Node<'_>, known: &[&str]) -> Result<String> {
+    let name = node.string()?;
+    if known.contains(&name.as_str()) {
+        return Ok(name);
+    }
+    Err(node.problem(format!("'{name}' is no variant of this file")).help(suggestion(&name, known)))
+}
+
+fn store(node: Option<Node<'_>>, folder: &Path) -> Result<Store> {
+    let mut store = Store { folder: folder.join("baselines"), keep: 10 };
+    let Some(node) = node else { return Ok(store) };
+    let mut table = node.table()?;
+    if let Some(node) = table.take("folder") {
+        store.folder = folder.join(node.string()?);
+    }
+    if let Some(node) = table.take("keep") {
+        store.keep = node.integer(1, 10_000)? as u32;
+    }
+    table.finish()?;
+    Ok(store)
 }
 
 struct Session {
@@ -296,22 +412,35 @@ fn script(node: Option<Node<'_>>) -> Result<Script> {
             script.faults.push(fault(&node)?);
         }
     }
+    if let Some(node) = table.take("answers") {
+        for node in node.list()? {
+            let mut line = node.table()?;
+            let (to, say) = (line.need("to")?.string()?, line.need("say")?.string()?);
+            script.answers.push(Line { to, say });
+            line.finish()?;
+        }
+    }
     table.finish()?;
     Ok(script)
 }
 
 fn fault(node: &Node<'_>) -> Result<Fault> {
-    const KINDS: [(&str, &str); 7] = [
-        ("crash", "crash"),
-        ("exit", "exit"),
-        ("hang", "hang"),
-        ("error", "error"),
-        ("nan", "nan"),
-        ("garbage", "garbage"),
-        ("unsupported", "unsupported"),
+    const KINDS: [&str; 12] = [
+        "crash",
+        "exit",
+        "hang",
+        "error",
+        "nan",
+        "infinity",
+        "garbage",
+        "chatter",
+        "kill",
+        "freeze",
+        "out-of-memory",
+        "unsupported",
     ];
     let mut table = node.table()?;
-    let kind = table.need("kind")?.choice(&KINDS)?.to_string();
+    let kind = table.need("kind")?.choice(&KINDS.map(|kind| (kind, kind)))?.to_string();
     let request = table.take("request").map_or(Ok(0), |node| node.integer(0, u64::MAX))?;
     let token = table.take("token").map_or(Ok(1), |node| node.integer(1, u64::MAX))?;
     table.finish()?;
@@ -366,7 +495,7 @@ properties = { KV_CACHE_PRECISION = "f16", INFERENCE_NUM_THREADS = 2, ENABLE_CPU
             ),
             (
                 format!("reference = \"int4\"\n{SHORTEST}"),
-                "1:13: the reference 'int4' is no variant of this file\n  help: did you mean 'int8'?",
+                "1:13: 'int4' is no variant of this file\n  help: did you mean 'int8'?",
             ),
             (
                 SHORTEST.replace("[workload]", "[session]\nrounds = 0\n[workload]"),

@@ -21,7 +21,7 @@ pub struct Thresholds {
 /// What rules get that don't say it themselves.
 struct Defaults {
     variants: Vec<String>,
-    against: String,
+    against: Against,
     evidence: Evidence,
     severity: Severity,
 }
@@ -86,7 +86,7 @@ fn policies(node: Option<Node<'_>>) -> Result<Policies> {
 fn defaults(node: Option<Node<'_>>, config: &Config) -> Result<Defaults> {
     let mut defaults = Defaults {
         variants: config.names().into_iter().filter(|n| *n != config.reference).collect(),
-        against: config.reference.clone(),
+        against: Against::Variant(config.reference.clone()),
         evidence: Evidence::Regression,
         severity: Severity::Gate,
     };
@@ -95,8 +95,8 @@ fn defaults(node: Option<Node<'_>>, config: &Config) -> Result<Defaults> {
     if let Some(names) = variants(&mut table, config)? {
         defaults.variants = names;
     }
-    if let Some(node) = table.take("against") {
-        defaults.against = against(&node, config)?;
+    if let Some(other) = against(&mut table, config)? {
+        defaults.against = other;
     }
     if let Some(node) = table.take("evidence") {
         defaults.evidence = node.choice(&EVIDENCE)?;
@@ -131,13 +131,29 @@ fn known_variant(node: &Node<'_>, config: &Config) -> Result<String> {
         .help(suggestion(&name, &config.names())))
 }
 
-fn against(node: &Node<'_>, config: &Config) -> Result<String> {
-    if node.as_string().as_deref() == Some("baseline") && config.variant("baseline").is_none() {
-        return Err(node
-            .problem("rules against a stored baseline are not supported by this version")
-            .help("hold the rule against a variant of perfgate.toml, or use 'max' or 'min'"));
+/// `against = "VARIANT"`, or `against = "baseline"` with perhaps `relative_to = "VARIANT"`.
+fn against(table: &mut Table<'_>, config: &Config) -> Result<Option<Against>> {
+    let relative_to = table.take("relative_to");
+    let other = match table.take("against") {
+        None => None,
+        Some(node)
+            if node.as_string().as_deref() == Some("baseline")
+                && config.variant("baseline").is_none() =>
+        {
+            let relative_to = match &relative_to {
+                Some(node) => Some(known_variant(node, config)?),
+                None => None,
+            };
+            return Ok(Some(Against::Baseline { relative_to }));
+        }
+        Some(node) => Some(Against::Variant(known_variant(&node, config)?)),
+    };
+    match relative_to {
+        Some(node) => Err(node
+            .problem("'relative_to' goes with against = \"baseline\"")
+            .help("add it, or leave 'relative_to' out")),
+        None => Ok(other),
     }
-    known_variant(node, config)
 }
 
 /// One entry of `[rules]`: `NAME = "5%"` or `NAME = { … }`; one rule for each variant it judges.
@@ -152,11 +168,16 @@ fn rule(name: &str, node: &Node<'_>, defaults: &Defaults, config: &Config) -> Re
     }
     .unwrap_or_else(|| defaults.variants.clone());
     let (against, limit) = match &mut table {
-        None if metric.info().kind == Kind::Proportion => {
-            (Against::Absolute, Limit::Max(absolute(node, metric)?))
+        None if is_proportion(metric) && !in_points(node) => {
+            let share = absolute(node, metric, statistic)?;
+            let limit = match metric.better(statistic) {
+                Better::Lower => Limit::Max(share),
+                Better::Higher => Limit::Min(share),
+            };
+            (Against::Absolute, limit)
         }
-        None => (Against::Variant(defaults.against.clone()), relative(node, metric)?),
-        Some(table) => boundary(table, metric, defaults, config)?,
+        None => (defaults.against.clone(), relative(node, metric, statistic)?),
+        Some(table) => boundary(table, metric, statistic, defaults, config)?,
     };
     let (mut evidence, mut severity) = (defaults.evidence, defaults.severity);
     if let Some(mut table) = table {
@@ -168,21 +189,8 @@ fn rule(name: &str, node: &Node<'_>, defaults: &Defaults, config: &Config) -> Re
         }
         table.finish()?;
     }
-    let relative_p99 = statistic == Statistic::P99 && matches!(limit, Limit::Relative(_));
-    if relative_p99 && severity == Severity::Gate {
-        return Err(node
-            .problem("a relative P99 has no valid interval and cannot gate")
-            .help("use statistic = \"p90\", an absolute max = \"…\", or severity = \"inform\""));
-    }
-    if let Against::Variant(other) = &against
-        && names.iter().any(|judged| judged == other)
-    {
-        return Err(node
-            .problem(format!("rule '{name}' holds '{other}' against itself"))
-            .help("name the variant to judge with variant = \"NAME\", here or in [defaults]"));
-    }
     let several = names.len() > 1;
-    Ok(names
+    let rules: Vec<Rule> = names
         .into_iter()
         .map(|variant| Rule {
             id: if several { format!("{name}@{variant}") } else { name.to_string() },
@@ -195,7 +203,68 @@ fn rule(name: &str, node: &Node<'_>, defaults: &Defaults, config: &Config) -> Re
             evidence,
             severity,
         })
-        .collect())
+        .collect();
+    for rule in &rules {
+        can_be_judged(rule, node, config)?;
+    }
+    Ok(rules)
+}
+
+/// Refuses rules that no measurement of this version could ever decide.
+fn can_be_judged(rule: &Rule, node: &Node<'_>, config: &Config) -> Result<()> {
+    let tail = rule.statistic == Statistic::P99OverP50
+        || (rule.statistic == Statistic::P99 && matches!(rule.limit, Limit::Relative(_)));
+    if tail && rule.severity == Severity::Gate {
+        let what = if rule.statistic == Statistic::P99 { "a relative P99" } else { "P99 over P50" };
+        return Err(node
+            .problem(format!("{what} has no valid interval and cannot gate"))
+            .help("use statistic = \"p90\" or \"cv\", an absolute max = \"…\" for P99, or severity = \"inform\""));
+    }
+    let other = match &rule.against {
+        Against::Variant(other) | Against::Baseline { relative_to: Some(other) } => Some(other),
+        Against::Baseline { relative_to: None } | Against::Absolute => None,
+    };
+    if other == Some(&rule.variant) {
+        return Err(node
+            .problem(format!("rule '{}' holds '{}' against itself", rule.id, rule.variant))
+            .help("name the variant to judge with variant = \"NAME\", here or in [defaults]"));
+    }
+    let stored = matches!(rule.against, Against::Baseline { .. });
+    if stored && rule.metric == Metric::Itl && rule.statistic != Statistic::Mean {
+        return Err(node
+            .problem(
+                "stored sessions keep no single gaps, so of 'itl' only the mean can be compared",
+            )
+            .help("use statistic = \"mean\", or another metric"));
+    }
+    if let Against::Baseline { relative_to: Some(_) } = &rule.against
+        && is_proportion(rule.metric)
+    {
+        return Err(node
+            .problem(format!("'{}' is a proportion and takes no 'relative_to'", rule.metric))
+            .help("leave it out: a proportion does not depend on the machine's speed"));
+    }
+    if rule.metric.info().kind == Kind::TaskProportion {
+        let answers = |name: &String| {
+            config.quality.as_ref().is_some_and(|quality| quality.variants.contains(name))
+        };
+        let named = std::iter::once(&rule.variant).chain(other);
+        if let Some(missing) = named.into_iter().find(|name| !answers(name)) {
+            return Err(node
+                .problem(format!("'{}' of '{missing}' is not measured", rule.metric))
+                .help("add [quality] with tasks = \"FILE\" to perfgate.toml, and the variant to its 'variants' if it names some"));
+        }
+    }
+    Ok(())
+}
+
+fn is_proportion(metric: Metric) -> bool {
+    matches!(metric.info().kind, Kind::Proportion | Kind::TaskProportion)
+}
+
+/// Whether a limit is written in percentage points.
+fn in_points(node: &Node<'_>) -> bool {
+    node.as_string().is_some_and(|text| text.trim_end().ends_with("pt"))
 }
 
 fn metric(name: &str, node: &Node<'_>, table: Option<&mut Table<'_>>) -> Result<Metric> {
@@ -231,47 +300,39 @@ fn statistic(metric: Metric, table: Option<&mut Table<'_>>) -> Result<Statistic>
 fn boundary(
     table: &mut Table<'_>,
     metric: Metric,
+    statistic: Statistic,
     defaults: &Defaults,
     config: &Config,
 ) -> Result<(Against, Limit)> {
-    let other = table.take("against");
+    let other = against(table, config)?;
+    let fixed = |node: &Node<'_>, limit: Limit| match &other {
+        None => Ok((Against::Absolute, limit)),
+        Some(_) => Err(node
+            .problem("'max' and 'min' are absolute and take no 'against'")
+            .help("use limit = \"…\" for the allowed change against a variant")),
+    };
     match (table.take("limit"), table.take("max"), table.take("min")) {
-        (None, Some(node), None) => Ok((fixed(other)?, Limit::Max(absolute(&node, metric)?))),
-        (None, None, Some(node)) => Ok((fixed(other)?, Limit::Min(absolute(&node, metric)?))),
+        (None, Some(node), None) => fixed(&node, Limit::Max(absolute(&node, metric, statistic)?)),
+        (None, None, Some(node)) => fixed(&node, Limit::Min(absolute(&node, metric, statistic)?)),
         (limit, None, None) => {
-            let other = match other {
-                Some(node) => against(&node, config)?,
-                None => defaults.against.clone(),
-            };
+            let other = other.unwrap_or_else(|| defaults.against.clone());
             let limit = match limit {
-                Some(node) => relative(&node, metric)?,
-                None if metric.info().kind == Kind::Proportion => {
-                    Limit::Points(metric.info().default_limit)
-                }
+                Some(node) => relative(&node, metric, statistic)?,
+                None if is_proportion(metric) => Limit::Points(metric.info().default_limit),
                 None => Limit::Relative(metric.info().default_limit),
             };
-            Ok((Against::Variant(other), limit))
+            Ok((other, limit))
         }
         _ => Err(table.problem("a rule takes one of 'limit', 'max' and 'min'")),
     }
 }
 
-/// An absolute rule is held against nothing.
-fn fixed(other: Option<Node<'_>>) -> Result<Against> {
-    match other {
-        None => Ok(Against::Absolute),
-        Some(node) => Err(node
-            .problem("'max' and 'min' are absolute and take no 'against'")
-            .help("use limit = \"…\" for the allowed change against a variant")),
-    }
-}
-
 /// An allowed change: a percentage for times, rates and sizes, points for proportions.
-fn relative(node: &Node<'_>, metric: Metric) -> Result<Limit> {
-    if metric.info().kind != Kind::Proportion {
+fn relative(node: &Node<'_>, metric: Metric, statistic: Statistic) -> Result<Limit> {
+    if !is_proportion(metric) {
         let share = percent(node)?;
         // Of what is better when higher, no more than all of it can be lost.
-        let most = if metric.info().better == Better::Higher { 0.99 } else { 10.0 };
+        let most = if metric.better(statistic) == Better::Higher { 0.99 } else { 10.0 };
         if share <= most {
             return Ok(Limit::Relative(share));
         }
@@ -312,8 +373,8 @@ fn percent(node: &Node<'_>) -> Result<f64> {
 }
 
 /// A value in the metric's unit, such as `"1.5 s"` or `"20 tok/s"`; a proportion as `"0.1%"`.
-fn absolute(node: &Node<'_>, metric: Metric) -> Result<f64> {
-    let unit = metric.info().unit;
+fn absolute(node: &Node<'_>, metric: Metric, statistic: Statistic) -> Result<f64> {
+    let unit = metric.unit(statistic);
     let help = || {
         let names: Vec<&str> = unit.suffixes().iter().map(|(name, _)| *name).collect();
         format!("write a number and its unit ({}), such as {}", names.join(", "), example(unit))
@@ -337,6 +398,8 @@ fn example(unit: Unit) -> &'static str {
         Unit::Bytes => "\"900 MiB\"",
         Unit::Proportion => "\"0.1%\"",
         Unit::TokensPerJoule => "\"2 tok/J\"",
+        Unit::JoulesPerToken => "\"0.5 J\"",
+        Unit::Ratio => "\"1.5x\"",
     }
 }
 
@@ -390,6 +453,9 @@ memory = { max = "2 GiB", evidence = "point" }
 failure_rate = "0.1%"
 fails = { metric = "failure_rate", limit = "1pt" }
 throughput = { min = "20 tok/s", variants = ["int4"] }
+steady = { metric = "latency", statistic = "cv", max = "10%" }
+stored = { metric = "latency", against = "baseline", limit = "20%" }
+ratio = { metric = "latency", against = "baseline", relative_to = "fp16", limit = "5%" }
 "#,
         )
         .unwrap();
@@ -404,9 +470,15 @@ throughput = { min = "20 tok/s", variants = ["int4"] }
                 Limit::Max(2.0 * 1073741824.0),
                 Limit::Max(0.001),
                 Limit::Points(0.01),
-                Limit::Min(20.0)
+                Limit::Min(20.0),
+                Limit::Max(0.1),
+                Limit::Relative(0.2),
+                Limit::Relative(0.05),
             ]
         );
+        let against: Vec<&Against> = thresholds.rules.iter().map(|rule| &rule.against).collect();
+        assert_eq!(against[7], &Against::Baseline { relative_to: None });
+        assert_eq!(against[8], &Against::Baseline { relative_to: Some("fp16".into()) });
         assert_eq!(thresholds.rules[0].severity, Severity::Inform);
         assert_eq!(thresholds.rules[1].evidence, Evidence::Safety);
         assert_eq!(thresholds.rules[5].variant, "int4");
@@ -441,7 +513,23 @@ throughput = { min = "20 tok/s", variants = ["int4"] }
                 "[rules]\nlatency = { variant = \"fp16\" }",
                 "rule 'latency' holds 'fp16' against itself",
             ),
-            ("[rules]\nlatency = { against = \"baseline\" }", "not supported by this version"),
+            (
+                "[rules]\nlatency = { relative_to = \"fp16\", variant = \"int8\" }",
+                "2:27: 'relative_to' goes with against = \"baseline\"",
+            ),
+            (
+                "[rules]\nlatency = { against = \"baseline\", variant = \"int8\", relative_to = \"int8\" }",
+                "rule 'latency' holds 'int8' against itself",
+            ),
+            (
+                "[rules]\nitl = { against = \"baseline\", statistic = \"p90\" }",
+                "stored sessions keep no single gaps",
+            ),
+            ("[rules]\naccuracy = \"1pt\"", "'accuracy' of 'int8' is not measured"),
+            (
+                "[rules]\nitl = { statistic = \"p99_over_p50\", max = \"3x\" }",
+                "P99 over P50 has no valid interval and cannot gate",
+            ),
             ("[rules]\nlatency = { max = \"1 s\", against = \"fp16\" }", "take no 'against'"),
             (
                 "[rules]\nlatency = { max = \"1 s\", limit = \"5%\" }",

@@ -7,8 +7,9 @@ mod sampler;
 mod scripted;
 mod slowed;
 
-use crate::protocol::{LoadSpec, monotonic_ns};
+use crate::protocol::{LoadSpec, Order, monotonic_ns};
 use crate::record::{EngineInfo, Failure, FailureClass};
+use sampler::Sampler;
 use std::path::{Path, PathBuf};
 
 /// A loaded model.
@@ -55,15 +56,32 @@ pub struct LoadError {
 }
 
 impl LoadError {
-    /// The set-up is at fault.
+    /// The set-up is at fault; but want of memory is the moment's, and may pass.
     fn setup(message: impl Into<String>) -> LoadError {
-        LoadError { failure: failed(message), fatal: true }
+        let failure = failed(message);
+        LoadError { fatal: failure.class != FailureClass::OutOfMemory, failure }
     }
 }
 
 /// An engine's error as a failure.
 fn failed(message: impl Into<String>) -> Failure {
-    Failure { class: FailureClass::Error, message: message.into() }
+    let message = message.into();
+    let class =
+        if wants_memory(&message) { FailureClass::OutOfMemory } else { FailureClass::Error };
+    Failure { class, message }
+}
+
+/// Whether a message of C++ or Rust says that an allocation failed.
+pub fn wants_memory(message: &str) -> bool {
+    // The last one is what a thread meets that gets no stack.
+    const WORDS: [&str; 5] = [
+        "bad_alloc",
+        "bad allocation",
+        "memory allocation of",
+        "Cannot allocate memory",
+        "Resource temporarily unavailable",
+    ];
+    WORDS.iter().any(|words| message.contains(words))
 }
 
 /// Loads a model into the engine that the spec names.
@@ -119,27 +137,26 @@ pub struct Generation {
     pub tokens: Vec<u32>,
 }
 
-/// Executes one request: exactly `count` tokens, the end of sequence ignored. A token is stamped
-/// once it is chosen, so the sampler is inside the time that it takes a user to see the token.
+/// Executes one request: exactly as many tokens as are asked for, or fewer if a stop token comes. A
+/// token is stamped once it is chosen, so the sampler is inside the time that it takes a user to
+/// see the token.
 ///
 /// # Errors
 /// If the engine fails or the logits are not finite.
-pub fn generate(
-    engine: &mut dyn Engine,
-    prompt: &[u32],
-    count: usize,
-) -> Result<Generation, Failure> {
+pub fn generate(engine: &mut dyn Engine, order: &Order) -> Result<Generation, Failure> {
+    let count = order.tokens as usize;
+    let mut sampler = Sampler::new(order.sampling, order.seed);
     let mut sequence = engine.begin()?;
     let mut token_ns = Vec::with_capacity(count);
     let mut tokens = Vec::with_capacity(count);
     let start_ns = sequence.now_ns();
-    let mut next = sampler::greedy(sequence.forward(prompt)?)?;
+    let mut next = sampler.choose(sequence.forward(&order.prompt)?)?;
     loop {
         token_ns.push(sequence.now_ns() - start_ns);
         tokens.push(next);
-        if tokens.len() >= count {
+        if tokens.len() >= count || order.stop.contains(&next) {
             return Ok(Generation { start_ns, token_ns, tokens });
         }
-        next = sampler::greedy(sequence.forward(&[next])?)?;
+        next = sampler.choose(sequence.forward(&[next])?)?;
     }
 }

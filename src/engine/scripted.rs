@@ -4,6 +4,7 @@
 use super::{Engine, LoadError, Sequence, failed};
 use crate::protocol::{LoadSpec, Script, monotonic_ns};
 use crate::record::{EngineInfo, Failure};
+use rustix::process::{Resource, Rlimit, Signal};
 use std::time::Duration;
 
 const VOCABULARY: usize = 256;
@@ -60,9 +61,14 @@ impl Scripted {
             .map(|fault| fault.kind.clone())
     }
 
-    /// Lets the fault strike that the script has for this request and token.
-    fn strike(&mut self, token: u64) -> Result<bool, Failure> {
+    /// Lets the fault strike that the script has for this request and token. Returns what the logits
+    /// are to hold where that is the fault.
+    fn strike(&mut self, token: u64) -> Result<Option<f32>, Failure> {
         match self.fault(self.requests, token).as_deref() {
+            Some("kill") => signal_myself(Signal::KILL),
+            Some("freeze") => signal_myself(Signal::STOP),
+            Some("out-of-memory") => exhaust_memory(),
+            Some("chatter") => chatter(),
             Some("crash") => {
                 eprintln!("the script aborts the worker");
                 std::process::abort()
@@ -71,14 +77,42 @@ impl Scripted {
             Some("hang") => loop {
                 std::thread::sleep(Duration::from_secs(3600));
             },
-            Some("error") => Err(failed("the script says error")),
+            Some("error") => return Err(failed("the script says error")),
             Some("garbage") => {
                 write_garbage();
-                Err(failed("garbage was written"))
+                return Err(failed("garbage was written"));
             }
-            Some("nan") => Ok(true),
-            _ => Ok(false),
+            Some("nan") => return Ok(Some(f32::NAN)),
+            Some("infinity") => return Ok(Some(f32::INFINITY)),
+            _ => {}
         }
+        Ok(None)
+    }
+}
+
+fn signal_myself(signal: Signal) {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
+}
+
+/// Allocates until the system refuses, which ends the process. The limit comes first, so that the
+/// machine is not what runs out.
+fn exhaust_memory() {
+    let most = Rlimit { current: Some(2 << 30), maximum: Some(2 << 30) };
+    if rustix::process::setrlimit(Resource::As, most).is_ok() {
+        let mut hoard: Vec<Vec<u8>> = Vec::new();
+        loop {
+            // Never touched: the limit is on addresses, and filling pages would take long.
+            hoard.push(std::hint::black_box(Vec::with_capacity(64 << 20)));
+        }
+    }
+}
+
+/// Megabytes on both outputs, as a library that logs each step may write them.
+fn chatter() {
+    let line = "a line that nobody asked for\n".repeat(1000);
+    for _ in 0..150 {
+        print!("{line}");
+        eprint!("{line}");
     }
 }
 
@@ -102,7 +136,8 @@ impl Engine for Scripted {
 
     fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {
         self.requests += 1;
-        Ok(Box::new(Play { engine: self, fed: 0, token: 0, logits: vec![0.0; VOCABULARY] }))
+        let logits = vec![0.0; VOCABULARY];
+        Ok(Box::new(Play { engine: self, fed: 0, token: 0, answer: Vec::new(), logits }))
     }
 
     fn now_ns(&self) -> u64 {
@@ -114,7 +149,24 @@ struct Play<'a> {
     engine: &'a mut Scripted,
     fed: usize,
     token: u64,
+    /// What is left to say of a scripted answer, backwards.
+    answer: Vec<u8>,
     logits: Vec<f32>,
+}
+
+impl Play<'_> {
+    /// The next token: of the answer that the script has for the prompt, or one that counts along.
+    fn next(&mut self, tokens: &[u32]) -> usize {
+        if self.fed == 0 {
+            let prompt: Vec<u8> = tokens.iter().map(|id| *id as u8).collect();
+            let prompt = String::from_utf8_lossy(&prompt);
+            let line = self.engine.script.answers.iter().find(|line| prompt.contains(&line.to));
+            self.answer = line.map(|line| format!("{}\0", line.say)).unwrap_or_default().into();
+            self.answer.reverse();
+        }
+        self.fed += tokens.len();
+        self.answer.pop().map_or(self.fed % VOCABULARY, usize::from)
+    }
 }
 
 impl Sequence for Play<'_> {
@@ -124,10 +176,11 @@ impl Sequence for Play<'_> {
         let script = &self.engine.script;
         let duration = if self.fed == 0 { script.prefill_ms } else { script.token_ms };
         self.engine.pass(duration);
-        self.fed += tokens.len();
-        self.logits.fill(if not_finite { f32::NAN } else { 0.0 });
-        if !not_finite {
-            self.logits[self.fed % VOCABULARY] = 1.0;
+        let next = self.next(tokens);
+        self.logits.fill(0.0);
+        self.logits[next] = 1.0;
+        if let Some(value) = not_finite {
+            self.logits[next] = value;
         }
         Ok(&self.logits)
     }

@@ -79,13 +79,17 @@ fn groups(verdicts: &[Verdict]) -> Vec<RuleGroup> {
     let mut groups: Vec<RuleGroup> = Vec::new();
     for verdict in verdicts {
         let rule = &verdict.rule;
-        let base_title = match &rule.against {
-            Against::Variant(other) => Some(other.clone()),
-            Against::Absolute => None,
+        let (base_title, other) = match &rule.against {
+            Against::Variant(other) => (Some(other.clone()), format!("against {other}")),
+            Against::Absolute => (None, "against fixed limits".to_string()),
+            Against::Baseline { relative_to } => {
+                let ratio = relative_to.as_ref().map(|other| format!("relative to {other}, "));
+                let text = format!("{}against the baseline", ratio.unwrap_or_default());
+                (Some("baseline".to_string()), text)
+            }
         };
         let aside = if rule.severity == Severity::Inform { ", for information" } else { "" };
-        let other = base_title.as_deref().unwrap_or("fixed limits");
-        let title = format!("{} against {other}{aside}", rule.variant);
+        let title = format!("{} {other}{aside}", rule.variant);
         let row = row(verdict);
         match groups.iter_mut().find(|group| group.title == title) {
             Some(group) => group.rows.push(row),
@@ -102,7 +106,7 @@ fn groups(verdicts: &[Verdict]) -> Vec<RuleGroup> {
 
 fn row(verdict: &Verdict) -> RuleRow {
     let rule = &verdict.rule;
-    let unit = rule.metric.info().unit;
+    let unit = rule.unit();
     let value = |value: Option<f64>| value.map_or("-".to_string(), |value| unit.format(value));
     RuleRow {
         id: rule.id.clone(),
@@ -132,7 +136,9 @@ fn variant_table(results: &Results) -> VariantTable {
         for name in &plan.variants {
             let summary = &results.summaries[name][index];
             match (&summary.value, &summary.unavailable) {
-                (Some(value), _) => cells.push(summary.metric.info().unit.format(*value)),
+                (Some(value), _) => {
+                    cells.push(summary.metric.unit(summary.statistic).format(*value));
+                }
                 (None, why) => {
                     cells.push("not available".to_string());
                     let why = why.clone().unwrap_or_default();
@@ -159,7 +165,10 @@ fn failures(results: &Results) -> Vec<String> {
         .filter(|worker| worker.load_ns.is_none())
         .filter_map(|worker| Some((worker.variant.as_str(), "loads", worker.failure.as_ref()?)));
     let mut seen: BTreeMap<(&str, &str, FailureClass), (usize, &Failure)> = BTreeMap::new();
-    for (variant, what, failure) in requests.chain(loads) {
+    let answers = results.answers.iter().filter_map(|answer| {
+        Some((answer.variant.as_str(), "graded tasks", answer.failure.as_ref()?))
+    });
+    for (variant, what, failure) in requests.chain(loads).chain(answers) {
         seen.entry((variant, what, failure.class)).or_insert((0, failure)).0 += 1;
     }
     seen.into_iter()
@@ -214,12 +223,13 @@ fn method(results: &Results) -> Vec<String> {
         Some(prompt) => format!("{prompt} tokens in"),
         None => "prompts of their own lengths in".to_string(),
     };
-    vec![
+    let mut lines = vec![
         format!(
             "{complete} rounds of {} requests for each variant, in lockstep, by fresh processes; \
-             {lengths}, {} out, greedy; {} warm-up requests each, not counted",
+             {lengths}, {} out, {}; {} warm-up requests each, not counted",
             plan.tasks.len(),
             plan.gen_tokens,
+            plan.sampling,
             plan.warmup
         ),
         format!(
@@ -228,7 +238,28 @@ fn method(results: &Results) -> Vec<String> {
              the chance of any false alarm of the gate under {}%",
             results.false_alarms * 100.0
         ),
-    ]
+    ];
+    if let Some(quality) = &plan.quality {
+        let all = results.answers.len();
+        let cached = results.answers.iter().filter(|answer| answer.cached).count();
+        lines.push(format!(
+            "{} graded tasks by {}, at most {} tokens each, {}; {cached} of {all} answers from \
+             earlier sessions with the same model, engine and processor kind; paired by task, \
+             Tango's score interval",
+            quality.tasks.len(),
+            quality.variants.join(", "),
+            quality.max_tokens,
+            plan.sampling
+        ));
+    }
+    if results.verdicts.iter().any(|v| matches!(v.rule.against, Against::Baseline { .. })) {
+        lines.push(format!(
+            "The baseline: {} stored sessions; a value of this one is held against the spread \
+             between theirs (prediction interval)",
+            results.baseline.len()
+        ));
+    }
+    lines
 }
 
 fn environment(results: &Results) -> Vec<(String, String)> {

@@ -11,6 +11,8 @@ pub(super) fn metric(metric: Metric, statistic: Statistic) -> String {
         Statistic::Median => format!("{title} P50"),
         Statistic::P90 => format!("{title} P90"),
         Statistic::P99 => format!("{title} P99"),
+        Statistic::Cv => format!("{title} CV"),
+        Statistic::P99OverP50 => format!("{title} P99/P50"),
     }
 }
 
@@ -31,17 +33,18 @@ fn percent(fraction: f64) -> String {
 /// A number in the words of what a rule's effect is: a change, points, or a value.
 fn effect_value(rule: &Rule, value: f64) -> String {
     match (&rule.against, rule.limit) {
-        (Against::Variant(_), Limit::Points(_)) => format!("{:+.2} pt", value * 100.0),
-        (Against::Variant(_), _) => percent(value),
-        (Against::Absolute, _) => rule.metric.info().unit.format(value),
+        (Against::Absolute, _) => rule.unit().format(value),
+        // Minus zero reads as a change.
+        (_, Limit::Points(_)) => format!("{:+.1} pt", value * 100.0 + 0.0),
+        _ => percent(value),
     }
 }
 
 /// The change of a comparison; nothing for an absolute rule, whose value says it.
 pub(super) fn change(verdict: &Verdict) -> String {
     match (&verdict.effect, &verdict.rule.against) {
-        (Some(effect), Against::Variant(_)) => effect_value(&verdict.rule, effect.point),
-        _ => "-".to_string(),
+        (None, _) | (_, Against::Absolute) => "-".to_string(),
+        (Some(effect), _) => effect_value(&verdict.rule, effect.point),
     }
 }
 
@@ -58,18 +61,23 @@ fn plain(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_string()
 }
 
-/// A rule's limit: `max +5%`, `min -5%`, `max 1.50 s`.
+/// Which way a change may go so far and no further.
+fn direction(rule: &Rule) -> &'static str {
+    match rule.better() {
+        Better::Lower => "max +",
+        Better::Higher => "min -",
+    }
+}
+
+/// A rule's limit: `max +5%`, `min -1 pt`, `max 1.50 s`.
 pub(super) fn limit(rule: &Rule) -> String {
-    let unit = rule.metric.info().unit;
+    let unit = rule.unit();
     match rule.limit {
         Limit::Relative(share) => {
             let percent = plain(share * 100.0);
-            match rule.metric.info().better {
-                Better::Lower => format!("max +{percent}%"),
-                Better::Higher => format!("min -{percent}%"),
-            }
+            format!("{}{percent}%", direction(rule))
         }
-        Limit::Points(share) => format!("max +{} pt", plain(share * 100.0)),
+        Limit::Points(share) => format!("{}{} pt", direction(rule), plain(share * 100.0)),
         Limit::Max(value) => format!("max {}", unit.format(value)),
         Limit::Min(value) => format!("min {}", unit.format(value)),
     }
@@ -80,13 +88,13 @@ pub(super) fn broken(verdict: &Verdict) -> String {
     let rule = &verdict.rule;
     let what = metric(rule.metric, rule.statistic);
     match (&verdict.effect, &rule.against, verdict.now) {
-        (Some(effect), Against::Variant(_), _) => {
+        (Some(effect), Against::Variant(_) | Against::Baseline { .. }, _) => {
             let direction = if effect.point < 0.0 { "lower" } else { "higher" };
             let size = effect_value(rule, effect.point.abs());
             format!("{what} {} {direction} ({})", size.trim_start_matches('+'), limit(rule))
         }
         (_, Against::Absolute, Some(now)) => {
-            format!("{what} {} ({})", rule.metric.info().unit.format(now), limit(rule))
+            format!("{what} {} ({})", rule.unit().format(now), limit(rule))
         }
         _ => what,
     }

@@ -1,19 +1,22 @@
 //! Owns the schedule of a round: fresh workers, cold starts one after the other, warm-up, then every
 //! task for every variant in lockstep. It reports what happens and compares nothing.
 
+mod energy;
 mod order;
 mod probe;
+mod start;
 
+pub use energy::EnergyCounter;
 pub use order::{order, spawn_order};
 pub use probe::{host, memory_use};
+pub use start::Starter;
 
 use crate::config::{Deadlines, Variant};
-use crate::protocol::monotonic_ns;
-use crate::record::{Entry, Failure, FailureClass, Phase, Request, Round, WorkerRun};
-use crate::worker::{Interrupt, Launch, Stop, Worker};
-use crate::workload::{Prompts, TokenizedTask};
+use crate::protocol::{Order, monotonic_ns};
+use crate::record::{Entry, Failure, FailureClass, Phase, Request, Round, Sampling, WorkerRun};
+use crate::worker::{Interrupt, Worker};
+use crate::workload::{Prompts, TokenizedTask, request_seed};
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// What a runner needs for any round.
 pub struct Runner<'a> {
@@ -23,6 +26,10 @@ pub struct Runner<'a> {
     pub prompts: &'a Prompts,
     /// Tokens to generate per request.
     pub gen_tokens: u32,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Seed of the sampler.
+    pub seed: u64,
     /// Requests of each worker that are not counted.
     pub warmup: u32,
     /// How often a worker may be restarted within a round.
@@ -31,6 +38,8 @@ pub struct Runner<'a> {
     pub deadlines: Deadlines,
     /// perfgate's own binary, which is also the worker.
     pub program: PathBuf,
+    /// Energy counters, where the machine has them.
+    pub energy: Option<EnergyCounter>,
     /// Set once the user wants to stop.
     pub interrupt: Interrupt,
 }
@@ -161,63 +170,19 @@ impl<'a> State<'a, '_> {
     }
 
     fn start_worker(&mut self, place: &mut Place<'a>) -> Result<(), Cut> {
-        let variant = place.variant;
-        let launch = Launch {
-            program: self.runner.program.clone(),
-            arguments: vec![crate::worker::SUBCOMMAND.to_string()],
-            threads: variant.load.threads,
+        let starter = Starter {
+            program: &self.runner.program,
+            deadline: self.runner.deadlines.load,
+            interrupt: &self.runner.interrupt,
         };
-        let mut worker = Worker::spawn(&launch).map_err(|error| Cut::Setup {
-            variant: variant.name.clone(),
-            failure: Failure {
-                class: FailureClass::Crash,
-                message: format!("cannot spawn {}: {error}", launch.program.display()),
-            },
-        })?;
-        self.tell(Entry::Spawn {
-            round: self.round.round,
-            variant: variant.name.clone(),
-            attempt: place.attempt,
-            pid: worker.pid(),
-        })?;
-        let mut run = WorkerRun {
-            round: self.round.round,
-            variant: variant.name.clone(),
-            attempt: place.attempt,
-            pid: worker.pid(),
-            spawn_ns: worker.spawn_ns,
-            hello_ns: None,
-            load_ns: None,
-            first_token_ns: None,
-            engine: None,
-            memory: None,
-            failure: None,
-        };
-        let deadline = self.runner.deadlines.load;
-        let interrupt = &self.runner.interrupt;
-        let loaded = worker.hello(deadline, interrupt).and_then(|()| {
-            let passed = monotonic_ns() - worker.spawn_ns;
-            run.hello_ns = Some(passed);
-            // One deadline for both, from the spawn on.
-            let left = deadline.saturating_sub(Duration::from_nanos(passed));
-            worker.load(&variant.load, left, interrupt)
-        });
-        match loaded {
-            Ok(loaded) => {
-                run.load_ns = Some(loaded.load_ns);
-                run.engine = Some(loaded.engine);
-                place.worker = Some(worker);
-                place.run = Some(run);
-                Ok(())
-            }
-            Err(stop) => {
-                drop(worker);
-                let failure = self.uncounted(stop, &variant.name)?;
-                run.failure = Some(failure);
-                place.run = Some(run);
-                self.end_worker(place)
-            }
+        let round = self.round.round;
+        let (worker, run) = starter.start(place.variant, round, place.attempt, self.sink)?;
+        place.run = Some(run);
+        if worker.is_none() {
+            self.end_worker(place)?;
         }
+        place.worker = worker;
+        Ok(())
     }
 
     /// Executes one request, or records that nobody is left to serve it.
@@ -234,6 +199,7 @@ impl<'a> State<'a, '_> {
             token_ns: Vec::new(),
             prompt_tokens: prompt.tokens.len() as u32,
             tokens: Vec::new(),
+            energy_uj: None,
             failure: None,
         };
         self.slot += 1;
@@ -249,9 +215,20 @@ impl<'a> State<'a, '_> {
             return self.keep(request);
         };
         let runner = self.runner;
-        let (count, deadline) = (runner.gen_tokens, runner.deadlines.request);
-        match worker.generate(&prompt.tokens, count, deadline, &runner.interrupt) {
+        let order = Order {
+            prompt: prompt.tokens.clone(),
+            tokens: runner.gen_tokens,
+            stop: Vec::new(),
+            sampling: runner.sampling,
+            seed: request_seed(runner.seed, &prompt.id),
+        };
+        let before = runner.energy.as_ref().and_then(EnergyCounter::read);
+        match worker.generate(&order, runner.deadlines.request, &runner.interrupt) {
             Ok(done) => {
+                request.energy_uj = runner
+                    .energy
+                    .as_ref()
+                    .and_then(|counter| Some(counter.between(&before?, &counter.read()?)));
                 request.start_ns = done.start_ns;
                 if let (Phase::ColdStart, Some(run)) = (phase, &mut place.run) {
                     let first = done.start_ns + done.token_ns[0];
@@ -263,7 +240,7 @@ impl<'a> State<'a, '_> {
             }
             Err(stop) => {
                 let alive = worker.alive();
-                let failure = self.uncounted(stop, &place.variant.name)?;
+                let failure = Cut::unless_failed(stop, &place.variant.name)?;
                 request.failure = Some(failure.clone());
                 self.keep(request)?;
                 if !alive {
@@ -274,15 +251,6 @@ impl<'a> State<'a, '_> {
                 }
                 Ok(())
             }
-        }
-    }
-
-    /// A failure that counts; the other two kinds end the round.
-    fn uncounted(&mut self, stop: Stop, variant: &str) -> Result<Failure, Cut> {
-        match stop {
-            Stop::Failed(failure) => Ok(failure),
-            Stop::Fatal(failure) => Err(Cut::Setup { variant: variant.to_string(), failure }),
-            Stop::Interrupted => Err(Cut::Interrupted),
         }
     }
 

@@ -1,6 +1,7 @@
-//! Owns what the system tells of processes and of itself: memory, and why energy and throttling
-//! cannot be read.
+//! Owns what the system tells of processes and of itself: memory, and whether energy and throttling
+//! can be read.
 
+use super::energy::EnergyCounter;
 use crate::record::{MemoryUse, Reading};
 use std::path::Path;
 
@@ -42,7 +43,10 @@ pub fn host(root: &Path) -> Host {
     Host {
         kernel: format!("{} {}", text(name.sysname()), text(name.release())),
         governor: read(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        energy: energy(root),
+        energy: match EnergyCounter::find(root) {
+            Ok(counter) => Reading::Available(counter.name()),
+            Err(why) => Reading::Unavailable(why),
+        },
         throttling: read(
             root,
             "sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count",
@@ -58,19 +62,6 @@ fn read(root: &Path, path: &str) -> Reading {
             _ => format!("/{path} cannot be read: {error}"),
         }),
     }
-}
-
-/// Energy is not measured yet, so this tells only why: a missing counter, or this version.
-fn energy(root: &Path) -> Reading {
-    const POWERCAP: &str = "sys/class/powercap";
-    let counters = std::fs::read_dir(root.join(POWERCAP)).ok().into_iter().flatten().flatten();
-    let rapl =
-        counters.into_iter().any(|e| e.file_name().to_string_lossy().starts_with("intel-rapl"));
-    Reading::Unavailable(if rapl {
-        format!("/{POWERCAP} has energy counters, but this version of perfgate does not read them")
-    } else {
-        format!("/{POWERCAP} has no energy counters (RAPL) on this machine")
-    })
 }
 
 #[cfg(test)]
@@ -92,14 +83,5 @@ mod tests {
     fn this_process_has_memory() {
         let memory = memory_use(std::process::id()).expect("Linux tells");
         assert!(memory.peak_rss >= 1 << 20, "{memory:?}");
-    }
-
-    #[test]
-    fn energy_says_why_it_is_not_there() {
-        let root = tempfile::tempdir().unwrap();
-        let reason = |root: &Path| host(root).energy.to_string();
-        assert!(reason(root.path()).contains("has no energy counters"));
-        std::fs::create_dir_all(root.path().join("sys/class/powercap/intel-rapl:0")).unwrap();
-        assert!(reason(root.path()).contains("does not read them"));
     }
 }

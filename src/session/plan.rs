@@ -1,13 +1,14 @@
 //! Owns what is fixed before the first round: the plan, the models' hashes, provenance and machine.
 
-use crate::baseline;
-use crate::config::{ChatTemplate, Setup, Variant};
+use crate::baseline::{self, Stored};
+use crate::config::{ChatTemplate, Quality, Setup, Variant};
 use crate::engine;
 use crate::hash;
 use crate::problem::{Problem, Result};
-use crate::protocol::monotonic_ns;
-use crate::record::{Header, Plan, VariantRecord};
-use crate::workload::{self, Prompts};
+use crate::protocol::{Script, monotonic_ns};
+use crate::record::{Header, Plan, QualityPlan, VariantRecord};
+use crate::runner::EnergyCounter;
+use crate::workload::{self, Graded, Prompts};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
@@ -19,6 +20,14 @@ pub struct Prepared {
     pub setup: Setup,
     /// The prompts in token ids.
     pub prompts: Prompts,
+    /// The graded tasks, if there is a quality pass.
+    pub graded: Option<Graded>,
+    /// The stored sessions, all that there are, oldest first.
+    pub stored: Vec<Stored>,
+    /// Whether answers of earlier sessions may be used again.
+    pub use_cache: bool,
+    /// Energy counters, where the machine has them.
+    pub energy: Option<EnergyCounter>,
     /// Everything known before the first round.
     pub header: Header,
 }
@@ -26,20 +35,29 @@ pub struct Prepared {
 /// Prepares a session: reads tasks and tokenizers, hashes the models (which also brings their files
 /// into the page cache, the same for every variant), looks at the machine and at git.
 ///
+/// The machine is looked at below `root`, which is `/` but in tests.
+///
 /// # Errors
 /// If a file is missing or wrong.
-pub fn prepare(setup: Setup) -> Result<Prepared> {
+pub fn prepare(setup: Setup, root: &Path) -> Result<Prepared> {
     let config = &setup.config;
     let mut variants = BTreeMap::new();
     for variant in &config.variants {
         variants.insert(variant.name.clone(), variant_record(variant)?);
     }
     let prompts = workload::prepare(&config.workload, &config.variants)?;
+    let graded = match &config.quality {
+        Some(quality) => {
+            Some(workload::prepare_graded(quality, &config.workload, &config.variants)?)
+        }
+        None => None,
+    };
+    let stored = baseline::load(&config.baselines.folder)?;
     let started = now();
     let header = Header {
         session: session_id(&started),
         provenance: baseline::provenance(&setup),
-        environment: baseline::environment(Path::new("/")),
+        environment: baseline::environment(root),
         plan: Plan {
             variants: config.names(),
             reference: config.reference.clone(),
@@ -49,12 +67,25 @@ pub fn prepare(setup: Setup) -> Result<Prepared> {
             prompt_tokens: config.workload.prompt_tokens,
             gen_tokens: config.workload.gen_tokens,
             seed: config.workload.seed,
+            sampling: config.workload.sampling,
             workload_sha256: prompts.sha256.clone(),
+            quality: config.quality.as_ref().zip(graded.as_ref()).map(quality_plan),
         },
         started,
         variants,
     };
-    Ok(Prepared { setup, prompts, header })
+    let energy = EnergyCounter::find(root).ok();
+    Ok(Prepared { setup, prompts, graded, stored, use_cache: true, energy, header })
+}
+
+fn quality_plan((quality, graded): (&Quality, &Graded)) -> QualityPlan {
+    QualityPlan {
+        tasks: graded.ids.clone(),
+        variants: quality.variants.clone(),
+        max_tokens: quality.max_tokens,
+        stop: quality.stop.clone(),
+        sha256: graded.sha256.clone(),
+    }
 }
 
 fn variant_record(variant: &Variant) -> Result<VariantRecord> {
@@ -69,7 +100,11 @@ fn variant_record(variant: &Variant) -> Result<VariantRecord> {
     };
     let files = engine::model_files(load).map_err(|error| named(error.failure.message))?;
     let model_sha256 = match &load.script {
-        Some(script) => hash::of_bytes(format!("{script:?}").as_bytes()),
+        // Faults are what goes wrong with a model and not what it is.
+        Some(script) => {
+            let sound = Script { faults: Vec::new(), ..script.clone() };
+            hash::of_bytes(format!("{sound:?}").as_bytes())
+        }
         None => hash::of_files(&load.model, &files)?,
     };
     let mut options = BTreeMap::new();

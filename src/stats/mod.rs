@@ -5,8 +5,12 @@
 
 mod binomial;
 mod descriptive;
+mod paired;
 mod students_t;
 
 pub use binomial::{clean_trials_needed, proportion_lower, proportion_upper};
 pub use descriptive::{mean, quantile, standard_deviation};
-pub use students_t::{Interval, rounds_needed, t_interval};
+pub use paired::{Pairs, paired_difference, pairs_needed};
+pub use students_t::{
+    Interval, earlier_needed, prediction_interval, rounds_needed, t_interval, welch_interval,
+};

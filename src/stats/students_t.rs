@@ -29,12 +29,59 @@ pub fn t_interval(values: &[f64], alpha: f64) -> Option<Interval> {
     Some(Interval { point, low: point - half, high: point + half })
 }
 
+/// Interval of the difference between a new value and the mean of earlier ones of the same kind, whose
+/// ends are each a one-sided bound at level `alpha`: where nothing changed, the new value lies so far
+/// from that mean.
+///
+/// `new - mean ± t(1 - alpha, n - 1) · s · √(1 + 1/n)`, the prediction interval for one further
+/// observation (Hahn and Meeker 1991, section 4.7). `None` for fewer than two earlier values.
+pub fn prediction_interval(new: f64, earlier: &[f64], alpha: f64) -> Option<Interval> {
+    if earlier.len() < 2 {
+        return None;
+    }
+    let point = new - mean(earlier);
+    let half = prediction_half_width(standard_deviation(earlier), earlier.len(), alpha);
+    Some(Interval { point, low: point - half, high: point + half })
+}
+
+/// `t · s · √(1 + 1/n)`, which is the half width of a mean over `n` times `√(n + 1)`.
+fn prediction_half_width(spread: f64, earlier: usize, alpha: f64) -> f64 {
+    half_width(spread, earlier, alpha) * (earlier as f64 + 1.0).sqrt()
+}
+
+/// How many earlier values would put the prediction interval on one side of a limit at `distance` from
+/// the point, if their spread stays as it is. `None` above `most`.
+pub fn earlier_needed(spread: f64, distance: f64, alpha: f64, most: usize) -> Option<usize> {
+    (2..=most).find(|count| prediction_half_width(spread, *count, alpha) < distance.abs())
+}
+
+/// Welch's interval of the difference of two means, `a` less `b`, whose ends are each a one-sided bound
+/// at level `alpha` (Welch 1947). `None` if a side has fewer than two values.
+pub fn welch_interval(a: &[f64], b: &[f64], alpha: f64) -> Option<Interval> {
+    if a.len() < 2 || b.len() < 2 {
+        return None;
+    }
+    let square_error = |values: &[f64]| standard_deviation(values).powi(2) / values.len() as f64;
+    let (ea, eb) = (square_error(a), square_error(b));
+    let point = mean(a) - mean(b);
+    if ea + eb == 0.0 {
+        return Some(Interval { point, low: point, high: point });
+    }
+    let freedom = (ea + eb).powi(2)
+        / (ea.powi(2) / (a.len() as f64 - 1.0) + eb.powi(2) / (b.len() as f64 - 1.0));
+    let half = t_quantile(1.0 - alpha, freedom) * (ea + eb).sqrt();
+    Some(Interval { point, low: point - half, high: point + half })
+}
+
+fn t_quantile(probability: f64, freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom)
+        .expect("the degrees of freedom are positive")
+        .inverse_cdf(probability)
+}
+
 /// Half the width of the interval over `rounds` rounds with standard deviation `spread`.
 fn half_width(spread: f64, rounds: usize, alpha: f64) -> f64 {
-    let t = StudentsT::new(0.0, 1.0, (rounds - 1) as f64)
-        .expect("the degrees of freedom are positive")
-        .inverse_cdf(1.0 - alpha);
-    t * spread / (rounds as f64).sqrt()
+    t_quantile(1.0 - alpha, (rounds - 1) as f64) * spread / (rounds as f64).sqrt()
 }
 
 /// How many rounds would put the interval on one side of a limit at `distance` from the point, if
@@ -87,5 +134,35 @@ mod tests {
             let error = (alpha * (1.0 - alpha) / replications as f64).sqrt();
             assert!((rate - alpha).abs() < 3.0 * error, "{rounds} rounds at {alpha}: {rate}");
         }
+    }
+
+    /// A new session of the same kind is called worse with the probability that was asked for,
+    /// however large the spread between sessions.
+    #[test]
+    fn simulated_false_alarms_of_a_prediction_hold_their_level() {
+        let mut random = ChaCha8Rng::seed_from_u64(2);
+        let noise = Normal::new(0.0, 0.05).unwrap();
+        let replications = 20_000;
+        for (sessions, alpha) in [(3, 0.05), (3, 0.01), (5, 0.05), (10, 0.005)] {
+            let alarms = (0..replications)
+                .filter(|_| {
+                    let earlier: Vec<f64> =
+                        (0..sessions).map(|_| noise.sample(&mut random)).collect();
+                    let new = noise.sample(&mut random);
+                    prediction_interval(new, &earlier, alpha).unwrap().low > 0.0
+                })
+                .count();
+            let rate = alarms as f64 / replications as f64;
+            let error = (alpha * (1.0 - alpha) / replications as f64).sqrt();
+            assert!((rate - alpha).abs() < 3.0 * error, "{sessions} sessions at {alpha}: {rate}");
+        }
+    }
+
+    #[test]
+    fn earlier_needed_is_the_first_that_suffices() {
+        let needed = earlier_needed(0.03, 0.08, 0.05, 100).unwrap();
+        assert!(prediction_half_width(0.03, needed, 0.05) < 0.08);
+        assert!(prediction_half_width(0.03, needed - 1, 0.05) >= 0.08);
+        assert_eq!(earlier_needed(0.03, 0.04, 0.05, 100), None, "one more is never sure");
     }
 }

@@ -30,18 +30,35 @@ pub fn round_statistic(
     if metric.info().kind == Kind::PerRound {
         return round_value(metric, round, variant);
     }
-    match statistic.quantile() {
-        Some(p) => {
-            let values = ranked(metric, round, variant);
-            (!values.is_empty()).then(|| stats::quantile(&values, p))
-        }
-        // A mean over failures would be infinite or hide them; failures have a rule of their own.
-        None => {
-            let values: Vec<f64> =
-                by_task(metric, round, variant).into_values().flatten().collect();
-            (!values.is_empty()).then(|| stats::mean(&values))
-        }
+    // A mean over failures would be infinite or hide them; failures have a rule of their own.
+    let successes =
+        || by_task(metric, round, variant).into_values().flatten().collect::<Vec<f64>>();
+    let values = match statistic {
+        Statistic::Mean | Statistic::Cv | Statistic::Rate => successes(),
+        _ => ranked(metric, round, variant),
+    };
+    if values.is_empty() {
+        return None;
     }
+    match statistic {
+        Statistic::Cv => positive(stats::standard_deviation(&values) / stats::mean(&values)),
+        Statistic::P99OverP50 => Some(p99_over_p50(&values)),
+        _ => Some(match statistic.quantile() {
+            Some(p) => stats::quantile(&values, p),
+            None => stats::mean(&values),
+        }),
+    }
+}
+
+/// P99 over P50; infinite where failures reach the P99.
+pub(super) fn p99_over_p50(values: &[f64]) -> f64 {
+    let tail = stats::quantile(values, 0.99);
+    if tail.is_infinite() { tail } else { tail / stats::quantile(values, 0.5) }
+}
+
+/// No spread at all has no logarithm, and one value has no spread.
+fn positive(value: f64) -> Option<f64> {
+    (value.is_finite() && value > 0.0).then_some(value)
 }
 
 /// Log ratios of `candidate` over `reference`, one per round.

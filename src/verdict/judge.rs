@@ -1,16 +1,15 @@
 //! Owns the decision on one rule: the effect with its bounds, held against the limit.
 
 use super::effect::{self, PerRound};
-use super::samples;
+use super::{Measured, samples};
 use crate::metric::{Better, Kind, Metric, Statistic};
 use crate::record::{
-    Against, Effect, Environment, Evidence, Limit, Reading, Round, Rule, Severity, Verdict,
-    VerdictKind,
+    Against, Effect, Evidence, Limit, Reading, Round, Rule, Severity, Verdict, VerdictKind,
 };
 use crate::stats::{self, Interval};
 
-/// Most rounds that are worth naming as a remedy.
-const MOST_ROUNDS: usize = 1000;
+/// Most rounds (or stored sessions) that are worth naming as a remedy.
+pub(super) const MOST_ROUNDS: usize = 1000;
 
 /// Judges every rule on the complete rounds.
 ///
@@ -18,20 +17,15 @@ const MOST_ROUNDS: usize = 1000;
 /// split evenly over them (Bonferroni), so it holds whatever their dependence. Rules of evidence
 /// `safety` have to hold all together and rules that only inform decide nothing: both are judged
 /// at the whole level.
-pub fn judge(
-    rules: &[Rule],
-    rounds: &[Round],
-    environment: &Environment,
-    false_alarms: f64,
-) -> Vec<Verdict> {
-    let complete: Vec<&Round> = rounds.iter().filter(|round| round.complete).collect();
+pub fn judge(rules: &[Rule], measured: &Measured<'_>, false_alarms: f64) -> Vec<Verdict> {
+    let complete = measured.complete();
     let shares = rules.iter().filter(|rule| shares_the_level(rule)).count().max(1);
     rules
         .iter()
         .map(|rule| {
             let alpha =
                 if shares_the_level(rule) { false_alarms / shares as f64 } else { false_alarms };
-            Case { rule, rounds: &complete, environment, alpha }.verdict()
+            Case { rule, rounds: &complete, measured, alpha }.verdict()
         })
         .collect()
 }
@@ -41,18 +35,32 @@ fn shares_the_level(rule: &Rule) -> bool {
 }
 
 /// One rule with what it is judged on.
-struct Case<'a> {
-    rule: &'a Rule,
-    rounds: &'a [&'a Round],
-    environment: &'a Environment,
-    alpha: f64,
+pub(super) struct Case<'a> {
+    pub(super) rule: &'a Rule,
+    pub(super) rounds: &'a [&'a Round],
+    pub(super) measured: &'a Measured<'a>,
+    pub(super) alpha: f64,
+}
+
+/// An interval on the scale of one number per round, and what to say without a decision.
+pub(super) struct Estimate<'a> {
+    /// The interval, if there is enough for one.
+    pub(super) interval: Option<Interval>,
+    /// Stored sessions behind it.
+    pub(super) sessions: usize,
+    /// Why there is no interval.
+    pub(super) missing: String,
+    /// What would settle an undecided rule whose point lies so far from its limit.
+    pub(super) remedy: &'a dyn Fn(f64) -> String,
 }
 
 impl Case<'_> {
     fn verdict(&self) -> Verdict {
         let rule = self.rule;
-        if let (Metric::TokensPerSecondPerWatt, Reading::Unavailable(why)) =
-            (rule.metric, &self.environment.energy)
+        if let (
+            Metric::TokensPerSecondPerWatt | Metric::EnergyPerToken,
+            Reading::Unavailable(why),
+        ) = (rule.metric, &self.measured.header.environment.energy)
         {
             return self.undecided(VerdictKind::Unavailable, why.clone());
         }
@@ -63,16 +71,22 @@ impl Case<'_> {
             let why = format!("'{}' completed no round: every one of them failed", rule.variant);
             return self.undecided(VerdictKind::Regressed, why);
         }
-        if let Against::Variant(reference) = &rule.against
+        if let Against::Variant(reference) | Against::Baseline { relative_to: Some(reference) } =
+            &rule.against
             && !self.completes_a_round(reference)
         {
             let why = format!("'{reference}', the other side, completed no round");
             return self.undecided(VerdictKind::Invalid, why);
         }
         match (&rule.against, rule.metric.info().kind, rule.limit) {
+            (Against::Baseline { relative_to }, _, _) => {
+                self.against_baseline(relative_to.as_deref())
+            }
+            (_, Kind::TaskProportion, _) => self.graded(),
             (Against::Absolute, Kind::Proportion, Limit::Max(limit)) => self.failure_rate(limit),
             (Against::Variant(reference), Kind::Proportion, Limit::Points(limit)) => {
-                self.failure_difference(reference, limit)
+                let failures = |variant: &str| samples::failures(self.rounds, variant);
+                self.failure_difference(failures(&rule.variant), failures(reference), limit)
             }
             (Against::Absolute, _, Limit::Max(limit)) if rule.statistic == Statistic::P99 => {
                 self.count_over(limit)
@@ -92,12 +106,12 @@ impl Case<'_> {
         self.rounds.iter().any(|round| samples::completed(round, variant))
     }
 
-    fn undecided(&self, verdict: VerdictKind, reason: String) -> Verdict {
+    pub(super) fn undecided(&self, verdict: VerdictKind, reason: String) -> Verdict {
         Verdict { rule: self.rule.clone(), verdict, effect: None, now: None, base: None, reason }
     }
 
     /// The display value: the mean over rounds of the round's statistic.
-    fn display(&self, variant: &str) -> Option<f64> {
+    pub(super) fn display(&self, variant: &str) -> Option<f64> {
         super::summary::value(self.rule.metric, self.rule.statistic, self.rounds, variant)
     }
 
@@ -106,11 +120,6 @@ impl Case<'_> {
         let rule = self.rule;
         let effect =
             effect::log_ratios(rule.metric, rule.statistic, self.rounds, &rule.variant, reference);
-        let orientation = orientation(rule.metric);
-        let log_limit = match rule.metric.info().better {
-            Better::Lower => limit.ln_1p(),
-            Better::Higher => -(-limit).ln_1p(),
-        };
         let mut verdict = if effect.reference_failed > 0 {
             let why = format!(
                 "requests of '{reference}', the other side, failed in {} of {} rounds",
@@ -119,17 +128,54 @@ impl Case<'_> {
             );
             self.undecided(VerdictKind::Invalid, why)
         } else {
-            self.decide(&effect, log_limit, orientation, |x| x.exp() - 1.0)
+            let remedy = |distance| self.rounds_remedy(&effect, distance);
+            self.decide_change(&effect, self.over_rounds(&effect, &remedy), limit)
         };
-        // A tail of few requests is its largest one: shown, not decided.
-        if rule.statistic == Statistic::P99 && verdict.verdict != VerdictKind::Invalid {
-            verdict.verdict = VerdictKind::Inconclusive;
-            verdict.reason = "a relative P99 has no valid interval yet and only informs; the tail \
-                              is judged by P90 or by an absolute limit"
-                .to_string();
-        }
         verdict.base = self.display(reference);
         verdict
+    }
+
+    /// Holds log ratios against an allowed relative change.
+    pub(super) fn decide_change(
+        &self,
+        effect: &PerRound,
+        estimate: Estimate<'_>,
+        limit: f64,
+    ) -> Verdict {
+        let (orientation, log_limit) = match self.rule.better() {
+            Better::Lower => (1.0, limit.ln_1p()),
+            Better::Higher => (-1.0, -(-limit).ln_1p()),
+        };
+        self.only_informing(self.decide(effect, estimate, log_limit, orientation, f64::exp_m1))
+    }
+
+    /// A tail of few requests is its largest one: shown, not decided.
+    fn only_informing(&self, mut verdict: Verdict) -> Verdict {
+        if self.rule.statistic.is_far_tail() && verdict.verdict != VerdictKind::Invalid {
+            verdict.verdict = VerdictKind::Inconclusive;
+            verdict.reason =
+                "it has no valid interval yet and only informs; the tail is judged by \
+                              P90 or by an absolute P99"
+                    .to_string();
+        }
+        verdict
+    }
+
+    /// Student's t over the rounds.
+    fn over_rounds<'b>(
+        &self,
+        effect: &PerRound,
+        remedy: &'b dyn Fn(f64) -> String,
+    ) -> Estimate<'b> {
+        Estimate {
+            interval: stats::t_interval(&effect.values, self.alpha),
+            sessions: 0,
+            missing: format!(
+                "{} round has no spread; at least 2 are needed, 6 are usual",
+                self.rounds.len()
+            ),
+            remedy,
+        }
     }
 
     /// A variant's own value against a fixed limit.
@@ -138,7 +184,11 @@ impl Case<'_> {
         let effect = effect::log_values(rule.metric, rule.statistic, self.rounds, &rule.variant);
         // For an upper limit more is worse, for a lower limit less is.
         let orientation = if matches!(rule.limit, Limit::Min(_)) { -1.0 } else { 1.0 };
-        let mut verdict = self.decide(&effect, limit.ln() * orientation, orientation, f64::exp);
+        let remedy = |distance| self.rounds_remedy(&effect, distance);
+        let estimate = self.over_rounds(&effect, &remedy);
+        let decided =
+            self.decide(&effect, estimate, limit.ln() * orientation, orientation, f64::exp);
+        let mut verdict = self.only_informing(decided);
         verdict.base = Some(limit);
         if verdict.verdict == VerdictKind::Improved {
             verdict.verdict = VerdictKind::Pass;
@@ -146,11 +196,12 @@ impl Case<'_> {
         verdict
     }
 
-    /// Holds one number per round against a limit. `orientation` turns the numbers so that more is
-    /// worse; `shown` turns them into what the effect reports.
+    /// Holds an estimate against a limit. `orientation` turns the numbers so that more is worse;
+    /// `shown` turns them into what the effect reports.
     fn decide(
         &self,
         effect: &PerRound,
+        estimate: Estimate<'_>,
         limit: f64,
         orientation: f64,
         shown: impl Fn(f64) -> f64,
@@ -162,17 +213,15 @@ impl Case<'_> {
             verdict.reason = "nothing could be compared: no round has a value".to_string();
             return verdict;
         }
-        let interval = stats::t_interval(&effect.values, self.alpha);
-        if let Some(interval) = interval {
-            verdict.effect = Some(Effect {
-                point: shown(interval.point),
-                low: shown(interval.low),
-                high: shown(interval.high),
-                confidence: 1.0 - 2.0 * self.alpha,
-                rounds: effect.values.len(),
-                requests: effect.requests,
-            });
-        }
+        verdict.effect = estimate.interval.map(|interval| Effect {
+            point: shown(interval.point),
+            low: shown(interval.low),
+            high: shown(interval.high),
+            confidence: 1.0 - 2.0 * self.alpha,
+            rounds: effect.values.len(),
+            requests: effect.requests,
+            sessions: estimate.sessions,
+        });
         // Failures that reach the judged quantile: infinitely worse in that round. One such round
         // may be chance, as for requests over an absolute limit.
         if effect.candidate_failed >= 2 {
@@ -180,10 +229,10 @@ impl Case<'_> {
             verdict.reason = failed_rounds(effect, rounds);
             return verdict;
         }
-        let Some(interval) = interval else {
+        let Some(interval) = estimate.interval else {
             verdict.verdict = VerdictKind::Inconclusive;
             verdict.reason = match effect.candidate_failed {
-                0 => format!("{rounds} round has no spread; at least 2 are needed, 6 are usual"),
+                0 => estimate.missing,
                 _ => failed_rounds(effect, rounds),
             };
             return verdict;
@@ -191,7 +240,7 @@ impl Case<'_> {
         let worse = oriented(interval, orientation);
         verdict.verdict = self.kind(worse, limit);
         match verdict.verdict {
-            VerdictKind::Inconclusive => verdict.reason = self.remedy(effect, worse.point - limit),
+            VerdictKind::Inconclusive => verdict.reason = (estimate.remedy)(worse.point - limit),
             VerdictKind::Pass | VerdictKind::Improved if effect.candidate_failed > 0 => {
                 verdict.verdict = VerdictKind::Inconclusive;
                 verdict.reason = failed_rounds(effect, rounds);
@@ -205,7 +254,7 @@ impl Case<'_> {
     }
 
     /// How many rounds would settle a rule whose point lies at a distance from its limit.
-    fn remedy(&self, effect: &PerRound, distance: f64) -> String {
+    fn rounds_remedy(&self, effect: &PerRound, distance: f64) -> String {
         let spread = stats::standard_deviation(&effect.values);
         match stats::rounds_needed(spread, distance, self.alpha, MOST_ROUNDS) {
             Some(needed) => format!("about {needed} rounds would settle it"),
@@ -214,7 +263,7 @@ impl Case<'_> {
     }
 
     /// The verdict of an interval that is oriented so that more is worse.
-    fn kind(&self, worse: Interval, limit: f64) -> VerdictKind {
+    pub(super) fn kind(&self, worse: Interval, limit: f64) -> VerdictKind {
         let at = match self.rule.evidence {
             Evidence::Point => Interval { point: worse.point, low: worse.point, high: worse.point },
             Evidence::Regression | Evidence::Safety => worse,
@@ -278,7 +327,7 @@ impl Case<'_> {
     }
 
     /// A proportion of trials against a limit.
-    fn proportion(&self, hits: u64, trials: u64, limit: f64) -> Verdict {
+    pub(super) fn proportion(&self, hits: u64, trials: u64, limit: f64) -> Verdict {
         let mut verdict = self.undecided(VerdictKind::Invalid, "nothing was counted".to_string());
         if trials == 0 {
             return verdict;
@@ -297,7 +346,7 @@ impl Case<'_> {
         verdict
     }
 
-    fn proportion_effect(&self, bounds: Interval, trials: u64) -> Effect {
+    pub(super) fn proportion_effect(&self, bounds: Interval, trials: u64) -> Effect {
         Effect {
             point: bounds.point,
             low: bounds.low,
@@ -305,14 +354,18 @@ impl Case<'_> {
             confidence: 1.0 - 2.0 * self.alpha,
             rounds: self.rounds.len(),
             requests: trials as usize,
+            sessions: 0,
         }
     }
 
-    /// The difference of two failure rates, in points. Conservative: half the level goes to each
-    /// side's exact bound, whatever the pairing.
-    fn failure_difference(&self, reference: &str, limit: f64) -> Verdict {
-        let (now, all) = samples::failures(self.rounds, &self.rule.variant);
-        let (base, all_base) = samples::failures(self.rounds, reference);
+    /// The difference of two failure rates, in points: failed and all requests of each side.
+    /// Conservative: half the level goes to each side's exact bound, whatever the pairing.
+    pub(super) fn failure_difference(
+        &self,
+        (now, all): (u64, u64),
+        (base, all_base): (u64, u64),
+        limit: f64,
+    ) -> Verdict {
         let half = self.alpha / 2.0;
         let rate = |failed: u64, all: u64| failed as f64 / all as f64;
         let lower = stats::proportion_lower;
@@ -331,14 +384,6 @@ impl Case<'_> {
     }
 }
 
-/// Turns a metric's effects so that more is worse.
-fn orientation(metric: Metric) -> f64 {
-    match metric.info().better {
-        Better::Lower => 1.0,
-        Better::Higher => -1.0,
-    }
-}
-
 fn oriented(interval: Interval, orientation: f64) -> Interval {
     let (a, b) = (interval.low * orientation, interval.high * orientation);
     Interval { point: interval.point * orientation, low: a.min(b), high: a.max(b) }
@@ -352,10 +397,13 @@ fn failed_rounds(effect: &PerRound, rounds: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::samples::tests::request;
     use super::*;
-    use crate::record::{Failure, FailureClass, MachineClass};
+    use crate::record::{
+        Environment, Failure, FailureClass, Header, MachineClass, Plan, Provenance, Sampling,
+    };
+    use std::collections::BTreeMap;
 
     fn environment() -> Environment {
         let none = || Reading::Unavailable("none here".to_string());
@@ -376,7 +424,41 @@ mod tests {
         }
     }
 
-    fn rule(metric: Metric, statistic: Statistic, limit: Limit) -> Rule {
+    /// What is known before a session of two variants without a quality pass.
+    pub fn header() -> Header {
+        Header {
+            session: "s".into(),
+            started: "2026-01-01T00:00:00Z".into(),
+            provenance: Provenance {
+                perfgate: "0".into(),
+                git: None,
+                git_unavailable: None,
+                config_sha256: String::new(),
+                thresholds_sha256: None,
+            },
+            environment: environment(),
+            plan: Plan {
+                variants: vec!["base".into(), "now".into()],
+                reference: "base".into(),
+                rounds: 5,
+                warmup: 1,
+                tasks: vec![],
+                prompt_tokens: None,
+                gen_tokens: 2,
+                seed: 0,
+                sampling: Sampling::default(),
+                workload_sha256: "w".into(),
+                quality: None,
+            },
+            variants: BTreeMap::new(),
+        }
+    }
+
+    fn measured<'a>(header: &'a Header, rounds: &'a [Round]) -> Measured<'a> {
+        Measured { header, rounds, answers: &[], stored: &[] }
+    }
+
+    pub fn rule(metric: Metric, statistic: Statistic, limit: Limit) -> Rule {
         let against = match limit {
             Limit::Max(_) | Limit::Min(_) => Against::Absolute,
             _ => Against::Variant("base".into()),
@@ -412,7 +494,7 @@ mod tests {
     }
 
     fn verdict(rule: Rule, rounds: &[Round]) -> Verdict {
-        judge(&[rule], rounds, &environment(), 0.05).remove(0)
+        judge(&[rule], &measured(&header(), rounds), 0.05).remove(0)
     }
 
     fn kind(rule: Rule, rounds: &[Round]) -> VerdictKind {
@@ -444,7 +526,7 @@ mod tests {
         let mut informs = one.clone();
         informs.severity = Severity::Inform;
         let rules = [one.clone(), one, safety, informs];
-        let verdicts = judge(&rules, &rounds(5, 1.0), &environment(), 0.05);
+        let verdicts = judge(&rules, &measured(&header(), &rounds(5, 1.0)), 0.05);
         let confidence: Vec<f64> =
             verdicts.iter().map(|v| v.effect.as_ref().unwrap().confidence).collect();
         assert_eq!(confidence, [0.95, 0.95, 0.9, 0.9]);

@@ -1,7 +1,7 @@
 //! Owns how a metric's values are read out of a record.
 
 use crate::metric::{Better, Kind, Metric};
-use crate::record::{FailureClass, Phase, Request, Round, WorkerRun};
+use crate::record::{FailureClass, MemoryUse, Phase, Request, Round, WorkerRun};
 use std::collections::BTreeMap;
 
 const NANOSECOND: f64 = 1e-9;
@@ -82,13 +82,39 @@ pub fn round_value(metric: Metric, round: &Round, variant: &str) -> Option<f64> 
     let seconds = |ns: Option<u64>| ns.map_or(f64::INFINITY, |ns| ns as f64 * NANOSECOND);
     match metric {
         Metric::ColdStart => Some(seconds(first.first_token_ns)),
+        Metric::SpawnTime => Some(seconds(first.hello_ns)),
         Metric::LoadTime => Some(seconds(first.load_ns)),
-        // After a restart the processes' largest: each held the model alone.
-        Metric::Memory => {
-            workers.iter().filter_map(|w| Some(w.memory?.peak_rss as f64)).max_by(f64::total_cmp)
+        Metric::ColdTtft => {
+            let mut cold = round
+                .requests
+                .iter()
+                .filter(|r| r.phase == Phase::ColdStart && r.variant == variant && r.attempt <= 1);
+            Some(seconds(cold.next().and_then(|request| request.token_ns.first().copied())))
         }
+        Metric::Memory => largest(&workers, |memory| memory.peak_rss),
+        Metric::MemoryAnon => largest(&workers, |memory| memory.rss_anon),
+        Metric::MemoryFile => largest(&workers, |memory| memory.rss_file),
+        Metric::EnergyPerToken => joules_per_token(round, variant),
+        Metric::TokensPerSecondPerWatt => joules_per_token(round, variant).map(f64::recip),
         _ => None,
     }
+}
+
+/// The largest of a round's processes; after a restart there are several, and each held the model.
+fn largest(workers: &[&WorkerRun], size: impl Fn(&MemoryUse) -> u64) -> Option<f64> {
+    let sizes = workers.iter().filter_map(|worker| Some(size(&worker.memory?) as f64));
+    sizes.max_by(f64::total_cmp)
+}
+
+/// Package energy of the successful timed requests over the tokens that they generated; `None` if one
+/// of them has no energy.
+fn joules_per_token(round: &Round, variant: &str) -> Option<f64> {
+    let (mut joules, mut tokens) = (0.0, 0);
+    for request in timed(round, variant).filter(|request| request.failure.is_none()) {
+        joules += request.energy_uj? as f64 * 1e-6;
+        tokens += request.token_ns.len();
+    }
+    (joules > 0.0 && tokens > 0).then(|| joules / tokens as f64)
 }
 
 /// Failed and all counted requests of a variant in some rounds.
@@ -120,6 +146,7 @@ pub(super) mod tests {
             token_ns: milliseconds.iter().map(|ms| (ms * 1e6) as u64).collect(),
             prompt_tokens: 8,
             tokens: vec![0; milliseconds.len()],
+            energy_uj: None,
             failure: failed
                 .then(|| Failure { class: FailureClass::Error, message: "test".to_string() }),
         }
@@ -137,6 +164,21 @@ pub(super) mod tests {
         close(request_value(Metric::Latency, &request), 0.18);
         close(request_value(Metric::Throughput, &request), 3.0 / 0.08);
         close(request_value(Metric::Itl, &request), 0.08 / 3.0);
+    }
+
+    #[test]
+    fn energy_is_that_of_the_timed_requests_over_their_tokens() {
+        let with = |task: &str, energy: Option<u64>| Request {
+            energy_uj: energy,
+            ..request(1, "a", task, &[10.0, 20.0, 30.0])
+        };
+        let warm = Request { phase: Phase::Warmup, ..with("w", Some(99_000_000)) };
+        let failed = request(1, "a", "f", &[]);
+        let requests = vec![warm, with("x", Some(2_000_000)), with("y", Some(4_000_000)), failed];
+        let mut round = Round { round: 1, complete: true, workers: vec![], requests };
+        close(joules_per_token(&round, "a"), 1.0);
+        round.requests.push(with("z", None));
+        assert_eq!(joules_per_token(&round, "a"), None, "a gap makes it unknown");
     }
 
     #[test]

@@ -47,14 +47,13 @@ fn serve(engine: &mut Option<Box<dyn Engine>>, command: Command) -> Reply {
                 Err(failure) => Reply::Failed { id, failure, fatal: false },
             }
         }
-        Command::Generate { id, prompt, tokens } => {
+        Command::Generate { id, order } => {
             let Some(engine) = engine else {
                 let message = "a request came before a model was loaded".to_string();
                 let failure = Failure { class: FailureClass::Protocol, message };
                 return Reply::Failed { id, failure, fatal: false };
             };
-            let count = tokens as usize;
-            match guarded(|| engine::generate(engine.as_mut(), &prompt, count)).and_then(|r| r) {
+            match guarded(|| engine::generate(engine.as_mut(), &order)).and_then(|r| r) {
                 Ok(done) => Reply::Generated {
                     id,
                     start_ns: done.start_ns,

@@ -1,8 +1,8 @@
 //! Owns a worker process from the outside: spawn, handshake, deadlines, kill, and what is said of
 //! one that dies.
 
-use crate::engine::Generation;
-use crate::protocol::{self, Command, LoadSpec, Reply, WORKER_FD, monotonic_ns};
+use crate::engine::{Generation, wants_memory};
+use crate::protocol::{self, Command, LoadSpec, Order, Reply, WORKER_FD, monotonic_ns};
 use crate::record::{EngineInfo, Failure, FailureClass};
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal};
@@ -78,6 +78,8 @@ pub struct Worker {
     drains: Vec<JoinHandle<()>>,
     next_id: u64,
     status: Option<ExitStatus>,
+    /// Processes that the kernel had killed for want of memory, before the spawn.
+    killed_before: Option<u64>,
     /// Just before the spawn, monotonic nanoseconds.
     pub spawn_ns: u64,
 }
@@ -108,6 +110,7 @@ impl Worker {
                 die_with(parent)
             });
         }
+        let killed_before = killed_for_memory();
         let spawn_ns = monotonic_ns();
         let mut child = command.spawn()?;
         drop(theirs);
@@ -135,9 +138,18 @@ impl Worker {
                 }
             }
         });
-        let socket = Some(ours);
-        let (next_id, status) = (1, None);
-        Ok(Worker { child, group, socket, replies, output, drains, next_id, status, spawn_ns })
+        Ok(Worker {
+            child,
+            group,
+            socket: Some(ours),
+            replies,
+            output,
+            drains,
+            next_id: 1,
+            status: None,
+            killed_before,
+            spawn_ns,
+        })
     }
 
     /// The process id.
@@ -186,33 +198,24 @@ impl Worker {
         }
     }
 
-    /// Executes one request of exactly `count` tokens.
+    /// Executes one request.
     ///
     /// # Errors
     /// If it fails; the worker may be dead then, see [`Worker::alive`].
     pub fn generate(
         &mut self,
-        prompt: &[u32],
-        count: u32,
+        order: &Order,
         deadline: Duration,
         interrupt: &Interrupt,
     ) -> Result<Generation, Stop> {
         let id = self.id();
-        self.send(&Command::Generate { id, prompt: prompt.to_vec(), tokens: count })?;
+        self.send(&Command::Generate { id, order: order.clone() })?;
         match self.wait(deadline, interrupt)? {
             Reply::Generated { id: of, start_ns, token_ns, tokens } if of == id => {
-                let ordered = token_ns.is_sorted();
-                if tokens.len() == count as usize && token_ns.len() == tokens.len() && ordered {
-                    return Ok(Generation { start_ns, token_ns, tokens });
+                match complaint(order, &tokens, &token_ns) {
+                    None => Ok(Generation { start_ns, token_ns, tokens }),
+                    Some(why) => Err(self.give_up(FailureClass::Protocol, why)),
                 }
-                Err(self.give_up(
-                    FailureClass::Protocol,
-                    format!(
-                        "{} tokens and {} stamps came, and {count} of each in order were asked for",
-                        tokens.len(),
-                        token_ns.len()
-                    ),
-                ))
             }
             Reply::Failed { id: of, failure, .. } if of == id => Err(Stop::Failed(failure)),
             other => Err(self.unexpected(&other)),
@@ -263,7 +266,10 @@ impl Worker {
                 }
                 Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => return Err(self.died()),
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
-                    let text = format!("no answer within {}", humantime::format_duration(deadline));
+                    let stopped = if is_stopped(self.pid()) { ": it was stopped" } else { "" };
+                    let whole = Duration::from_millis(deadline.as_millis() as u64);
+                    let within = humantime::format_duration(whole);
+                    let text = format!("no answer within {within}{stopped}");
                     return Err(self.give_up(FailureClass::Deadline, text));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -288,16 +294,21 @@ impl Worker {
     fn died(&mut self) -> Stop {
         let status = self.wait_for_exit(Duration::from_secs(2));
         self.kill();
-        let how = match status {
-            None => "closed its socket and went on".to_string(),
-            Some(status) => match (status.signal(), status.code()) {
-                (Some(signal), _) => format!("was killed by signal {}", signal_name(signal)),
-                (None, Some(code)) => format!("exited with code {code}"),
-                (None, None) => "ended".to_string(),
-            },
+        let signal = status.and_then(|status| status.signal());
+        let how = match (signal, status.map(|status| status.code())) {
+            (_, None) => "closed its socket and went on".to_string(),
+            (Some(signal), _) => format!("was killed by signal {}", signal_name(signal)),
+            (None, Some(Some(code))) => format!("exited with code {code}"),
+            (None, Some(None)) => "ended".to_string(),
         };
-        let message = format!("the worker {how}{}", self.last_words());
-        Stop::Failed(Failure { class: FailureClass::Crash, message })
+        let words = self.last_words();
+        let by_kernel = signal == Some(9) && killed_for_memory() > self.killed_before;
+        let (class, why) = match () {
+            () if by_kernel => (FailureClass::OutOfMemory, ": the kernel's out-of-memory killer"),
+            () if wants_memory(&words) => (FailureClass::OutOfMemory, ""),
+            () => (FailureClass::Crash, ""),
+        };
+        Stop::Failed(Failure { class, message: format!("the worker {how}{why}{words}") })
     }
 
     fn wait_for_exit(&mut self, patience: Duration) -> Option<ExitStatus> {
@@ -351,6 +362,20 @@ impl Drop for Worker {
     }
 }
 
+/// What is wrong with an answer, if anything: too few tokens, or stamps that don't fit them.
+fn complaint(order: &Order, tokens: &[u32], stamps: &[u64]) -> Option<String> {
+    let asked = order.tokens as usize;
+    let stopped = tokens.last().is_some_and(|last| order.stop.contains(last));
+    let enough = tokens.len() == asked || (stopped && tokens.len() < asked);
+    (!enough || stamps.len() != tokens.len() || !stamps.is_sorted()).then(|| {
+        format!(
+            "{} tokens and {} stamps came, and {asked} of each in order were asked for",
+            tokens.len(),
+            stamps.len()
+        )
+    })
+}
+
 /// Lets the kernel kill this process once its parent dies, where the kernel can.
 fn die_with(parent: Pid) -> io::Result<()> {
     #[cfg(target_os = "linux")]
@@ -382,10 +407,23 @@ fn drain(mut pipe: impl Read + Send + 'static, tail: &Arc<Mutex<VecDeque<u8>>>) 
     })
 }
 
+/// How many processes the kernel has killed for want of memory since it started, in any control group;
+/// `None` where it does not tell.
+fn killed_for_memory() -> Option<u64> {
+    let counters = std::fs::read_to_string("/proc/vmstat").ok()?;
+    counters.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+}
+
+/// Whether a process is stopped, as by SIGSTOP or a debugger.
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the name, which is in parentheses and may hold anything.
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['T', 't']))
+}
+
 fn signal_name(signal: i32) -> String {
     let name = signal_hook::low_level::signal_name(signal);
     match (signal, name) {
-        (9, _) => "9 (SIGKILL; the kernel's out-of-memory killer uses it too)".to_string(),
         (_, Some(name)) => format!("{signal} ({name})"),
         (_, None) => signal.to_string(),
     }

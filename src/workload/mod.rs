@@ -1,15 +1,23 @@
 //! Owns what is asked of a model: the tasks, their token ids (made once for each tokenizer and
-//! template, the same for every engine) and the workload's fingerprint. It runs nothing.
+//! template, the same for every engine), the graders and the workload's fingerprint. It runs nothing.
 
+mod grade;
+mod graded;
 mod template;
+mod vocabulary;
 
-use crate::config::{ChatTemplate, Variant, Workload};
+pub use grade::{Expectation, ToolCall, grade};
+pub use graded::{Graded, prepare_graded};
+pub use vocabulary::load_tokenizer;
+
+use crate::config::{Variant, Workload};
 use crate::hash;
 use crate::problem::{Problem, Result};
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::path::Path;
-use tokenizers::Tokenizer;
+use vocabulary::Vocabulary;
 
 /// One prompt of the timing workload.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -36,7 +44,7 @@ pub struct TokenizedTask {
 /// The tasks as each variant is fed them.
 #[derive(Debug, Clone)]
 pub struct Prompts {
-    by_variant: BTreeMap<String, Vec<TokenizedTask>>,
+    by_variant: Vec<(String, Vec<TokenizedTask>)>,
     /// Ids of the tasks, in order.
     pub ids: Vec<String>,
     /// SHA-256 of the tasks' file and the generation parameters.
@@ -44,9 +52,10 @@ pub struct Prompts {
 }
 
 impl Prompts {
-    /// The tasks of a variant.
+    /// The tasks of a variant; none for a variant that they were not made for.
     pub fn of(&self, variant: &str) -> &[TokenizedTask] {
-        &self.by_variant[variant]
+        let found = self.by_variant.iter().find(|(name, _)| name == variant);
+        found.map_or(&[], |(_, tasks)| tasks)
     }
 }
 
@@ -55,110 +64,102 @@ impl Prompts {
 /// # Errors
 /// If the tasks, a tokenizer or a template are missing or wrong.
 pub fn prepare(workload: &Workload, variants: &[Variant]) -> Result<Prompts> {
-    let text = std::fs::read_to_string(&workload.tasks).map_err(|error| {
-        Problem::io(&workload.tasks, "read the tasks", &error)
-            .help("name the file of tasks in perfgate.toml: [workload] tasks = \"FILE.jsonl\"")
-    })?;
+    let text = read_text(&workload.tasks, "[workload] tasks")?;
     let tasks = parse_tasks(&workload.tasks, &text)?;
-    let mut by_variant = BTreeMap::new();
-    // Variants that share tokenizer and template share the work and are sure to share the ids.
-    let mut done: BTreeMap<(String, Option<String>), Vec<TokenizedTask>> = BTreeMap::new();
+    let mut by_variant = Vec::new();
     for variant in variants {
-        let template = template_text(variant)?;
-        let key = (tokenizer_id(variant)?, template.clone());
-        let tokenized = match done.get(&key) {
-            Some(tokenized) => tokenized.clone(),
-            None => tokenize(workload, &tasks, variant, template.as_deref())?,
-        };
-        by_variant.insert(variant.name.clone(), tokenized.clone());
-        done.insert(key, tokenized);
+        let mut tokenized = tokenize(&tasks, variant, &Vocabulary::of(variant)?)?;
+        for task in &mut tokenized {
+            task.tokens = fit(std::mem::take(&mut task.tokens), workload.prompt_tokens);
+        }
+        by_variant.push((variant.name.clone(), tokenized));
     }
-    let parameters =
-        format!("{:?}/{}/{}", workload.prompt_tokens, workload.gen_tokens, workload.seed);
+    let parameters = format!(
+        "{}{:?}/{}/{}/{}",
+        hash::of_bytes(text.as_bytes()),
+        workload.prompt_tokens,
+        workload.gen_tokens,
+        workload.seed,
+        workload.sampling
+    );
     Ok(Prompts {
         by_variant,
-        ids: tasks.iter().map(|task| task.id.clone()).collect(),
-        sha256: hash::of_bytes(
-            format!("{}{parameters}", hash::of_bytes(text.as_bytes())).as_bytes(),
-        ),
+        ids: tasks.into_iter().map(|task| task.id).collect(),
+        sha256: hash::of_bytes(parameters.as_bytes()),
+    })
+}
+
+/// The seed of one request: the same for every variant and round, another for every task.
+pub fn request_seed(seed: u64, task: &str) -> u64 {
+    let sum = hash::of_bytes(format!("{seed}/{task}").as_bytes());
+    u64::from_str_radix(&sum[..16], 16).expect("a sum is hexadecimal")
+}
+
+/// Reads a file that the configuration names under `key`.
+fn read_text(file: &Path, key: &str) -> Result<String> {
+    std::fs::read_to_string(file).map_err(|error| {
+        Problem::io(file, "read it", &error)
+            .help(format!("perfgate.toml names it: {key} = \"FILE\""))
     })
 }
 
 /// Reads tasks from JSON Lines.
 fn parse_tasks(file: &Path, text: &str) -> Result<Vec<Task>> {
-    let mut tasks: Vec<Task> = Vec::new();
+    const EXAMPLE: &str = r#"each line is one JSON object, such as {"id": "t1", "prompt": "…"}"#;
+    let tasks = parse_lines(file, text, EXAMPLE, |task: &Task| (&task.id, &task.prompt))?;
+    Ok(tasks.into_iter().map(|(_, task)| task).collect())
+}
+
+/// Reads JSON Lines of anything that has an id and a prompt; each with its line, from 1.
+fn parse_lines<T: DeserializeOwned>(
+    file: &Path,
+    text: &str,
+    example: &str,
+    id_and_prompt: impl Fn(&T) -> (&String, &String),
+) -> Result<Vec<(usize, T)>> {
+    let mut tasks: Vec<(usize, T)> = Vec::new();
     let mut ids = BTreeSet::new();
     for (index, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
             continue;
         }
-        let task: Task = serde_json::from_str(line).map_err(|error| {
+        let task: T = serde_json::from_str(line).map_err(|error| {
             // serde_json counts lines within the one line that it was given.
             let error_text = error.to_string();
             let what = error_text.split(" at line ").next().unwrap_or_default();
             Problem::in_file(file, format!("this line is no task: {what}"))
                 .at(index + 1, error.column().max(1))
-                .help(r#"each line is one JSON object, such as {"id": "t1", "prompt": "…"}"#)
+                .help(example)
         })?;
+        let (id, prompt) = id_and_prompt(&task);
         let complaint = match () {
-            () if task.id.is_empty() => Some("the task's id is empty".to_string()),
-            () if task.prompt.is_empty() => Some(format!("the prompt of '{}' is empty", task.id)),
-            () if !ids.insert(task.id.clone()) => {
-                Some(format!("the id '{}' stands twice", task.id))
-            }
+            () if id.is_empty() => Some("the task's id is empty".to_string()),
+            () if prompt.is_empty() => Some(format!("the prompt of '{id}' is empty")),
+            () if !ids.insert(id.clone()) => Some(format!("the id '{id}' stands twice")),
             () => None,
         };
         if let Some(what) = complaint {
             return Err(Problem::in_file(file, what).at(index + 1, 1));
         }
-        tasks.push(task);
+        tasks.push((index + 1, task));
     }
     if tasks.is_empty() {
-        return Err(Problem::in_file(file, "holds no task"));
+        return Err(Problem::in_file(file, "holds no task").help(example));
     }
     Ok(tasks)
 }
 
-fn template_text(variant: &Variant) -> Result<Option<String>> {
-    match &variant.chat_template {
-        ChatTemplate::None => Ok(None),
-        ChatTemplate::Model => template::of_model(&variant.load.model).map(Some),
-        ChatTemplate::File(path) => std::fs::read_to_string(path)
-            .map(Some)
-            .map_err(|error| Problem::io(path, "read the chat template", &error)),
-    }
-}
-
-/// What tells one tokenizer from another: the hash of its file.
-fn tokenizer_id(variant: &Variant) -> Result<String> {
-    if is_scripted(variant) {
-        return Ok("bytes".to_string());
-    }
-    if !variant.tokenizer.is_file() {
-        return Err(Problem::in_file(&variant.tokenizer, "there is no such tokenizer").help(format!(
-            "variant '{}' needs a tokenizer.json in its model's folder, or tokenizer = \"FILE\"",
-            variant.name
-        )));
-    }
-    hash::of_file(&variant.tokenizer)
-}
-
-fn is_scripted(variant: &Variant) -> bool {
-    variant.load.engine == "scripted"
-}
-
+/// The tasks in a variant's token ids, with its chat template around them.
 fn tokenize(
-    workload: &Workload,
     tasks: &[Task],
     variant: &Variant,
-    template: Option<&str>,
+    vocabulary: &Vocabulary,
 ) -> Result<Vec<TokenizedTask>> {
-    let tokenizer =
-        if is_scripted(variant) { None } else { Some(load_tokenizer(&variant.tokenizer)?) };
+    let template = template::of_variant(variant)?;
     tasks
         .iter()
         .map(|task| {
-            let text = match template {
+            let text = match &template {
                 Some(template) => template::render(template, task, variant)?,
                 None => match &task.system {
                     Some(system) => format!("{system}\n\n{}", task.prompt),
@@ -166,35 +167,10 @@ fn tokenize(
                 },
             };
             // A template writes the special tokens itself; without one the tokenizer adds its own.
-            let tokens = match &tokenizer {
-                None => text.bytes().map(u32::from).collect(),
-                Some(tokenizer) => tokenizer
-                    .encode(text, template.is_none())
-                    .map_err(|error| {
-                        Problem::in_file(
-                            &variant.tokenizer,
-                            format!("cannot encode a prompt: {error}"),
-                        )
-                    })?
-                    .get_ids()
-                    .to_vec(),
-            };
-            Ok(TokenizedTask { id: task.id.clone(), tokens: fit(tokens, workload.prompt_tokens) })
+            let tokens = vocabulary.encode(variant, &text, template.is_none())?;
+            Ok(TokenizedTask { id: task.id.clone(), tokens })
         })
         .collect()
-}
-
-/// Reads a `tokenizer.json`.
-///
-/// # Errors
-/// If it is missing or not understood.
-pub fn load_tokenizer(file: &Path) -> Result<Tokenizer> {
-    Tokenizer::from_file(file).map_err(|error| {
-        Problem::in_file(
-            file,
-            format!("is no tokenizer that the 'tokenizers' crate reads: {error}"),
-        )
-    })
 }
 
 /// Cuts or repeats token ids to an exact length: timing needs the same work for every prompt. A cut

@@ -1,15 +1,41 @@
 //! Owns chat templates: finding a model's own, and rendering one as Hugging Face's `transformers` does.
 
 use super::Task;
-use crate::config::Variant;
+use crate::config::{ChatTemplate, Variant};
 use crate::problem::{Problem, Result};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, ErrorKind, context};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, context};
 use serde_json::Value;
 use std::path::Path;
 
+/// A variant's chat template, if it wants one.
+pub(super) fn of_variant(variant: &Variant) -> Result<Option<String>> {
+    match &variant.chat_template {
+        ChatTemplate::None => Ok(None),
+        ChatTemplate::Model => of_model(&variant.load.model).map(Some),
+        ChatTemplate::File(path) => std::fs::read_to_string(path)
+            .map(Some)
+            .map_err(|error| Problem::io(path, "read the chat template", &error)),
+    }
+}
+
+/// A prompt inside a user's template, of which `{{ prompt }}` is the place.
+pub(super) fn fill(file: &Path, template: &str, prompt: &str) -> Result<String> {
+    let mut environment = Environment::new();
+    // A misspelt name would otherwise be nothing, and every prompt the same.
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.render_str(template, context! { prompt }).map_err(|error| {
+        let problem = Problem::in_file(file, format!("the template fails: {error}"))
+            .help("the prompt of a task is {{ prompt }}");
+        match error.line() {
+            Some(line) => problem.at(line, 1),
+            None => problem,
+        }
+    })
+}
+
 /// The template in a model's `tokenizer_config.json` (or its `chat_template.jinja`).
-pub(super) fn of_model(model: &Path) -> Result<String> {
+fn of_model(model: &Path) -> Result<String> {
     let jinja = model.join("chat_template.jinja");
     if jinja.is_file() {
         return std::fs::read_to_string(&jinja)
@@ -81,7 +107,6 @@ fn token(config: &Value, key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ChatTemplate;
     use crate::protocol::LoadSpec;
 
     fn variant() -> Variant {
@@ -101,6 +126,17 @@ mod tests {
         let task = Task { id: "t".into(), system: Some("be brief".into()), prompt: "2+2?".into() };
         let text = render(template, &task, &variant()).unwrap();
         assert_eq!(text, "<system>be brief\n<user>2+2?\n<assistant>");
+    }
+
+    #[test]
+    fn a_prompt_is_put_into_its_place() {
+        let fill = |template| fill(Path::new("t.jinja"), template, "2+2?");
+        assert_eq!(
+            fill("Q: 1+1?\nA: 2\nQ: {{ prompt }}\nA:").unwrap(),
+            "Q: 1+1?\nA: 2\nQ: 2+2?\nA:"
+        );
+        let problem = fill("Q: {{ promt }}").unwrap_err().to_string();
+        assert!(problem.starts_with("t.jinja:1:1: the template fails"), "{problem}");
     }
 
     #[test]

@@ -76,7 +76,11 @@ fn every_fault_is_a_counted_failure_with_its_reason() {
         ("hang", FailureClass::Deadline, "no answer within 700ms", 1),
         ("garbage", FailureClass::Protocol, "garbage", 1),
         ("error", FailureClass::Error, "the script says error", 0),
-        ("nan", FailureClass::NonFinite, "the logit of token 0 is NaN", 0),
+        ("kill", FailureClass::Crash, "SIGKILL", 1),
+        ("freeze", FailureClass::Deadline, "no answer within 700ms: it was stopped", 1),
+        ("out-of-memory", FailureClass::OutOfMemory, "memory allocation of", 1),
+        ("nan", FailureClass::NonFinite, "is NaN", 0),
+        ("infinity", FailureClass::NonFinite, "is inf", 0),
     ];
     for (kind, class, reason, restarts) in cases {
         // Request 5 is the third timed one of a fresh worker: two warm-ups come first. A worker
@@ -98,6 +102,59 @@ fn every_fault_is_a_counted_failure_with_its_reason() {
         assert_eq!(of_other, 1 + restarts, "{kind}: restarted only if it died");
         assert_eq!(failures(&project, "base", Phase::Timed), [], "{kind}");
     }
+}
+
+/// The same faults in the load and before the first token.
+#[test]
+fn faults_in_load_and_prefill_are_counted_with_their_reason() {
+    let cases = [
+        ("kill", FailureClass::Crash, "SIGKILL"),
+        ("freeze", FailureClass::Deadline, "it was stopped"),
+        ("garbage", FailureClass::Protocol, "garbage"),
+        ("out-of-memory", FailureClass::OutOfMemory, "memory allocation of"),
+    ];
+    for (kind, class, reason) in cases {
+        let script = format!("faults = [{{ kind = \"{kind}\", request = 0 }}]");
+        let config = scripted(1, &pair(&script))
+            .replace("rounds = 1", "rounds = 1\nrestarts = 1\nload_deadline = \"900ms\"");
+        let project = Project::new(&config, LATENCY);
+        let run = project.check();
+        assert_eq!(run.code, 1, "{kind}: {}{}", run.stdout, run.stderr);
+        let round = project.results().rounds.remove(0);
+        let workers: Vec<_> = round.workers.iter().filter(|w| w.variant == "other").collect();
+        assert_eq!(workers.len(), 2, "{kind}: one restart");
+        for worker in workers {
+            let failure = worker.failure.as_ref().unwrap();
+            assert_eq!(failure.class, class, "{kind}: {failure}");
+            assert!(failure.message.contains(reason), "{kind}: {failure}");
+            assert!(worker.load_ns.is_none() && worker.hello_ns.is_some());
+        }
+        let served = failures(&project, "other", Phase::Timed);
+        assert_eq!(classes(&served), [FailureClass::NotServed; 4], "{kind}");
+
+        let script = format!("faults = [{{ kind = \"{kind}\", request = 5, token = 1 }}]");
+        let (project, _) = check(1, &script, LATENCY);
+        let failed = failures(&project, "other", Phase::Timed);
+        assert_eq!(classes(&failed), [class], "{kind} in the prefill");
+    }
+}
+
+#[test]
+fn megabytes_on_stdout_and_stderr_change_nothing() {
+    let chatter =
+        |request: u64| format!("{{ kind = \"chatter\", request = {request}, token = 2 }}");
+    let script =
+        format!("faults = [{{ kind = \"chatter\", request = 0 }}, {}, {}]", chatter(1), chatter(5));
+    let (project, run) = check(2, &script, "[rules]\nfailure_rate = \"90%\"\n");
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let results = project.results();
+    let requests = results.rounds.iter().flat_map(|round| &round.requests);
+    assert!(requests.clone().all(|request| request.failure.is_none()));
+    assert_eq!(requests.count(), 2 * 2 * (2 + 4));
+    assert!(!run.stdout.contains("nobody asked for"), "{}", run.stdout);
+    assert!(!run.stderr.contains("nobody asked for"), "{}", run.stderr);
+    let journal = std::fs::metadata(project.journal_file().unwrap()).unwrap().len();
+    assert!(journal < 100_000, "the journal has {journal} bytes");
 }
 
 #[test]
@@ -204,11 +261,7 @@ fn bad_input_exits_2_and_names_the_place() {
             "[rules]\nlatncy = \"5%\"\n",
             "thresholds.toml:2:10: rule 'latncy' names no metric",
         ),
-        (
-            good.replace("tasks.jsonl", "nowhere.jsonl"),
-            LATENCY,
-            "nowhere.jsonl: cannot read the tasks",
-        ),
+        (good.replace("tasks.jsonl", "nowhere.jsonl"), LATENCY, "nowhere.jsonl: cannot read it"),
         (
             good.replacen(
                 "engine = \"scripted\"\nscript = { token_ms = 5.0, jitter = 0.01 }",

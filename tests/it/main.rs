@@ -4,8 +4,11 @@
 //! use the scripted engine, whose latencies are exact.
 
 mod architecture;
+mod baseline;
+mod energy;
 mod gate;
 mod interruption;
+mod quality;
 mod real_model;
 mod reference;
 mod support;

@@ -1,9 +1,9 @@
 //! The real engines on the real model that `scripts/setup.sh` makes.
 
 use crate::support::{Project, finished};
-use perfgate::engine::{self, Generation};
-use perfgate::protocol::LoadSpec;
-use perfgate::record::{Entry, FailureClass, Phase, Request, VerdictKind};
+use perfgate::engine::{self, Engine, Generation};
+use perfgate::protocol::{LoadSpec, Order};
+use perfgate::record::{Entry, FailureClass, Phase, Request, Sampling, VerdictKind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -48,10 +48,19 @@ fn decode(tokens: &[u32]) -> String {
 const QUESTION: &str =
     "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n";
 
+fn loaded(spec: &LoadSpec) -> Box<dyn Engine> {
+    engine::load(spec).map_err(|error| error.failure.message).unwrap()
+}
+
+fn order(text: &str, count: usize) -> Order {
+    Order { prompt: prompt(text), tokens: count as u32, ..Order::default() }
+}
+
 fn answer(spec: &LoadSpec, count: usize) -> Generation {
-    let mut engine = engine::load(spec).map_err(|error| error.failure.message).unwrap();
-    let first = engine::generate(engine.as_mut(), &prompt(QUESTION), count).unwrap();
-    let second = engine::generate(engine.as_mut(), &prompt(QUESTION), count).unwrap();
+    let mut engine = loaded(spec);
+    let order = order(QUESTION, count);
+    let first = engine::generate(engine.as_mut(), &order).unwrap();
+    let second = engine::generate(engine.as_mut(), &order).unwrap();
     assert_eq!(first.tokens, second.tokens, "a request leaves nothing behind for the next");
     assert_eq!(first.tokens.len(), count, "the end of sequence is ignored");
     assert!(first.token_ns.is_sorted_by(|a, b| a < b), "{:?}", first.token_ns);
@@ -70,15 +79,127 @@ fn the_engines_agree_on_the_answer() {
     assert_eq!(answer(&f32, 12).tokens, candle.tokens[..12]);
 }
 
+/// The logits behind a prompt and the tokens fed after it, one at a time.
+fn logits_after(engine: &mut dyn Engine, prompt: &[u32], fed: &[u32]) -> Vec<f32> {
+    let mut sequence = engine.begin().unwrap();
+    let mut logits = sequence.forward(prompt).unwrap().to_vec();
+    for token in fed {
+        logits = sequence.forward(&[*token]).unwrap().to_vec();
+    }
+    logits
+}
+
+/// Two engines say the same, token by token; where they part, both hold the two tokens for equally
+/// good within what 16-bit arithmetic leaves open.
+#[test]
+fn candle_and_openvino_agree_on_greedy_tokens_or_part_at_a_near_tie() {
+    let texts = [
+        "The capital of France is",
+        "Once upon a time there was a",
+        "def fibonacci(n):\n    ",
+        "Water boils at a temperature of",
+        "The three primary colors are",
+        "Dear Sir or Madam,\n\nI am writing to",
+        "1, 2, 3, 5, 8, 13,",
+        "The quick brown fox",
+        "In 1969, the first humans",
+        "To make pancakes you need",
+        "The mitochondria is",
+        "SELECT name FROM users WHERE",
+        "Shakespeare wrote the play",
+        "The opposite of hot is",
+        "A triangle has three",
+        "Photosynthesis is the process by which",
+        "The largest planet in our solar system",
+        "My favourite season is autumn because",
+        "<|im_start|>user\nName a fruit.<|im_end|>\n<|im_start|>assistant\n",
+        "<|im_start|>user\nWhat is 2 + 2?<|im_end|>\n<|im_start|>assistant\n",
+        "{\"name\": \"Ada\", \"born\": 1815, \"",
+        "Q: What is the chemical symbol of gold?\nA:",
+    ];
+    let (mut candle, mut openvino) =
+        (loaded(&spec("candle", "fp16")), loaded(&openvino("ov-fp16")));
+    let mut parted = 0;
+    for text in texts {
+        let order = order(text, 32);
+        let ours = engine::generate(candle.as_mut(), &order).unwrap().tokens;
+        let theirs = engine::generate(openvino.as_mut(), &order).unwrap().tokens;
+        let Some(place) = ours.iter().zip(&theirs).position(|(a, b)| a != b) else { continue };
+        parted += 1;
+        for engine in [candle.as_mut(), openvino.as_mut()] {
+            let logits = logits_after(engine, &order.prompt, &ours[..place]);
+            let (a, b) = (logits[ours[place] as usize], logits[theirs[place] as usize]);
+            let gap = (a - b).abs();
+            println!("{text:?} parts at token {place}: logits {a} and {b}");
+            assert!(gap < 0.05, "{text:?} at token {place}: {a} and {b} are no near-tie");
+        }
+    }
+    println!("{} of {} prompts agree on all 32 tokens", texts.len() - parted, texts.len());
+    assert!(parted <= texts.len() / 4, "{parted} of {} part", texts.len());
+}
+
+#[test]
+fn a_seed_draws_the_same_tokens_again_and_another_seed_others() {
+    let mut engine = loaded(&openvino("ov-int8"));
+    let sampling = Sampling { temperature: 0.9, top_k: Some(40), top_p: Some(0.95) };
+    let mut draw = |seed: u64| {
+        let order = Order { sampling, seed, ..order("Once upon a time", 24) };
+        engine::generate(engine.as_mut(), &order).unwrap().tokens
+    };
+    let first = draw(1);
+    assert_eq!(first, draw(1));
+    assert_ne!(first, draw(2));
+    // The sampler is the same for both engines: where their logits agree, so do the tokens.
+    let (mut candle, mut openvino) =
+        (loaded(&spec("candle", "fp16")), loaded(&openvino("ov-fp16")));
+    let mut same = 0;
+    for seed in 0..6 {
+        let order = Order { sampling, seed, ..order("The best thing about dogs is", 16) };
+        let ours = engine::generate(candle.as_mut(), &order).unwrap().tokens;
+        let theirs = engine::generate(openvino.as_mut(), &order).unwrap().tokens;
+        same += usize::from(ours == theirs);
+    }
+    println!("{same} of 6 seeds draw the same 16 tokens in both engines");
+    assert!(same >= 5, "{same} of 6 seeds");
+}
+
+#[test]
+fn generation_stops_at_the_end_of_sequence_where_it_is_asked_to() {
+    let mut engine = loaded(&openvino("ov-int8"));
+    let end = prompt("<|im_end|>");
+    let stopped = Order { stop: end.clone(), ..order(QUESTION, 64) };
+    let tokens = engine::generate(engine.as_mut(), &stopped).unwrap().tokens;
+    assert_eq!(tokens.last(), Some(&end[0]), "{}", decode(&tokens));
+    assert!(tokens.len() < 64);
+    assert!(decode(&tokens).starts_with("The capital of France is Paris."));
+}
+
+/// Against the IR's own tokenizer, whose ids `scripts/reference_tokens.py` wrote down.
+#[test]
+fn the_tokenizer_gives_the_ids_of_the_irs_tokenizer() {
+    let reference: serde_json::Value =
+        serde_json::from_str(include_str!("../reference/tokens.json")).unwrap();
+    let tokenizer =
+        perfgate::workload::load_tokenizer(&model("ov-fp16").join("tokenizer.json")).unwrap();
+    let cases = reference["cases"].as_array().unwrap();
+    assert!(cases.len() >= 200, "{}", cases.len());
+    for case in cases {
+        let text = case["text"].as_str().unwrap();
+        let ids: Vec<u64> =
+            case["ids"].as_array().unwrap().iter().filter_map(|v| v.as_u64()).collect();
+        let found = tokenizer.encode(text, true).unwrap();
+        let found: Vec<u64> = found.get_ids().iter().map(|id| u64::from(*id)).collect();
+        assert_eq!(found, ids, "{text:?}");
+    }
+}
+
 #[test]
 fn the_slowdown_switch_slows_the_real_engine() {
     let seconds = |slowdown: f64| {
-        let mut engine = engine::load(&LoadSpec { slowdown, ..openvino("ov-int8") })
-            .map_err(|error| error.failure.message)
-            .unwrap();
+        let mut engine = loaded(&LoadSpec { slowdown, ..openvino("ov-int8") });
         let mut best = u64::MAX;
         for _ in 0..4 {
-            let done = engine::generate(engine.as_mut(), &prompt(QUESTION), 12).unwrap();
+            let done = engine::generate(engine.as_mut(), &order(QUESTION, 12)).unwrap();
             best = best.min(*done.token_ns.last().unwrap());
         }
         best as f64 * 1e-9
@@ -161,6 +282,10 @@ fn a_model_in_shards_is_read_by_its_index() {
 
 /// A project whose variants are the real INT8 model, under two names.
 fn project(gen_tokens: u32, rounds: u32, thresholds: &str) -> Project {
+    Project::new(&project_config(gen_tokens, rounds), thresholds)
+}
+
+fn project_config(gen_tokens: u32, rounds: u32) -> String {
     let variant = |name: &str| {
         format!(
             "[variants.{name}]\nengine = \"openvino\"\nmodel = {:?}\nruntime = {:?}\nthreads = 2\n\
@@ -169,13 +294,12 @@ fn project(gen_tokens: u32, rounds: u32, thresholds: &str) -> Project {
             root().join("runtimes/openvino-2026.4.1"),
         )
     };
-    let config = format!(
+    format!(
         "[workload]\ntasks = \"tasks.jsonl\"\nprompt_tokens = 16\ngen_tokens = {gen_tokens}\n\
          [session]\nrounds = {rounds}\n{}{}",
         variant("left"),
         variant("right"),
-    );
-    Project::new(&config, thresholds)
+    )
 }
 
 fn timed(entries: &[Entry]) -> Vec<&Request> {
@@ -228,6 +352,146 @@ fn a_worker_killed_in_decode_is_a_counted_failure_and_the_check_goes_on() {
     assert_eq!(spawned, 3, "two workers and one restart");
     assert_eq!(run.code, 3, "1 of 4 proves nothing about 50%: {}", run.stdout);
     assert!(run.stdout.contains("1 of 4 failed"), "{}", run.stdout);
+}
+
+/// Strikes the right variant's worker with a signal in its load, in a prefill and in a decode, and
+/// returns what the session came to.
+fn strike(signal: rustix::process::Signal) -> (Project, crate::support::Run) {
+    let config =
+        project_config(40, 1).replace("prompt_tokens = 16", "prompt_tokens = 256").replace(
+            "rounds = 1",
+            "rounds = 1\nrestarts = 3\nload_deadline = \"12s\"\nrequest_deadline = \"8s\"",
+        );
+    let project =
+        Project::new(&config, "[rules]\nfailure_rate = { variant = \"right\", max = \"1%\" }\n");
+    let child = project.command(&["check"]).spawn().unwrap();
+    let right_pid = |entries: &[Entry]| {
+        entries.iter().rev().find_map(|e| match e {
+            Entry::Spawn { variant, pid, .. } if variant == "right" => Some(*pid as i32),
+            _ => None,
+        })
+    };
+    let send = |pid: i32| {
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    };
+    // Reading and compiling takes more than a second, and the process's own start far less.
+    let loading = project.await_journal(right_pid);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    send(loading);
+    // The left one's requests tell how long things take here and now.
+    let paced = |count: usize| {
+        project.await_journal(|entries| {
+            let timed = timed(entries);
+            let pace = timed.iter().rev().find(|r| r.failure.is_none())?;
+            let stamps = (pace.token_ns[0], *pace.token_ns.last()?);
+            (timed.len() == count).then(|| (right_pid(entries).unwrap(), stamps))
+        })
+    };
+    // Both have served the first task, and the right one has just begun the second.
+    let (pid, (first, _)) = paced(2);
+    std::thread::sleep(std::time::Duration::from_nanos(first / 3));
+    send(pid);
+    // The left one has served the fourth task, and the right one has just begun it.
+    let (pid, (first, last)) = paced(7);
+    std::thread::sleep(std::time::Duration::from_nanos(first + (last - first) / 3));
+    send(pid);
+    let run = finished(child.wait_with_output().unwrap());
+    (project, run)
+}
+
+fn struck(signal: rustix::process::Signal, class: FailureClass, words: &str) {
+    let (project, run) = strike(signal);
+    let round = project.results().rounds.remove(0);
+    let workers: Vec<_> = round.workers.iter().filter(|w| w.variant == "right").collect();
+    assert_eq!(workers.len(), 3, "each was struck: {}", run.stderr);
+    assert_eq!(workers[0].load_ns, None, "struck in its load");
+    let failures = workers.iter().map(|worker| worker.failure.as_ref().unwrap());
+    for failure in failures {
+        assert_eq!(failure.class, class, "{failure}");
+        assert!(failure.message.contains(words), "{failure}");
+    }
+    let failed: Vec<&str> = round
+        .requests
+        .iter()
+        .filter(|r| r.failure.is_some() && r.phase == Phase::Timed)
+        .map(|r| r.task.as_str())
+        .collect();
+    assert_eq!(failed, ["t2", "t4"], "the requests under way and no other");
+    assert!(round.requests.iter().all(|r| r.variant == "right" || r.failure.is_none()));
+    assert!(run.stdout.contains("2 of 4"), "{}", run.stdout);
+}
+
+#[test]
+fn sigkill_in_load_prefill_and_decode_is_counted_each_time() {
+    struck(rustix::process::Signal::KILL, FailureClass::Crash, "SIGKILL");
+}
+
+#[test]
+fn sigstop_in_load_prefill_and_decode_ends_at_the_deadline() {
+    struck(rustix::process::Signal::STOP, FailureClass::Deadline, "it was stopped");
+}
+
+/// A shell that runs perfgate under a limit.
+fn limited(project: &Project, before: &str) -> crate::support::Run {
+    let line = format!("{before}; exec {} check", env!("CARGO_BIN_EXE_perfgate"));
+    let mut shell = std::process::Command::new("sh");
+    finished(shell.current_dir(project.path()).args(["-c", &line]).output().unwrap())
+}
+
+/// No worker gets through, for want of memory in at least one case; returns what the failures say.
+fn starved(project: &Project, run: &crate::support::Run) -> String {
+    assert_eq!(run.code, 1, "it completes no round: {}{}", run.stdout, run.stderr);
+    let workers = project.results().rounds.remove(0).workers;
+    let failures: Vec<_> = workers.iter().map(|w| w.failure.as_ref().expect("all fail")).collect();
+    assert!(
+        failures.iter().any(|failure| failure.class == FailureClass::OutOfMemory),
+        "{failures:?}"
+    );
+    assert!(run.stdout.contains("failed (out of memory)"), "{}", run.stdout);
+    format!("{failures:?}")
+}
+
+const FAILURES: &str = "[rules]\nfailure_rate = { variant = \"right\", max = \"1%\" }\n";
+
+/// Under this limit on the address space the parent lives and the model does not.
+#[test]
+fn a_model_that_cannot_allocate_is_a_counted_failure() {
+    let project = project(8, 1, FAILURES);
+    let run = limited(&project, "ulimit -v 330000");
+    starved(&project, &run);
+}
+
+/// A control group with so much memory, where this machine lets us make one.
+fn control_group(megabytes: u32) -> Option<PathBuf> {
+    let name = format!("perfgate-test-{}", std::process::id());
+    for (root, limit) in
+        [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")]
+    {
+        let folder = Path::new(root).join(&name);
+        if std::fs::create_dir(&folder).is_err() {
+            continue;
+        }
+        if std::fs::write(folder.join(limit), format!("{megabytes}M")).is_ok() {
+            let _ = std::fs::write(folder.join("memory.swap.max"), "0");
+            return Some(folder);
+        }
+        let _ = std::fs::remove_dir(&folder);
+    }
+    None
+}
+
+#[test]
+fn a_worker_that_the_kernel_kills_for_want_of_memory_is_a_counted_failure() {
+    let Some(group) = control_group(150) else {
+        println!("not tried: this user cannot make a control group");
+        return;
+    };
+    let project = project(8, 1, FAILURES);
+    let run = limited(&project, &format!("echo $$ > {}/cgroup.procs", group.display()));
+    let said = starved(&project, &run);
+    let _ = std::fs::remove_dir(&group);
+    assert!(said.contains("the kernel's out-of-memory killer"), "{said}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn number(case: &Value, key: &str) -> f64 {
 }
 
 fn values(case: &Value) -> Vec<f64> {
-    case["values"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+    list(case, "values")
 }
 
 fn close(found: f64, expected: f64, what: &Value) {
@@ -53,5 +53,45 @@ fn quantiles_agree_with_numpy() {
             number(&case, "quantile"),
             &case,
         );
+    }
+}
+
+fn list(case: &Value, key: &str) -> Vec<f64> {
+    case[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+}
+
+#[test]
+fn prediction_intervals_agree_with_scipy() {
+    for case in cases("predictions") {
+        let (new, alpha) = (number(&case, "new"), number(&case, "alpha"));
+        let interval = stats::prediction_interval(new, &values(&case), alpha).unwrap();
+        close(interval.low, number(&case, "low"), &case);
+        close(interval.high, number(&case, "high"), &case);
+    }
+}
+
+#[test]
+fn welch_intervals_agree_with_scipy() {
+    for case in cases("welch") {
+        let (a, b) = (list(&case, "a"), list(&case, "b"));
+        let interval = stats::welch_interval(&a, &b, number(&case, "alpha")).unwrap();
+        close(interval.low, number(&case, "low"), &case);
+        close(interval.high, number(&case, "high"), &case);
+    }
+}
+
+/// Against a search for the restricted likelihood and the roots, which is exact to about 1e-7.
+#[test]
+fn paired_differences_agree_with_a_search_by_scipy() {
+    for case in cases("paired_differences") {
+        let pairs = stats::Pairs {
+            first_only: number(&case, "first_only"),
+            second_only: number(&case, "second_only"),
+            all: number(&case, "all"),
+        };
+        let interval = stats::paired_difference(pairs, number(&case, "alpha"));
+        for (found, key) in [(interval.low, "low"), (interval.high, "high")] {
+            assert!((found - number(&case, key)).abs() < 1e-6, "{key} is {found}: {case}");
+        }
     }
 }

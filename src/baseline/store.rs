@@ -1,0 +1,438 @@
+//! Owns the store of accepted sessions: one file for each, with all variants by round and aligned by
+//! task, in deterministic bytes that a person can review.
+
+use crate::metric::Metric;
+use crate::problem::{Problem, Result};
+use crate::record::{
+    EngineInfo, Failure, FailureClass, GitState, Grade, Header, MachineClass, MemoryUse, Phase,
+    Request, Results, Round, VariantRecord, WorkerRun,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// The version of the stored files.
+const FORMAT: u32 = 1;
+
+/// An accepted session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stored {
+    /// The version of the file's format.
+    pub format: u32,
+    /// The session's id.
+    pub session: String,
+    /// UTC start, RFC 3339.
+    pub started: String,
+    /// perfgate's version.
+    pub perfgate: String,
+    /// The state of the repository, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitState>,
+    /// The machine's class.
+    pub machine: MachineClass,
+    /// The kernel.
+    pub kernel: String,
+    /// What was asked of the variants.
+    pub workload: StoredWorkload,
+    /// The variants by name.
+    pub variants: BTreeMap<String, StoredVariant>,
+    /// The graded tasks that were not answered right, by variant; all others were.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quality: BTreeMap<String, StoredQuality>,
+    /// A line for each complete round and variant.
+    pub rounds: Vec<StoredRun>,
+}
+
+/// What was asked of the variants of a stored session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredWorkload {
+    /// SHA-256 of the timing workload.
+    pub sha256: String,
+    /// Ids of the timing tasks: the order of the values in each round.
+    pub tasks: Vec<String>,
+    /// Tokens fed per request, if fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<u32>,
+    /// Tokens generated per request.
+    pub gen_tokens: u32,
+    /// SHA-256 of the quality workload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality_sha256: Option<String>,
+    /// Number of graded tasks.
+    #[serde(default)]
+    pub quality_tasks: usize,
+}
+
+/// A variant of a stored session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredVariant {
+    /// What was asked for.
+    pub asked: VariantRecord,
+    /// What the engine said of itself, without the library's path, which is the machine's own.
+    pub engine: EngineInfo,
+}
+
+/// Graded tasks of one variant that were not answered right.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredQuality {
+    /// Ids of the tasks with a wrong answer.
+    pub wrong: Vec<String>,
+    /// Ids of the tasks without a usable answer.
+    pub failed: Vec<String>,
+}
+
+/// One variant in one round; times in microseconds, sizes in bytes. Values by task stand in the order
+/// of the workload's tasks; `null` is a failed request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredRun {
+    /// From 1.
+    pub round: u32,
+    /// The variant's name.
+    pub variant: String,
+    /// Spawn to handshake.
+    pub spawn_us: Option<u64>,
+    /// Reading and compiling the model.
+    pub load_us: Option<u64>,
+    /// Time to first token of the first request.
+    pub cold_ttft_us: Option<u64>,
+    /// Spawn to the first token.
+    pub cold_start_us: Option<u64>,
+    /// Memory after the last request.
+    pub memory: Option<MemoryUse>,
+    /// Time to first token by task.
+    pub ttft_us: Vec<Option<u64>>,
+    /// Latency by task.
+    pub latency_us: Vec<Option<u64>>,
+    /// Energy by task, microjoules, where it was measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub energy_uj: Vec<Option<u64>>,
+}
+
+impl Stored {
+    /// A session as it is stored. Rounds that were cut short are left out.
+    pub fn from_results(results: &Results) -> Stored {
+        let header = &results.header;
+        let plan = &header.plan;
+        let complete: Vec<&Round> = results.rounds.iter().filter(|round| round.complete).collect();
+        let engine = |name: &String| {
+            let of = |round: &&Round| engine_of(round, name);
+            EngineInfo { library: None, ..complete.iter().find_map(of).unwrap_or_default() }
+        };
+        let stored = |(name, asked): (&String, &VariantRecord)| {
+            (name.clone(), StoredVariant { asked: asked.clone(), engine: engine(name) })
+        };
+        Stored {
+            format: FORMAT,
+            session: header.session.clone(),
+            started: header.started.clone(),
+            perfgate: header.provenance.perfgate.clone(),
+            git: header.provenance.git.clone(),
+            machine: header.environment.machine.clone(),
+            kernel: header.environment.kernel.clone(),
+            workload: StoredWorkload {
+                sha256: plan.workload_sha256.clone(),
+                tasks: plan.tasks.clone(),
+                prompt_tokens: plan.prompt_tokens,
+                gen_tokens: plan.gen_tokens,
+                quality_sha256: plan.quality.as_ref().map(|quality| quality.sha256.clone()),
+                quality_tasks: plan.quality.as_ref().map_or(0, |quality| quality.tasks.len()),
+            },
+            variants: header.variants.iter().map(stored).collect(),
+            quality: quality(results),
+            rounds: complete
+                .iter()
+                .flat_map(|round| plan.variants.iter().map(|name| run(round, name, &plan.tasks)))
+                .collect(),
+        }
+    }
+
+    /// The stored rounds in the form of measured ones, so that the same code reads both. Only the
+    /// first and the last stamp of a request are its own; those between are spread evenly.
+    pub fn to_rounds(&self) -> Vec<Round> {
+        let numbers: BTreeSet<u32> = self.rounds.iter().map(|run| run.round).collect();
+        numbers
+            .into_iter()
+            .map(|number| {
+                let of_round = || self.rounds.iter().filter(move |run| run.round == number);
+                Round {
+                    round: number,
+                    complete: true,
+                    workers: of_round().map(worker).collect(),
+                    requests: of_round().flat_map(|run| self.requests(run)).collect(),
+                }
+            })
+            .collect()
+    }
+
+    fn requests(&self, run: &StoredRun) -> Vec<Request> {
+        let gaps = u64::from(self.workload.gen_tokens.max(2)) - 1;
+        let request = |task: &str, first: Option<u64>, last: Option<u64>| {
+            let token_ns = match (first, last) {
+                (Some(first), Some(last)) => (0..=gaps)
+                    .map(|gap| (first * 1000) + (last.saturating_sub(first) * 1000) * gap / gaps)
+                    .collect(),
+                _ => Vec::new(),
+            };
+            let failure = token_ns.is_empty().then(|| Failure {
+                class: FailureClass::Error,
+                message: "failed in the stored session".to_string(),
+            });
+            Request {
+                round: run.round,
+                slot: 0,
+                variant: run.variant.clone(),
+                task: task.to_string(),
+                attempt: 1,
+                phase: Phase::Timed,
+                start_ns: 0,
+                token_ns,
+                prompt_tokens: self.workload.prompt_tokens.unwrap_or(0),
+                tokens: Vec::new(),
+                energy_uj: None,
+                failure,
+            }
+        };
+        let at = |values: &[Option<u64>], index: usize| values.get(index).copied().flatten();
+        let mut requests: Vec<Request> = Vec::new();
+        for (index, task) in self.workload.tasks.iter().enumerate() {
+            let mut timed = request(task, at(&run.ttft_us, index), at(&run.latency_us, index));
+            timed.energy_uj = at(&run.energy_uj, index);
+            requests.push(timed);
+        }
+        if let (Some(first), Some(task)) = (run.cold_ttft_us, self.workload.tasks.first()) {
+            requests.push(Request {
+                phase: Phase::ColdStart,
+                ..request(task, Some(first), Some(first))
+            });
+        }
+        requests
+    }
+
+    /// The file's bytes: JSON with a line for each entry of each list and table of the top level, so
+    /// that a diff shows what changed.
+    pub fn to_text(&self) -> String {
+        let json = serde_json::to_value(self).expect("plain data");
+        let mut text = String::from("{");
+        for (index, (key, value)) in json.as_object().into_iter().flatten().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            let _ = write!(text, "{comma}\n  {}: ", serde_json::json!(key));
+            match (key.as_str(), value) {
+                ("rounds", serde_json::Value::Array(items)) => {
+                    lines(&mut text, '[', ']', items.iter().map(ToString::to_string));
+                }
+                ("variants" | "quality", serde_json::Value::Object(items)) => {
+                    let entry = |(name, value)| format!("{}: {value}", serde_json::json!(name));
+                    lines(&mut text, '{', '}', items.iter().map(entry));
+                }
+                _ => text.push_str(&value.to_string()),
+            }
+        }
+        text.push_str("\n}\n");
+        text
+    }
+}
+
+fn lines(text: &mut String, open: char, close: char, items: impl Iterator<Item = String>) {
+    let items: Vec<String> = items.map(|item| format!("\n    {item}")).collect();
+    let _ = write!(text, "{open}{}\n  {close}", items.join(","));
+}
+
+fn engine_of(round: &Round, variant: &str) -> Option<EngineInfo> {
+    round.workers.iter().filter(|worker| worker.variant == variant).find_map(|w| w.engine.clone())
+}
+
+fn quality(results: &Results) -> BTreeMap<String, StoredQuality> {
+    let mut quality: BTreeMap<String, StoredQuality> = BTreeMap::new();
+    for answer in &results.answers {
+        let stored = quality.entry(answer.variant.clone()).or_default();
+        match answer.grade {
+            Grade::Right => {}
+            Grade::Wrong => stored.wrong.push(answer.task.clone()),
+            Grade::Failed => stored.failed.push(answer.task.clone()),
+        }
+    }
+    quality
+}
+
+/// Microseconds of nanoseconds, rounded to the nearest.
+fn micros(nanoseconds: u64) -> u64 {
+    (nanoseconds + 500) / 1000
+}
+
+fn run(round: &Round, variant: &str, tasks: &[String]) -> StoredRun {
+    let first = round.workers.iter().find(|w| w.variant == variant && w.attempt == 1);
+    let of = |phase: Phase| {
+        round.requests.iter().filter(move |r| r.phase == phase && r.variant == variant)
+    };
+    let timed: BTreeMap<&str, &Request> =
+        of(Phase::Timed).map(|request| (request.task.as_str(), request)).collect();
+    let by_task = |value: &dyn Fn(&Request) -> Option<u64>| -> Vec<Option<u64>> {
+        tasks.iter().map(|task| value(timed.get(task.as_str())?)).collect()
+    };
+    let energy = by_task(&|request| request.energy_uj);
+    StoredRun {
+        round: round.round,
+        variant: variant.to_string(),
+        spawn_us: first.and_then(|w| w.hello_ns).map(micros),
+        load_us: first.and_then(|w| w.load_ns).map(micros),
+        cold_ttft_us: of(Phase::ColdStart)
+            .next()
+            .and_then(|r| r.token_ns.first())
+            .map(|ns| micros(*ns)),
+        cold_start_us: first.and_then(|w| w.first_token_ns).map(micros),
+        memory: round.workers.iter().filter(|w| w.variant == variant).find_map(|w| w.memory),
+        ttft_us: by_task(&|request| request.token_ns.first().map(|ns| micros(*ns))),
+        latency_us: by_task(&|request| request.token_ns.last().map(|ns| micros(*ns))),
+        energy_uj: if energy.iter().any(Option::is_some) { energy } else { Vec::new() },
+    }
+}
+
+fn worker(run: &StoredRun) -> WorkerRun {
+    let nanoseconds = |micros: Option<u64>| micros.map(|micros| micros * 1000);
+    WorkerRun {
+        round: run.round,
+        variant: run.variant.clone(),
+        attempt: 1,
+        pid: 0,
+        spawn_ns: 0,
+        hello_ns: nanoseconds(run.spawn_us),
+        load_ns: nanoseconds(run.load_us),
+        first_token_ns: nanoseconds(run.cold_start_us),
+        engine: None,
+        memory: run.memory,
+        failure: None,
+    }
+}
+
+/// Why a stored session says nothing about a rule of this one, if so.
+///
+/// `relative_to` is the variant whose ratio is compared; without it values are compared as they are.
+pub fn incomparable(
+    now: &Header,
+    engines: &BTreeMap<String, EngineInfo>,
+    then: &Stored,
+    metric: Metric,
+    relative_to: Option<&str>,
+) -> Option<String> {
+    use crate::metric::Kind;
+    let machine = &now.environment.machine;
+    match metric.info().kind {
+        Kind::TaskProportion => {
+            let quality = now.plan.quality.as_ref().map(|quality| &quality.sha256);
+            let same = quality == then.workload.quality_sha256.as_ref();
+            return (!same).then(|| "other graded tasks".to_string());
+        }
+        _ if then.workload.sha256 != now.plan.workload_sha256 => {
+            return Some("another workload".to_string());
+        }
+        Kind::Proportion => return None,
+        _ => {}
+    }
+    let Some(reference) = relative_to else {
+        return (machine.key() != then.machine.key()).then(|| "another machine class".to_string());
+    };
+    if machine.cpu != then.machine.cpu || machine.instruction_sets != then.machine.instruction_sets
+    {
+        return Some("another CPU model or other instruction sets".to_string());
+    }
+    let Some(stored) = then.variants.get(reference) else {
+        return Some(format!("no variant '{reference}'"));
+    };
+    // Test switches and the model's place are no part of what is compared.
+    let asked = |record: &VariantRecord| {
+        let VariantRecord { engine, model_sha256, threads, properties, options, .. } = record;
+        (engine.clone(), model_sha256.clone(), *threads, properties.clone(), options.clone())
+    };
+    let build = |engine: &EngineInfo| (engine.version.clone(), engine.properties.clone());
+    let same = now.variants.get(reference).map(asked) == Some(asked(&stored.asked))
+        && engines.get(reference).map(build) == Some(build(&stored.engine));
+    (!same).then(|| format!("another '{reference}'"))
+}
+
+/// The folder of a machine class in a store: readable, and with a part of the key's sum, since
+/// different keys must not meet.
+pub fn class_folder(store: &Path, machine: &MachineClass) -> PathBuf {
+    let key = machine.key();
+    let words: String =
+        format!("{} {}cpu {}gib", machine.cpu, machine.usable_cpus, machine.memory_gib)
+            .to_lowercase()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
+    let words: Vec<&str> = words.split('-').filter(|word| !word.is_empty()).collect();
+    let sum = crate::hash::of_bytes(key.as_bytes());
+    store.join(format!("v1-{}-{}", words.join("-"), &sum[..8]))
+}
+
+/// Every stored session, oldest first. A store that is not there is empty.
+///
+/// # Errors
+/// If a file cannot be read or is no stored session.
+pub fn load(store: &Path) -> Result<Vec<Stored>> {
+    let mut sessions = Vec::new();
+    for folder in entries(store)? {
+        if folder.is_dir() {
+            for file in entries(&folder)? {
+                if file.extension().is_some_and(|extension| extension == "json") {
+                    sessions.push(read(&file)?);
+                }
+            }
+        }
+    }
+    sessions.sort_by(|a, b| (&a.started, &a.session).cmp(&(&b.started, &b.session)));
+    Ok(sessions)
+}
+
+/// What lies in a folder, by name; nothing for one that is not there.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let listing = match std::fs::read_dir(folder) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Problem::io(folder, "read the stored baselines", &error)),
+    };
+    let mut paths: Vec<PathBuf> = listing.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+fn read(file: &Path) -> Result<Stored> {
+    let help = "restore it with git, or delete it and accept a session anew with `perfgate baseline update`";
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Problem::io(file, "read the stored session", &error).help(help))?;
+    let stored: Stored = serde_json::from_str(&text).map_err(|error| {
+        Problem::in_file(file, format!("is no stored session: {error}"))
+            .at(error.line(), error.column())
+            .help(help)
+    })?;
+    if stored.format == FORMAT {
+        return Ok(stored);
+    }
+    let what = format!("is of format {}, and this perfgate reads format {FORMAT}", stored.format);
+    Err(Problem::in_file(file, what).help(help))
+}
+
+/// Where a session is stored, and which files its machine class then has too many of, oldest first.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn place(store: &Path, session: &Stored, keep: u32) -> Result<(PathBuf, Vec<PathBuf>)> {
+    let folder = class_folder(store, &session.machine);
+    let file = folder.join(format!("{}.json", session.session));
+    let mut kept: Vec<(String, PathBuf)> = Vec::new();
+    for path in entries(&folder)? {
+        if path.extension().is_some_and(|extension| extension == "json") && path != file {
+            kept.push((read(&path)?.started, path));
+        }
+    }
+    kept.push((session.started.clone(), file.clone()));
+    kept.sort();
+    let surplus = kept.len().saturating_sub(keep as usize);
+    let dropped = kept.into_iter().take(surplus).map(|(_, path)| path).collect();
+    Ok((file, dropped))
+}

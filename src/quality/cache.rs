@@ -1,0 +1,173 @@
+//! Owns the cache of answers: a file of JSON Lines for everything that an answer depends on beside
+//! its prompt, a line for each answer, written as it comes.
+//!
+//! An answer depends on the model, the engine with its version and effective properties, the threads
+//! and the instruction sets; and on the prompt, the seed and the generation parameters. What is right
+//! is decided anew each time, so a changed grader or expectation costs nothing. Failures are not kept.
+
+use crate::hash;
+use crate::problem::{Problem, Result};
+use crate::protocol::Order;
+use crate::record::{EngineInfo, MachineClass, VariantRecord};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The answers of one set-up.
+pub(super) struct Cache {
+    path: PathBuf,
+    file: File,
+    known: HashMap<String, Vec<u32>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    order: String,
+    tokens: Vec<u32>,
+}
+
+/// Everything that an answer depends on beside its order.
+#[derive(Serialize)]
+struct SetUp<'a> {
+    model_sha256: &'a str,
+    engine: &'a str,
+    version: &'a str,
+    properties: &'a BTreeMap<String, String>,
+    options: &'a BTreeMap<String, String>,
+    threads: usize,
+    arch: &'a str,
+    instruction_sets: &'a [String],
+}
+
+impl Cache {
+    /// Opens the cache of a set-up.
+    pub(super) fn open(
+        folder: &Path,
+        record: &VariantRecord,
+        engine: &EngineInfo,
+        machine: &MachineClass,
+    ) -> Result<Cache> {
+        let set_up = SetUp {
+            model_sha256: &record.model_sha256,
+            engine: &engine.engine,
+            version: &engine.version,
+            properties: &engine.properties,
+            options: &record.options,
+            threads: record.threads,
+            arch: &machine.arch,
+            instruction_sets: &machine.instruction_sets,
+        };
+        let json = serde_json::to_string(&set_up).expect("plain data");
+        let path = folder.join(format!("{}.jsonl", &hash::of_bytes(json.as_bytes())[..24]));
+        let problem =
+            |error: std::io::Error| Problem::io(&path, "open the cache of answers", &error);
+        std::fs::create_dir_all(folder).map_err(problem)?;
+        let text = match std::fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(problem(error)),
+        };
+        let known = text
+            .lines()
+            // A line that was cut by a kill, and the first one, which is for people, are none.
+            .filter_map(|line| serde_json::from_str::<Line>(line).ok())
+            .map(|line| (line.order, line.tokens))
+            .collect();
+        let file = OpenOptions::new().append(true).create(true).open(&path).map_err(problem)?;
+        let mut cache = Cache { path, file, known };
+        match text {
+            text if text.is_empty() => cache.write(&json)?,
+            text if !text.ends_with('\n') => cache.write("")?,
+            _ => {}
+        }
+        Ok(cache)
+    }
+
+    /// The tokens of an answer, if it is known.
+    pub(super) fn get(&self, order: &Order) -> Option<Vec<u32>> {
+        self.known.get(&key(order)).cloned()
+    }
+
+    /// Keeps an answer.
+    pub(super) fn put(&mut self, order: &Order, tokens: &[u32]) -> Result<()> {
+        let line = Line { order: key(order), tokens: tokens.to_vec() };
+        self.write(&serde_json::to_string(&line).expect("plain data"))
+    }
+
+    fn write(&mut self, line: &str) -> Result<()> {
+        self.file
+            .write_all(format!("{line}\n").as_bytes())
+            .map_err(|error| Problem::io(&self.path, "write to the cache of answers", &error))
+    }
+}
+
+/// What tells one order from another.
+fn key(order: &Order) -> String {
+    hash::of_bytes(&serde_json::to_vec(order).expect("an order is plain data"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(sum: &str) -> VariantRecord {
+        VariantRecord {
+            engine: "e".into(),
+            model: "m".into(),
+            model_sha256: sum.into(),
+            threads: 2,
+            properties: BTreeMap::new(),
+            options: BTreeMap::new(),
+            test_switches: vec![],
+        }
+    }
+
+    fn machine(set: &str) -> MachineClass {
+        MachineClass {
+            cpu: "c".into(),
+            instruction_sets: vec![set.into()],
+            usable_cpus: 2,
+            arch: "a".into(),
+            os: "o".into(),
+            memory_gib: 1,
+        }
+    }
+
+    #[test]
+    fn answers_are_found_again_for_the_same_set_up_and_order_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |sum: &str, set: &str| {
+            Cache::open(folder.path(), &record(sum), &EngineInfo::default(), &machine(set)).unwrap()
+        };
+        let order = Order { prompt: vec![1, 2], tokens: 3, ..Order::default() };
+        let mut cache = open("x", "avx2");
+        assert_eq!(cache.get(&order), None);
+        cache.put(&order, &[7, 8]).unwrap();
+        assert_eq!(open("x", "avx2").get(&order), Some(vec![7, 8]));
+        assert_eq!(open("y", "avx2").get(&order), None, "another model");
+        assert_eq!(open("x", "amx").get(&order), None, "other instructions");
+        assert_eq!(open("x", "avx2").get(&Order { seed: 1, ..order.clone() }), None);
+    }
+
+    #[test]
+    fn a_line_cut_by_a_kill_loses_itself_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            Cache::open(folder.path(), &record("x"), &EngineInfo::default(), &machine("s")).unwrap()
+        };
+        let orders: Vec<Order> =
+            (1..4).map(|tokens| Order { tokens, ..Order::default() }).collect();
+        let mut cache = open();
+        cache.put(&orders[0], &[1]).unwrap();
+        cache.put(&orders[1], &[2]).unwrap();
+        let text = std::fs::read_to_string(&cache.path).unwrap();
+        std::fs::write(&cache.path, &text[..text.len() - 5]).unwrap();
+        let mut cache = open();
+        assert_eq!(cache.get(&orders[0]), Some(vec![1]));
+        assert_eq!(cache.get(&orders[1]), None);
+        cache.put(&orders[2], &[3]).unwrap();
+        assert_eq!(open().get(&orders[2]), Some(vec![3]));
+    }
+}

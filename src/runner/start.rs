@@ -1,0 +1,101 @@
+//! Owns the start of a worker process: spawn, handshake, load, under one deadline, with its figures.
+
+use super::{Cut, Sink};
+use crate::config::Variant;
+use crate::protocol::monotonic_ns;
+use crate::record::{Entry, Failure, FailureClass, WorkerRun};
+use crate::worker::{Interrupt, Launch, Loaded, Stop, Worker};
+use std::path::Path;
+use std::time::Duration;
+
+/// What it takes to start workers.
+pub struct Starter<'a> {
+    /// perfgate's own binary, which is also the worker.
+    pub program: &'a Path,
+    /// From the spawn to the loaded model.
+    pub deadline: Duration,
+    /// Set once the user wants to stop.
+    pub interrupt: &'a Interrupt,
+}
+
+impl Starter<'_> {
+    /// Starts a worker with its model loaded. Without a worker the returned figures say why it failed.
+    ///
+    /// # Errors
+    /// If the variant's set-up is at fault, the user interrupts, or the event cannot be saved.
+    pub fn start(
+        &self,
+        variant: &Variant,
+        round: u32,
+        attempt: u32,
+        sink: &mut Sink<'_>,
+    ) -> Result<(Option<Worker>, WorkerRun), Cut> {
+        let launch = Launch {
+            program: self.program.to_path_buf(),
+            arguments: vec![crate::worker::SUBCOMMAND.to_string()],
+            threads: variant.load.threads,
+        };
+        let mut worker = Worker::spawn(&launch).map_err(|error| Cut::Setup {
+            variant: variant.name.clone(),
+            failure: Failure {
+                class: FailureClass::Crash,
+                message: format!("cannot spawn {}: {error}", launch.program.display()),
+            },
+        })?;
+        let (name, pid) = (variant.name.clone(), worker.pid());
+        sink(&Entry::Spawn { round, variant: name.clone(), attempt, pid })
+            .map_err(Cut::NotSaved)?;
+        let mut run = WorkerRun {
+            round,
+            variant: name,
+            attempt,
+            pid,
+            spawn_ns: worker.spawn_ns,
+            hello_ns: None,
+            load_ns: None,
+            first_token_ns: None,
+            engine: None,
+            memory: None,
+            failure: None,
+        };
+        match self.load(variant, &mut worker, &mut run) {
+            Ok(loaded) => {
+                run.load_ns = Some(loaded.load_ns);
+                run.engine = Some(loaded.engine);
+                Ok((Some(worker), run))
+            }
+            Err(stop) => {
+                run.failure = Some(Cut::unless_failed(stop, &variant.name)?);
+                Ok((None, run))
+            }
+        }
+    }
+
+    fn load(
+        &self,
+        variant: &Variant,
+        worker: &mut Worker,
+        run: &mut WorkerRun,
+    ) -> Result<Loaded, Stop> {
+        worker.hello(self.deadline, self.interrupt)?;
+        let passed = monotonic_ns() - worker.spawn_ns;
+        run.hello_ns = Some(passed);
+        // One deadline for both, from the spawn on.
+        let left = self.deadline.saturating_sub(Duration::from_nanos(passed));
+        worker.load(&variant.load, left, self.interrupt)
+    }
+}
+
+impl Cut {
+    /// A failure that counts; the other two kinds of stops end everything.
+    ///
+    /// # Errors
+    /// The cut that they make.
+    pub fn unless_failed(stop: Stop, variant: &str) -> Result<Failure, Cut> {
+        match stop {
+            Stop::Failed(failure) => Ok(failure),
+            Stop::Fatal(failure) => Err(Cut::Setup { variant: variant.to_string(), failure }),
+            Stop::Interrupted => Err(Cut::Interrupted),
+        }
+    }
+}

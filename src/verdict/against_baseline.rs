@@ -1,0 +1,207 @@
+//! Owns the rules against stored sessions: which of them can be compared, and a session's value held
+//! against theirs.
+
+use super::effect::{self, PerRound};
+use super::graded::bad;
+use super::judge::{Case, Estimate, MOST_ROUNDS};
+use super::samples;
+use crate::baseline::{self, Stored};
+use crate::metric::Kind;
+use crate::record::{Effect, Grade, Limit, Round, Verdict, VerdictKind};
+use crate::stats::{self, Interval};
+use std::collections::BTreeMap;
+
+/// Fewest stored sessions for metrics that vary by session: the spread between sessions is in no one
+/// of them, and two give no more than a guess of it.
+const FEWEST_SESSIONS: usize = 3;
+
+impl Case<'_> {
+    /// The variant now against the same variant in the stored sessions.
+    pub(super) fn against_baseline(&self, relative_to: Option<&str>) -> Verdict {
+        let rule = self.rule;
+        let having: Vec<&Stored> = self
+            .measured
+            .stored
+            .iter()
+            .filter(|stored| stored.variants.contains_key(&rule.variant))
+            .collect();
+        if having.is_empty() {
+            let why = match self.measured.stored.len() {
+                0 => "no session is stored; `perfgate baseline update` accepts one".to_string(),
+                count => format!("none of {count} stored sessions has '{}'", rule.variant),
+            };
+            return self.undecided(VerdictKind::NoBaseline, why);
+        }
+        let comparable = match self.comparable(&having, relative_to) {
+            Ok(comparable) => comparable,
+            Err(why) => return self.undecided(VerdictKind::Incomparable, why),
+        };
+        let verdict = match (rule.metric.info().kind, rule.limit) {
+            (Kind::TaskProportion, Limit::Points(limit)) => self.stored_tasks(&comparable, limit),
+            (Kind::Proportion, Limit::Points(limit)) => self.stored_failures(&comparable, limit),
+            (_, Limit::Relative(limit)) => self.stored_values(&comparable, relative_to, limit),
+            (_, limit) => self.undecided(
+                VerdictKind::Invalid,
+                format!("a limit of {limit:?} cannot be held against a baseline"),
+            ),
+        };
+        let sessions = comparable.len();
+        let effect = verdict.effect.map(|effect| Effect { sessions, ..effect });
+        Verdict { effect, ..verdict }
+    }
+
+    /// The stored sessions that can be compared, or why none can.
+    fn comparable<'b>(
+        &self,
+        having: &[&'b Stored],
+        relative_to: Option<&str>,
+    ) -> Result<Vec<&'b Stored>, String> {
+        let engines = self.measured.engines();
+        let mut comparable = Vec::new();
+        let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+        for stored in having {
+            let (header, metric) = (self.measured.header, self.rule.metric);
+            match baseline::incomparable(header, &engines, stored, metric, relative_to) {
+                None => comparable.push(*stored),
+                Some(why) => *reasons.entry(why).or_default() += 1,
+            }
+        }
+        if !comparable.is_empty() {
+            return Ok(comparable);
+        }
+        let reasons: Vec<String> =
+            reasons.into_iter().map(|(why, count)| format!("{why} ({count})")).collect();
+        let count = having.len();
+        Err(format!("none of {count} stored sessions can be compared: {}", reasons.join(", ")))
+    }
+
+    /// Graded tasks against those of the newest session: the answers of an unchanged variant don't
+    /// vary, so older sessions add nothing.
+    fn stored_tasks(&self, comparable: &[&Stored], limit: f64) -> Verdict {
+        let newest = comparable.last().expect("some are comparable");
+        let now = self.bad_tasks(&self.rule.variant);
+        let Some(quality) = newest.quality.get(&self.rule.variant) else {
+            let why = format!("'{}' answered no tasks in the stored session", self.rule.variant);
+            return self.undecided(VerdictKind::NoBaseline, why);
+        };
+        let grade = |task: &String| match () {
+            () if quality.failed.contains(task) => Grade::Failed,
+            () if quality.wrong.contains(task) => Grade::Wrong,
+            () => Grade::Right,
+        };
+        let metric = self.rule.metric;
+        let base = now.keys().map(|task| (task.clone(), bad(metric, grade(task)))).collect();
+        self.paired(&now, &base, limit)
+    }
+
+    /// The failure rate against that of all stored sessions together.
+    fn stored_failures(&self, comparable: &[&Stored], limit: f64) -> Verdict {
+        let rounds: Vec<Round> = comparable.iter().flat_map(|stored| stored.to_rounds()).collect();
+        let rounds: Vec<&Round> = rounds.iter().collect();
+        let now = samples::failures(self.rounds, &self.rule.variant);
+        self.failure_difference(now, samples::failures(&rounds, &self.rule.variant), limit)
+    }
+
+    /// A value (or a ratio) against those of the stored sessions.
+    fn stored_values(
+        &self,
+        comparable: &[&Stored],
+        relative_to: Option<&str>,
+        limit: f64,
+    ) -> Verdict {
+        let now = self.logs(self.rounds, relative_to);
+        if now.reference_failed > 0 {
+            let why = format!("requests of '{}' failed", relative_to.unwrap_or_default());
+            return self.undecided(VerdictKind::Invalid, why);
+        }
+        let then: Vec<Vec<f64>> = comparable
+            .iter()
+            .map(|stored| {
+                let rounds = stored.to_rounds();
+                self.logs(&rounds.iter().collect::<Vec<_>>(), relative_to).values
+            })
+            .filter(|values| !values.is_empty())
+            .collect();
+        if then.is_empty() {
+            let why = format!("no stored session has a value of {}", self.rule.metric);
+            return self.undecided(VerdictKind::NoBaseline, why);
+        }
+        let sessions: Vec<f64> = then.iter().map(|values| stats::mean(values)).collect();
+        let change = PerRound { values: now.values.clone(), ..now };
+        let remedy = |distance| self.sessions_remedy(&sessions, distance);
+        let estimate = Estimate {
+            interval: self.interval(&now.values, &then, &sessions),
+            sessions: sessions.len(),
+            missing: "too few rounds".to_string(),
+            remedy: &remedy,
+        };
+        let mut verdict = self.decide_change(&change, estimate, limit);
+        if self.too_few(&sessions) && !now.values.is_empty() {
+            self.show_point(&mut verdict, stats::mean(&now.values), &sessions);
+        }
+        verdict.base = Some(stats::mean(&sessions).exp());
+        if !now.values.is_empty() {
+            verdict.now = Some(stats::mean(&now.values).exp());
+        }
+        verdict
+    }
+
+    /// One log value (or log ratio) per round.
+    fn logs(&self, rounds: &[&Round], relative_to: Option<&str>) -> PerRound {
+        let rule = self.rule;
+        match relative_to {
+            None => effect::log_values(rule.metric, rule.statistic, rounds, &rule.variant),
+            Some(reference) => {
+                effect::log_ratios(rule.metric, rule.statistic, rounds, &rule.variant, reference)
+            }
+        }
+    }
+
+    fn too_few(&self, sessions: &[f64]) -> bool {
+        self.rule.metric.info().varies_by_session && sessions.len() < FEWEST_SESSIONS
+    }
+
+    /// With enough sessions the new one is held against their spread. A metric that does not vary by
+    /// session can be compared round by round before.
+    fn interval(&self, now: &[f64], then: &[Vec<f64>], sessions: &[f64]) -> Option<Interval> {
+        if now.is_empty() || self.too_few(sessions) {
+            return None;
+        }
+        if sessions.len() >= FEWEST_SESSIONS {
+            return stats::prediction_interval(stats::mean(now), sessions, self.alpha);
+        }
+        stats::welch_interval(now, &then.concat(), self.alpha)
+    }
+
+    /// What there is without an interval: the change, with no bound on either side.
+    fn show_point(&self, verdict: &mut Verdict, now: f64, sessions: &[f64]) {
+        verdict.effect = Some(Effect {
+            point: (now - stats::mean(sessions)).exp_m1(),
+            low: -1.0,
+            high: f64::INFINITY,
+            confidence: 1.0 - 2.0 * self.alpha,
+            rounds: self.rounds.len(),
+            requests: 0,
+            sessions: sessions.len(),
+        });
+        if verdict.verdict == VerdictKind::Inconclusive {
+            verdict.reason = format!(
+                "{} of {FEWEST_SESSIONS} stored sessions: the spread between sessions is not known yet",
+                sessions.len()
+            );
+        }
+    }
+
+    /// How many stored sessions would settle a rule whose point lies at a distance from its limit.
+    fn sessions_remedy(&self, sessions: &[f64], distance: f64) -> String {
+        let spread = stats::standard_deviation(sessions);
+        match stats::earlier_needed(spread, distance, self.alpha, MOST_ROUNDS) {
+            Some(needed) if needed > sessions.len() => {
+                format!("about {needed} stored sessions would settle it")
+            }
+            _ => "sessions differ by more than the distance to the limit: a quieter machine, or \
+                  'relative_to' a variant that does not change, would help"
+                .to_string(),
+        }
+    }
+}

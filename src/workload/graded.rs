@@ -1,0 +1,151 @@
+//! Owns the graded tasks of the quality pass: their prompts in token ids, what is expected, and
+//! where an answer stops.
+
+use super::grade::Expectation;
+use super::{Task, Vocabulary, parse_lines, read_text, template};
+use crate::config::{Quality, Variant, Workload};
+use crate::hash;
+use crate::problem::{Problem, Result};
+use crate::protocol::Order;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One line of the file of graded tasks.
+#[derive(Debug, Clone, Deserialize)]
+struct GradedTask {
+    id: String,
+    #[serde(default)]
+    system: Option<String>,
+    prompt: String,
+    #[serde(flatten)]
+    expectation: Expectation,
+    // `deny_unknown_fields` does not go with `flatten`; what is left over is refused by hand.
+    #[serde(flatten)]
+    unknown: BTreeMap<String, serde_json::Value>,
+}
+
+/// The graded tasks, ready to be run and graded.
+#[derive(Debug, Clone)]
+pub struct Graded {
+    /// Ids of the tasks, in order.
+    pub ids: Vec<String>,
+    /// What is expected, by task.
+    pub expectations: Vec<Expectation>,
+    /// What each variant is asked, by task, in the order of the configuration.
+    pub orders: Vec<(String, Vec<Order>)>,
+    /// Strings that end an answer.
+    pub stop: Vec<String>,
+    /// SHA-256 of tasks, expectations, templates and generation parameters.
+    pub sha256: String,
+    vocabularies: BTreeMap<String, Vocabulary>,
+}
+
+impl Graded {
+    /// The text of an answer of a variant, cut at the first stop string.
+    pub fn text(&self, variant: &str, tokens: &[u32]) -> String {
+        let text = self.vocabularies[variant].decode(tokens);
+        let end = self.stop.iter().filter_map(|stop| text.find(stop.as_str())).min();
+        text[..end.unwrap_or(text.len())].to_string()
+    }
+}
+
+/// Reads the graded tasks and makes the token ids of each variant that answers them.
+///
+/// # Errors
+/// If the tasks, a tokenizer or a template are missing or wrong.
+pub fn prepare_graded(
+    quality: &Quality,
+    workload: &Workload,
+    variants: &[Variant],
+) -> Result<Graded> {
+    let text = read_text(&quality.tasks, "[quality] tasks")?;
+    let tasks = parse(&quality.tasks, &text)?;
+    let around = match &quality.prompt_template {
+        Some(file) => Some(read_text(file, "[quality] prompt_template")?),
+        None => None,
+    };
+    let prompts: Vec<Task> = tasks
+        .iter()
+        .map(|task| {
+            let (id, system) = (task.id.clone(), task.system.clone());
+            let prompt = match (&around, &quality.prompt_template) {
+                (Some(around), Some(file)) => template::fill(file, around, &task.prompt)?,
+                _ => task.prompt.clone(),
+            };
+            Ok(Task { id, system, prompt })
+        })
+        .collect::<Result<_>>()?;
+    let mut orders = Vec::new();
+    let mut vocabularies = BTreeMap::new();
+    for variant in variants.iter().filter(|v| quality.variants.contains(&v.name)) {
+        let vocabulary = Vocabulary::of(variant)?;
+        let stop = vocabulary.stop_tokens(variant, &quality.stop)?;
+        let tokenized = super::tokenize(&prompts, variant, &vocabulary)?;
+        let of_variant = tokenized
+            .into_iter()
+            .map(|task| Order {
+                seed: super::request_seed(workload.seed, &task.id),
+                prompt: task.tokens,
+                tokens: quality.max_tokens,
+                stop: stop.clone(),
+                sampling: workload.sampling,
+            })
+            .collect();
+        orders.push((variant.name.clone(), of_variant));
+        vocabularies.insert(variant.name.clone(), vocabulary);
+    }
+    let parameters = format!(
+        "{text}\0{around:?}\0{}\0{:?}\0{}\0{}",
+        quality.max_tokens, quality.stop, workload.seed, workload.sampling
+    );
+    Ok(Graded {
+        ids: tasks.iter().map(|task| task.id.clone()).collect(),
+        expectations: tasks.into_iter().map(|task| task.expectation).collect(),
+        orders,
+        stop: quality.stop.clone(),
+        sha256: hash::of_bytes(parameters.as_bytes()),
+        vocabularies,
+    })
+}
+
+fn parse(file: &Path, text: &str) -> Result<Vec<GradedTask>> {
+    const EXAMPLE: &str = r#"each line is one JSON object, such as {"id": "t1", "prompt": "…", "grader": "exact", "expect": "…"}; graders: exact, tool_call"#;
+    let tasks: Vec<(usize, GradedTask)> =
+        parse_lines(file, text, EXAMPLE, |task: &GradedTask| (&task.id, &task.prompt))?;
+    for (line, task) in &tasks {
+        if let Some(key) = task.unknown.keys().find(|key| *key != "grader" && *key != "expect") {
+            let what = format!("unknown field `{key}` of task '{}'", task.id);
+            return Err(Problem::in_file(file, what).at(*line, 1).help(EXAMPLE));
+        }
+    }
+    Ok(tasks.into_iter().map(|(_, task)| task).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_line_is_named() {
+        let file = Path::new("graded.jsonl");
+        let good = r#"{"id": "a", "prompt": "x", "grader": "exact", "expect": "y"}"#;
+        assert_eq!(parse(file, good).unwrap()[0].expectation, Expectation::Exact("y".into()));
+        let cases = [
+            (good.replace("exact", "exakt"), "graded.jsonl:1:"),
+            (good.replace("exact", "exakt"), "unknown variant `exakt`"),
+            (good.replace("\"y\"", "{}"), "graded.jsonl:1:"),
+            (good.replace("expect", "expected"), "graded.jsonl:1:"),
+            (good.replace("{", "{\"wieght\": 1, "), "unknown field `wieght` of task 'a'"),
+            (
+                good.replace("exact", "tool_call").replace("\"y\"", "{\"name\": \"n\"}"),
+                "missing field `arguments`",
+            ),
+            (format!("{good}\n{good}"), "graded.jsonl:2:1: the id 'a' stands twice"),
+        ];
+        for (text, expected) in cases {
+            let problem = parse(file, &text).expect_err(expected).to_string();
+            assert!(problem.contains(expected), "wanted {expected:?} in {problem}");
+        }
+    }
+}

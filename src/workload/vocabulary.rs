@@ -1,0 +1,142 @@
+//! Owns tokenizers: text to token ids and back, and which tokens end an answer.
+
+use crate::config::Variant;
+use crate::hash;
+use crate::problem::{Problem, Result};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex};
+use tokenizers::Tokenizer;
+
+/// A variant's tokenizer. The scripted engine's tokens are bytes, 0 ending the text.
+#[derive(Debug, Clone)]
+pub(super) enum Vocabulary {
+    Bytes,
+    Tokenizer(Arc<Tokenizer>),
+}
+
+/// Tokenizers by the sum of their file: variants usually share one, which takes long to read.
+static LOADED: LazyLock<Mutex<BTreeMap<String, Arc<Tokenizer>>>> = LazyLock::new(Mutex::default);
+
+impl Vocabulary {
+    /// The vocabulary of a variant.
+    pub(super) fn of(variant: &Variant) -> Result<Vocabulary> {
+        if variant.load.engine == "scripted" {
+            return Ok(Vocabulary::Bytes);
+        }
+        let file = &variant.tokenizer;
+        if !file.is_file() {
+            return Err(Problem::in_file(file, "there is no such tokenizer").help(format!(
+                "variant '{}' needs a tokenizer.json in its model's folder, or tokenizer = \"FILE\"",
+                variant.name
+            )));
+        }
+        let sum = hash::of_file(file)?;
+        let known = |loaded: &BTreeMap<_, Arc<Tokenizer>>| loaded.get(&sum).cloned();
+        if let Some(tokenizer) = LOADED.lock().ok().and_then(|loaded| known(&loaded)) {
+            return Ok(Vocabulary::Tokenizer(tokenizer));
+        }
+        let tokenizer = Arc::new(load_tokenizer(file)?);
+        if let Ok(mut loaded) = LOADED.lock() {
+            loaded.insert(sum, Arc::clone(&tokenizer));
+        }
+        Ok(Vocabulary::Tokenizer(tokenizer))
+    }
+
+    /// The token ids of a text.
+    pub(super) fn encode(&self, variant: &Variant, text: &str, special: bool) -> Result<Vec<u32>> {
+        match self {
+            Vocabulary::Bytes => Ok(text.bytes().map(u32::from).collect()),
+            Vocabulary::Tokenizer(tokenizer) => {
+                let encoding = tokenizer.encode(text, special).map_err(|error| {
+                    let what = format!("cannot encode a prompt: {error}");
+                    Problem::in_file(&variant.tokenizer, what)
+                })?;
+                Ok(encoding.get_ids().to_vec())
+            }
+        }
+    }
+
+    /// The text of token ids, special tokens left out.
+    pub(super) fn decode(&self, tokens: &[u32]) -> String {
+        match self {
+            Vocabulary::Bytes => {
+                let bytes: Vec<u8> =
+                    tokens.iter().map(|id| *id as u8).filter(|byte| *byte != 0).collect();
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            // It fails only on a broken tokenizer; such an answer is empty, and graded so.
+            Vocabulary::Tokenizer(tokenizer) => tokenizer.decode(tokens, true).unwrap_or_default(),
+        }
+    }
+
+    /// The tokens that end an answer: the model's end of sequence, and each token whose text contains
+    /// a stop string. A stop string that spans several tokens ends the text, not the generation.
+    pub(super) fn stop_tokens(&self, variant: &Variant, stop: &[String]) -> Result<Vec<u32>> {
+        let contains = |text: &str| stop.iter().any(|stop| text.contains(stop.as_str()));
+        let mut ids: Vec<u32> = match self {
+            Vocabulary::Bytes => {
+                (1..128).filter(|byte| contains(&char::from(*byte as u8).to_string())).collect()
+            }
+            Vocabulary::Tokenizer(tokenizer) if !stop.is_empty() => {
+                let all = tokenizer.get_vocab_size(true) as u32;
+                (0..all).filter(|id| contains(&self.decode(&[*id]))).collect()
+            }
+            Vocabulary::Tokenizer(_) => Vec::new(),
+        };
+        ids.extend(self.end_of_sequence(variant)?);
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
+    }
+
+    /// The model's end-of-sequence tokens: from its `generation_config.json` or `config.json`, else
+    /// from its `tokenizer_config.json`.
+    fn end_of_sequence(&self, variant: &Variant) -> Result<Vec<u32>> {
+        let Vocabulary::Tokenizer(tokenizer) = self else { return Ok(vec![0]) };
+        let json = |name: &str| -> Result<Value> {
+            let file = variant.load.model.join(name);
+            if !file.is_file() {
+                return Ok(Value::Null);
+            }
+            let text = std::fs::read_to_string(&file)
+                .map_err(|error| Problem::io(&file, "read it", &error))?;
+            serde_json::from_str(&text).map_err(|error| {
+                Problem::in_file(&file, format!("is no JSON: {error}"))
+                    .at(error.line(), error.column())
+            })
+        };
+        for name in ["generation_config.json", "config.json"] {
+            let ids = match &json(name)?["eos_token_id"] {
+                Value::Array(ids) => ids.iter().filter_map(Value::as_u64).collect(),
+                one => one.as_u64().into_iter().collect::<Vec<u64>>(),
+            };
+            if !ids.is_empty() {
+                return Ok(ids.into_iter().map(|id| id as u32).collect());
+            }
+        }
+        let config = json("tokenizer_config.json")?;
+        let eos = &config["eos_token"];
+        let text = eos.as_str().or_else(|| eos["content"].as_str()).unwrap_or_default();
+        tokenizer.token_to_id(text).map(|id| vec![id]).ok_or_else(|| {
+            Problem::in_file(&variant.load.model, "names no end-of-sequence token").help(
+                "a quality pass needs one: eos_token_id in generation_config.json or config.json, \
+                 or eos_token in tokenizer_config.json",
+            )
+        })
+    }
+}
+
+/// Reads a `tokenizer.json`.
+///
+/// # Errors
+/// If it is missing or not understood.
+pub fn load_tokenizer(file: &Path) -> Result<Tokenizer> {
+    Tokenizer::from_file(file).map_err(|error| {
+        Problem::in_file(
+            file,
+            format!("is no tokenizer that the 'tokenizers' crate reads: {error}"),
+        )
+    })
+}
