@@ -92,7 +92,7 @@ fn variant_record(variant: &Variant) -> Result<VariantRecord> {
     let load = &variant.load;
     let named = |what: String| {
         let help = if load.model.starts_with(&load.root) {
-            "make the models first; in perfgate's own repository, scripts/setup.sh does"
+            "make the models first; in perfgate's own repository, scripts/setup.sh does (for examples/tinyllama scripts/tinyllama_random.sh)"
         } else {
             "look at this variant's model = \"…\" in perfgate.toml"
         };

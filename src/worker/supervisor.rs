@@ -407,11 +407,24 @@ fn drain(mut pipe: impl Read + Send + 'static, tail: &Arc<Mutex<VecDeque<u8>>>) 
     })
 }
 
-/// How many processes the kernel has killed for want of memory since it started, in any control group;
-/// `None` where it does not tell.
+/// How many processes of this one's control group (workers are in the same) the kernel has killed for
+/// want of memory; of the whole machine where there is no such group. `None` where it does not tell.
 fn killed_for_memory() -> Option<u64> {
-    let counters = std::fs::read_to_string("/proc/vmstat").ok()?;
-    counters.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+    let read = |file: &str| std::fs::read_to_string(file).ok();
+    let groups = read("/proc/self/cgroup").unwrap_or_default();
+    // Version 1 has a line `N:memory:PATH`, version 2 the line `0::PATH`.
+    let of_group = groups.lines().filter_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        match controllers {
+            "memory" => read(&format!("/sys/fs/cgroup/memory{path}/memory.oom_control")),
+            "" => read(&format!("/sys/fs/cgroup{path}/memory.events")),
+            _ => None,
+        }
+    });
+    let count = |text: String| {
+        text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+    };
+    of_group.chain(read("/proc/vmstat")).find_map(count)
 }
 
 /// Whether a process is stopped, as by SIGSTOP or a debugger.
