@@ -25,6 +25,9 @@ const RECORDED: [&str; 8] = [
     "CACHE_DIR",
 ];
 
+/// Longer than any request may take, milliseconds: the worker is killed at its deadline.
+const LONG_MS: i64 = 24 * 60 * 60 * 1000;
+
 /// A compiled language model.
 pub(super) struct OpenVino {
     compiled: CompiledModel,
@@ -218,7 +221,9 @@ impl OpenVinoSequence {
             let beam = Tensor::new(ElementType::I32, &Shape::new(&[1])?)?;
             self.request.set_tensor("beam_idx", &beam)?;
         }
-        self.request.infer()?;
+        // Not `infer`, which computes in this thread and binds it to its core each time anew.
+        self.request.infer_async()?;
+        self.request.wait(LONG_MS)?;
         self.past += count;
         self.logits = Some(self.request.get_tensor("logits")?);
         Ok(())
