@@ -78,7 +78,9 @@ fn step(request: &mut InferRequest, tokens: &[i64], past: usize) -> Result<usize
     request.set_tensor("input_ids", &row(tokens)?)?;
     request.set_tensor("attention_mask", &row(&vec![1; length])?)?;
     request.set_tensor("position_ids", &row(&positions)?)?;
-    request.infer()?;
+    // As GenAI does it; `infer` was found to be slower.
+    request.infer_async()?;
+    request.wait(i64::from(i32::MAX))?;
     let logits = request.get_tensor("logits")?;
     let vocabulary = logits.get_shape()?.get_dimensions()[2] as usize;
     let all: &[f32] = logits.get_data()?;
