@@ -4,7 +4,7 @@
 #
 #     scripts/evidence.sh slowdown     ten sessions of examples/slowdown -> docs/evidence/slowdown.md (20 minutes)
 #     scripts/evidence.sh int4         INT4 in place of INT8: examples/int4 -> docs/evidence/int4.md (5 minutes)
-#     scripts/evidence.sh baseline     three accepted sessions and a fourth -> docs/evidence/baseline.md (25 minutes)
+#     scripts/evidence.sh baseline     three accepted sessions and a fourth -> docs/evidence/baseline.md (15 minutes)
 #     scripts/evidence.sh harness      perfgate against bare loops and GenAI -> docs/evidence/harness.md (25 minutes)
 #     scripts/evidence.sh tinyllama    TinyLlama's shape, random weights -> docs/evidence/tinyllama.md (15 minutes)
 set -euo pipefail
@@ -55,21 +55,22 @@ int4() {
 
 baseline() {
     local rules=examples/baseline/thresholds.toml stored
-    stored=$(find baselines -name '*.json' 2>/dev/null | wc -l)
+    stored=$(target/release/perfgate baseline list | sed -n "s/.*this machine's class: \([0-9]*\) .*/\1/p")
+    stored=${stored:-0}
     while ((stored < 3)); do
-        check
+        check --rounds 3
         target/release/perfgate baseline update
         stored=$((stored + 1))
     done
-    check --thresholds "$rules"
-    page "A fourth session against three stored ones" "perfgate check --thresholds $rules" "$code" \
+    check --rounds 3 --thresholds "$rules"
+    page "A fourth session against three stored ones" "perfgate check --rounds 3 --thresholds $rules" "$code" \
         "Nothing was changed between the sessions. The three stored ones lie in [baselines](../../baselines)." \
         >docs/evidence/baseline.md
 }
 
 harness() {
     cargo build --release --locked --bin perfgate --examples
-    PYTHONPATH=.perfgate/python PYTHONNOUSERSITE=1 python3 scripts/evidence_harness.py 8 >.perfgate/evidence/harness.tmp
+    PYTHONPATH=.perfgate/python PYTHONNOUSERSITE=1 python3 scripts/evidence_harness.py 6 >.perfgate/evidence/harness.tmp
     mv .perfgate/evidence/harness.tmp docs/evidence/harness.md
 }
 

@@ -336,9 +336,21 @@ DEFINITIONS = [
 ]
 # perfgate's own figures come out of its results as they stand.
 OURS = [
-    ("ttft", "median", "From the first forward pass of the request to the first token chosen; the median of requests.", 1e3, "ms"),
+    (
+        "ttft",
+        "median",
+        "From the first forward pass of the request to the first token chosen; the median of requests.",
+        1e3,
+        "ms",
+    ),
     ("itl", "median", "The median of all gaps between tokens.", 1e3, "ms"),
-    ("throughput", "mean", "A request's tokens after the first over the time after the first; the mean of requests.", 1, "tok/s"),
+    (
+        "throughput",
+        "mean",
+        "A request's tokens after the first over the time after the first; the mean of requests.",
+        1,
+        "tok/s",
+    ),
     ("latency", "median", "From the start to the last token; the median of requests.", 1, "s"),
 ]
 
@@ -374,11 +386,12 @@ def print_document(runs: dict, setup: dict, repetitions: int) -> None:
     last = runs[repetitions - 1, LOCKSTEP, "perfgate"]
     machine, engines = last["machine"], last["engines"]
     requests = len(last["requests"]) // len(VARIANTS)
-    print("# The harness costs nothing\n")
-    print(f"Made by `python3 scripts/evidence_harness.py {repetitions}`: {repetitions} repetitions, in each of which every")
+    print("# What the harness costs\n")
+    print(f"Made by `scripts/evidence.sh harness`: {repetitions} repetitions, in each of which every")
     print("harness is a fresh process of its own, one after the other in an order that rotates. All do the same work:")
-    print(f"the same models and properties, {THREADS} threads, {requests} requests of {PROMPT_TOKENS} tokens in and {TOKENS} out,")
-    print(f"greedy, after {WARMUP} requests of warm-up. A repetition's figure is the mean of the logs over its requests; the")
+    print(f"the same models and properties, {THREADS} threads, {requests} requests of {PROMPT_TOKENS} tokens in and")
+    print(f"{TOKENS} out, greedy, after {WARMUP} requests of warm-up. A repetition's figure is the mean of the logs over its")
+    print("requests; the")
     print("intervals are Student's t over the repetitions' paired differences, two-sided, 95%, as ratios.\n")
     print(f"- machine: {machine['cpu']}, {machine['usable_cpus']} CPUs, {machine['memory_gib']} GiB")
     print(
@@ -388,7 +401,8 @@ def print_document(runs: dict, setup: dict, repetitions: int) -> None:
     print("## Throughput of decoding: perfgate over the others\n")
     print("Tokens after the first over the time after the first; above 1 perfgate is faster.\n")
     throughput_table(runs)
-    print("\n\"Same tokens\": prompts that got token by token what perfgate got, in every repetition.")
+    print("\n\"Same tokens\": prompts that got token by token what perfgate got, in every repetition. Paged attention is")
+    print("another way to compute the same model, with a cache of its own; its tokens need not be the same.")
     print("\n## Time to first token: perfgate over the others\n")
     print("Below 1 perfgate is faster. GenAI changes the model so that logits are computed for a prompt's last token")
     print("only, as a product would; perfgate and the bare loop run the model as it stands. The cache of")

@@ -12,6 +12,9 @@ step() {
 step "set-up"
 scripts/setup.sh
 
+step "the graded tasks are what their script makes"
+python3 scripts/make_tool_calls.py --check
+
 step "cargo fmt --check"
 cargo fmt --check
 

@@ -4,8 +4,8 @@
 //! Data flows in one direction:
 //!
 //! ```text
-//! config + workload -> plan -> session ( rounds by workers and engines -> record -> stats ->
-//! verdicts ) -> report -> outputs, exit code
+//! config + workload -> plan -> session ( rounds and quality by workers and engines -> record ->
+//! stats -> verdicts ) -> report -> outputs, exit code
 //! ```
 //!
 //! The modules stand below in that order, and each imports only those above it and the leaves; the

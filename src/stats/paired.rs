@@ -101,6 +101,20 @@ mod tests {
         assert_eq!((none.low, none.high), (-1.0, 1.0));
     }
 
+    /// What R's `PropCIs::scoreci.mp` (0.3-0) is reported to give at 90% for 25 and 28 of 618 and for 41
+    /// and 48 of 549: -0.0148 to 0.0247 and -1.57 to 4.14 points.
+    #[test]
+    fn the_intervals_of_another_implementation_are_met() {
+        for (case, alpha, low, high, error) in [
+            (pairs(28.0, 25.0, 618.0), 0.05, -0.0148, 0.0247, 5e-5),
+            (pairs(48.0, 41.0, 549.0), 0.05, -0.0157, 0.0414, 5e-5),
+        ] {
+            let interval = paired_difference(case, alpha);
+            assert!((interval.low - low).abs() <= error, "{case:?}: {interval:?}");
+            assert!((interval.high - high).abs() <= error, "{case:?}: {interval:?}");
+        }
+    }
+
     #[test]
     fn swapping_the_sides_mirrors_the_interval() {
         let one = paired_difference(pairs(12.0, 3.0, 80.0), 0.01);

@@ -127,7 +127,6 @@ impl Case<'_> {
             return self.undecided(VerdictKind::NoBaseline, why);
         }
         let sessions: Vec<f64> = then.iter().map(|values| stats::mean(values)).collect();
-        let change = PerRound { values: now.values.clone(), ..now };
         let remedy = |distance| self.sessions_remedy(&sessions, distance);
         let estimate = Estimate {
             interval: self.interval(&now.values, &then, &sessions),
@@ -135,7 +134,7 @@ impl Case<'_> {
             missing: "too few rounds".to_string(),
             remedy: &remedy,
         };
-        let mut verdict = self.decide_change(&change, estimate, limit);
+        let mut verdict = self.decide_change(&now, estimate, limit);
         if self.too_few(&sessions) && !now.values.is_empty() {
             self.show_point(&mut verdict, stats::mean(&now.values), &sessions);
         }

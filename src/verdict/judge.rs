@@ -170,10 +170,10 @@ impl Case<'_> {
         Estimate {
             interval: stats::t_interval(&effect.values, self.alpha),
             sessions: 0,
-            missing: format!(
-                "{} round has no spread; at least 2 are needed, 6 are usual",
-                self.rounds.len()
-            ),
+            missing: match (effect.values.len(), self.rounds.len()) {
+                (_, 1) => "1 round has no spread; at least 2 are needed, 6 are usual".to_string(),
+                (some, all) => format!("{some} of {all} rounds have a value; 2 are needed"),
+            },
             remedy,
         }
     }
