@@ -75,14 +75,14 @@ harness() {
 }
 
 tinyllama() {
-    local peak=.perfgate/evidence/tinyllama.peak command="scripts/tinyllama_random.sh check --rounds 3"
+    local peak=.perfgate/evidence/tinyllama.peak command="scripts/tinyllama_random.sh check --rounds 2"
     mkdir -p "$(dirname "$peak")"
     code=0
     $command >/dev/null 2>"$peak" || code=$?
     page "TinyLlama-1.1B's shape" "$command" "$code" \
         "Random weights in the exact shape of TinyLlama-1.1B; all three variants in memory at once. Of all processes together:
 
-$(sed -n 's/^peak/- peak/p' "$peak")" \
+$(sed -n 's/^peak\(.*\):$/- peak\1/p' "$peak")" \
         >docs/evidence/tinyllama.md
 }
 

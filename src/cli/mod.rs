@@ -126,8 +126,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A path as the user would type it from here.
+/// A path as the user would type it from here, without detours such as `examples/..`.
 fn relative(path: &Path) -> PathBuf {
-    let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(here).map(Path::to_path_buf).unwrap_or_else(|_| path.to_path_buf())
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let here = std::env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
+    whole.strip_prefix(here).map(Path::to_path_buf).unwrap_or(whole)
 }

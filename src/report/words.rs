@@ -26,6 +26,8 @@ fn percent(fraction: f64) -> String {
         // Minus zero reads as a change.
         size if size < 0.05 => "+0.0%".to_string(),
         size if size < 99.95 => format!("{value:+.1}%"),
+        // An interval over two rounds may be astronomically wide; that it is says enough.
+        size if size >= 9999.5 => "over +9999%".to_string(),
         _ => format!("{value:+.0}%"),
     }
 }
@@ -110,6 +112,7 @@ mod tests {
         assert_eq!(percent(-0.05), "-5.0%");
         assert_eq!(percent(-0.0001), "+0.0%");
         assert_eq!(percent(1.1273), "+113%");
+        assert_eq!(percent(1.0e6), "over +9999%");
         assert_eq!(percent(f64::INFINITY), "+∞");
     }
 }
