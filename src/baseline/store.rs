@@ -1,7 +1,7 @@
 //! Owns the store of accepted sessions: one file for each, with all variants by round and aligned by
 //! task, in deterministic bytes that a person can review.
 
-use crate::metric::Metric;
+use crate::metric::{Kind, Metric};
 use crate::problem::{Problem, Result};
 use crate::record::{
     EngineInfo, Failure, FailureClass, GitState, Grade, Header, MachineClass, MemoryUse, Phase,
@@ -320,7 +320,6 @@ pub fn incomparable(
     metric: Metric,
     relative_to: Option<&str>,
 ) -> Option<String> {
-    use crate::metric::Kind;
     let machine = &now.environment.machine;
     match metric.info().kind {
         Kind::TaskProportion => {

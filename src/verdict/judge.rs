@@ -154,8 +154,8 @@ impl Case<'_> {
         if self.rule.statistic.is_far_tail() && verdict.verdict != VerdictKind::Invalid {
             verdict.verdict = VerdictKind::Inconclusive;
             verdict.reason =
-                "it has no valid interval yet and only informs; the tail is judged by \
-                              P90 or by an absolute P99"
+                "it has no valid interval yet and only informs; the tail is judged by P90 \
+                              or by an absolute P99"
                     .to_string();
         }
         verdict

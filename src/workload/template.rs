@@ -42,7 +42,7 @@ fn of_model(model: &Path) -> Result<String> {
             .map_err(|error| Problem::io(&jinja, "read the chat template", &error));
     }
     let file = model.join("tokenizer_config.json");
-    let config = tokenizer_config(&file)?;
+    let config = read_json(&file)?;
     match config.get("chat_template").and_then(Value::as_str) {
         Some(template) => Ok(template.to_string()),
         None => Err(Problem::in_file(&file, "holds no chat_template")
@@ -50,9 +50,10 @@ fn of_model(model: &Path) -> Result<String> {
     }
 }
 
-fn tokenizer_config(file: &Path) -> Result<Value> {
+/// One of a model's small files of JSON.
+pub(super) fn read_json(file: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(file)
-        .map_err(|error| Problem::io(file, "read the tokenizer's configuration", &error))?;
+        .map_err(|error| Problem::io(file, "read the model's file", &error))?;
     serde_json::from_str(&text).map_err(|error| {
         Problem::in_file(file, format!("is no JSON: {error}")).at(error.line(), error.column())
     })
@@ -66,7 +67,7 @@ pub(super) fn render(template: &str, task: &Task, variant: &Variant) -> Result<S
     }
     messages.push(context! { role => "user", content => &task.prompt });
     let config = variant.load.model.join("tokenizer_config.json");
-    let special = if config.is_file() { tokenizer_config(&config)? } else { Value::Null };
+    let special = if config.is_file() { read_json(&config)? } else { Value::Null };
     // The settings of `transformers.apply_chat_template`.
     let syntax = SyntaxConfig::builder()
         .trim_blocks(true)
@@ -99,7 +100,7 @@ pub(super) fn render(template: &str, task: &Task, variant: &Variant) -> Result<S
 }
 
 /// A special token stands as a string or as an object with a `content`.
-fn token(config: &Value, key: &str) -> String {
+pub(super) fn token(config: &Value, key: &str) -> String {
     let value = &config[key];
     value.as_str().or_else(|| value["content"].as_str()).unwrap_or_default().to_string()
 }

@@ -1,5 +1,6 @@
 //! Owns tokenizers: text to token ids and back, and which tokens end an answer.
 
+use super::template;
 use crate::config::Variant;
 use crate::hash;
 use crate::problem::{Problem, Result};
@@ -95,17 +96,9 @@ impl Vocabulary {
     /// from its `tokenizer_config.json`.
     fn end_of_sequence(&self, variant: &Variant) -> Result<Vec<u32>> {
         let Vocabulary::Tokenizer(tokenizer) = self else { return Ok(vec![0]) };
-        let json = |name: &str| -> Result<Value> {
+        let json = |name: &str| {
             let file = variant.load.model.join(name);
-            if !file.is_file() {
-                return Ok(Value::Null);
-            }
-            let text = std::fs::read_to_string(&file)
-                .map_err(|error| Problem::io(&file, "read it", &error))?;
-            serde_json::from_str(&text).map_err(|error| {
-                Problem::in_file(&file, format!("is no JSON: {error}"))
-                    .at(error.line(), error.column())
-            })
+            if file.is_file() { template::read_json(&file) } else { Ok(Value::Null) }
         };
         for name in ["generation_config.json", "config.json"] {
             let ids = match &json(name)?["eos_token_id"] {
@@ -116,10 +109,8 @@ impl Vocabulary {
                 return Ok(ids.into_iter().map(|id| id as u32).collect());
             }
         }
-        let config = json("tokenizer_config.json")?;
-        let eos = &config["eos_token"];
-        let text = eos.as_str().or_else(|| eos["content"].as_str()).unwrap_or_default();
-        tokenizer.token_to_id(text).map(|id| vec![id]).ok_or_else(|| {
+        let text = template::token(&json("tokenizer_config.json")?, "eos_token");
+        tokenizer.token_to_id(&text).map(|id| vec![id]).ok_or_else(|| {
             Problem::in_file(&variant.load.model, "names no end-of-sequence token").help(
                 "a quality pass needs one: eos_token_id in generation_config.json or config.json, \
                  or eos_token in tokenizer_config.json",
