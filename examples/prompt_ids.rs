@@ -1,7 +1,7 @@
 //! Owns printing the token ids that perfgate feeds a variant, as a JSON list with a list for each task.
 //! `scripts/evidence_harness.py` gives them to the other harnesses, so that all do the same work.
 //!
-//! `prompt_ids CONFIG THRESHOLDS VARIANT`: the two files that `perfgate check` reads, and the name of
+//! `prompt_ids CONFIG VARIANT`: the two files that `perfgate check` reads, and the name of
 //! a variant in the first.
 
 use perfgate::config::{self, WorkTree};
@@ -25,10 +25,10 @@ fn main() -> ExitCode {
 
 fn ids() -> Result<Vec<Vec<u32>>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [config, thresholds, name] = arguments.as_slice() else {
-        return Err(Problem::new("usage: prompt_ids CONFIG THRESHOLDS VARIANT"));
+    let [config, name] = arguments.as_slice() else {
+        return Err(Problem::new("usage: prompt_ids CONFIG VARIANT"));
     };
-    let config = config::read(&WorkTree, Path::new(config), Path::new(thresholds))?.config;
+    let config = config::read(&WorkTree, Path::new(config), None)?.config;
     let variant = config
         .variant(name)
         .ok_or_else(|| Problem::new(format!("there is no variant '{name}'")))?;

@@ -97,14 +97,14 @@ def run_perfgate(group: str, repetition: int) -> dict:
     # One round decides nothing (3); that is not what it is run for.
     output_of([BINARIES / "perfgate", "check", "--quiet", "--config", config], codes=(0, 3))
     results = json.loads((config.parent / "results/benchmark_results.json").read_text())
-    requests = [r for round_ in results["rounds"] for r in round_["requests"] if r["phase"] == "timed"]
+    requests = [r for round_ in results["parts"][0]["rounds"] for r in round_["requests"] if r["phase"] == "timed"]
     if failed := [r["failure"] for r in requests if r.get("failure")]:
         sys.exit(f"error: a request failed under perfgate: {failed[0]}")
     return {
         "requests": [sample(r) for r in requests],
         "summaries": results["summaries"],
-        "machine": results["header"]["environment"]["machine"],
-        "engines": {w["variant"]: w["engine"]["version"] for w in results["rounds"][0]["workers"]},
+        "machine": results["parts"][0]["header"]["environment"]["machine"],
+        "engines": {w["variant"]: w["engine"]["version"] for w in results["parts"][0]["rounds"][0]["workers"]},
     }
 
 
@@ -152,7 +152,7 @@ def in_turn(items: list, repetition: int) -> list:
 def run_all(repetitions: int) -> None:
     prompts = WORK / "prompts.json"
     folder = write_config("int8")
-    ids = [BINARIES / "examples/prompt_ids", folder / "perfgate.toml", folder / "thresholds.toml", "int8"]
+    ids = [BINARIES / "examples/prompt_ids", folder / "perfgate.toml", "int8"]
     prompts.write_text(output_of(ids))
     setup = describe_setup(prompts)
     runs = read_runs(setup)

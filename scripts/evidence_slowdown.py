@@ -40,7 +40,7 @@ def place_table(sessions: list[str]) -> None:
     by_place: dict[int, list[float]] = {}
     for session in sessions:
         results = json.loads((SESSIONS / session / "benchmark_results.json").read_text())
-        for round_ in results["rounds"]:
+        for round_ in results["parts"][0]["rounds"]:
             workers = sorted(round_["workers"], key=lambda worker: worker["spawn_ns"])
             place = {worker["variant"]: index + 1 for index, worker in enumerate(workers)}
             for name in IDENTICAL:

@@ -5,16 +5,21 @@
 //! are nanoseconds since the start they belong to. Nothing here computes a statistic.
 
 use crate::metric::{Better, Metric, Statistic, Unit};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Version of the journal's and the result file's format. A reader accepts this one only, until
-/// there is a previous one to read.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the journal's format.
+pub const JOURNAL_FORMAT: u32 = 1;
+
+/// Version of the result file's format. A reader accepts this one and the one before.
+pub const RESULTS_FORMAT: u32 = 2;
 
 /// Why a request (or a worker's load) counts as failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureClass {
     /// The engine reported an error.
@@ -52,7 +57,7 @@ impl FailureClass {
 }
 
 /// A failure with its reason, for a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// What kind of failure it was.
     pub class: FailureClass,
@@ -67,7 +72,7 @@ impl fmt::Display for Failure {
 }
 
 /// Whether a request is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// The first request after the load, which ends the cold start.
@@ -79,7 +84,7 @@ pub enum Phase {
 }
 
 /// One task executed once by one variant.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Request {
     /// The round, from 1.
     pub round: u32,
@@ -112,7 +117,7 @@ pub struct Request {
 }
 
 /// How the next token is chosen from the logits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sampling {
     /// Divides the logits; 0 takes the most probable token (greedy decoding).
     pub temperature: f64,
@@ -148,7 +153,9 @@ impl fmt::Display for Sampling {
 }
 
 /// What a graded answer came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Grade {
     /// As expected.
@@ -160,7 +167,7 @@ pub enum Grade {
 }
 
 /// The answer of one variant to one graded task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Answer {
     /// The variant's name.
     pub variant: String,
@@ -183,7 +190,7 @@ pub struct Answer {
 }
 
 /// What an engine says of itself once its model is loaded.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EngineInfo {
     /// The engine's id: `candle`, `openvino`, `scripted`.
     pub engine: String,
@@ -204,7 +211,7 @@ pub struct EngineInfo {
 }
 
 /// Memory of one process as the kernel accounts for it, bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryUse {
     /// Largest resident set so far (`VmHWM`).
     pub peak_rss: u64,
@@ -215,7 +222,7 @@ pub struct MemoryUse {
 }
 
 /// One worker process: how it started, and what it used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkerRun {
     /// The round, from 1.
     pub round: u32,
@@ -248,7 +255,7 @@ pub struct WorkerRun {
 }
 
 /// One round: every timing task once by a fresh worker of each variant, in lockstep.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Round {
     /// From 1.
     pub round: u32,
@@ -261,7 +268,7 @@ pub struct Round {
 }
 
 /// State of the git repository that holds the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GitState {
     /// Full id of HEAD's commit.
     pub commit: String,
@@ -282,7 +289,7 @@ impl GitState {
 }
 
 /// Where a run comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Provenance {
     /// perfgate's own version.
     pub perfgate: String,
@@ -300,7 +307,7 @@ pub struct Provenance {
 }
 
 /// What must be equal for absolute times to be comparable. Its text form is a versioned key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MachineClass {
     /// The CPU model as the kernel names it.
     pub cpu: String,
@@ -332,7 +339,7 @@ impl MachineClass {
 }
 
 /// The machine of a session. Only [`MachineClass`] decides comparability; the rest is recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
     /// What must be equal for absolute times to be comparable.
     pub machine: MachineClass,
@@ -349,7 +356,7 @@ pub struct Environment {
 }
 
 /// Something that a machine tells, or the reason why it does not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reading {
     /// What was read.
@@ -368,7 +375,7 @@ impl fmt::Display for Reading {
 }
 
 /// One variant as it was configured for the session.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VariantRecord {
     /// The engine's id.
     pub engine: String,
@@ -390,7 +397,7 @@ pub struct VariantRecord {
 }
 
 /// What a session set out to do, fixed before the first round.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// The variants in the order of the configuration.
     pub variants: Vec<String>,
@@ -412,6 +419,9 @@ pub struct Plan {
     /// How tokens are chosen.
     #[serde(default)]
     pub sampling: Sampling,
+    /// Suites and tags of the timing tasks, by id; tasks without any are not listed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, Labels>,
     /// SHA-256 of the workload: tasks, lengths, seed, sampling.
     pub workload_sha256: String,
     /// The quality pass, if there is one.
@@ -420,7 +430,7 @@ pub struct Plan {
 }
 
 /// What a quality pass set out to do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct QualityPlan {
     /// Ids of the graded tasks.
     pub tasks: Vec<String>,
@@ -430,12 +440,15 @@ pub struct QualityPlan {
     pub max_tokens: u32,
     /// Strings that end an answer.
     pub stop: Vec<String>,
+    /// Suites and tags of the tasks, by id; tasks without any are not listed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, Labels>,
     /// SHA-256 of the tasks, their expectations, the template and the generation parameters.
     pub sha256: String,
 }
 
 /// One line of the journal. The journal is append-only JSON Lines, written as samples come.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JournalLine {
     /// The session's id.
     pub session: String,
@@ -445,12 +458,12 @@ pub struct JournalLine {
 }
 
 /// What happened in a session.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum Entry {
     /// The session begins: the first line.
     Session {
-        /// [`FORMAT_VERSION`].
+        /// [`JOURNAL_FORMAT`].
         format: u32,
         /// Everything known before the first round.
         header: Box<Header>,
@@ -485,6 +498,11 @@ pub enum Entry {
         /// False if it was cut short.
         complete: bool,
     },
+    /// An interrupted session goes on.
+    Resume {
+        /// UTC, RFC 3339.
+        at: String,
+    },
     /// The last line of a session that was not killed.
     SessionEnd {
         /// Complete rounds.
@@ -495,7 +513,7 @@ pub enum Entry {
 }
 
 /// Everything that is known of a session before its first round.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Header {
     /// The session's id: its UTC start and four characters against collisions.
     pub session: String,
@@ -512,7 +530,9 @@ pub struct Header {
 }
 
 /// What a rule came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum VerdictKind {
     /// Shown to be within the limit.
@@ -561,7 +581,7 @@ impl fmt::Display for VerdictKind {
 }
 
 /// What a rule asks for before it passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
     /// Fails when proven worse than the limit.
@@ -573,7 +593,7 @@ pub enum Evidence {
 }
 
 /// Whether a rule takes part in the exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// It does.
@@ -583,7 +603,7 @@ pub enum Severity {
 }
 
 /// What to do with a gating rule that could not be decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
     /// Say it loudly, do not block.
@@ -593,7 +613,7 @@ pub enum Policy {
 }
 
 /// Policies for the verdicts that are neither good nor bad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Policies {
     /// For `inconclusive`.
@@ -631,22 +651,36 @@ impl Policies {
 }
 
 /// What a rule holds its variant against.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Against {
-    /// Another variant of the same session.
+    /// Another variant of this run, of the same session or of another.
     Variant(String),
     /// The same variant in the stored sessions.
     Baseline {
         /// Compare the ratio to this variant, now against then, which cancels much of the machine.
         relative_to: Option<String>,
     },
+    /// A variant in another run file.
+    Earlier(String),
     /// A fixed value, in the metric's unit.
     Absolute,
 }
 
+impl Against {
+    /// The variant on the other side, where that is a variant of this run.
+    pub fn variant(&self) -> Option<&str> {
+        match self {
+            Against::Variant(other) | Against::Baseline { relative_to: Some(other) } => Some(other),
+            Against::Baseline { relative_to: None } | Against::Earlier(_) | Against::Absolute => {
+                None
+            }
+        }
+    }
+}
+
 /// The boundary that a rule draws.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
     /// Allowed relative change to the worse, as a fraction: 0.05 allows 5% slower or less throughput.
@@ -660,7 +694,7 @@ pub enum Limit {
 }
 
 /// One rule of `thresholds.toml`, for one variant.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rule {
     /// The rule's name in the file, with the variant behind `@` where it stands for several.
     pub id: String,
@@ -680,6 +714,61 @@ pub struct Rule {
     pub evidence: Evidence,
     /// Whether it takes part in the exit code.
     pub severity: Severity,
+    /// The tasks that it judges; all of them where nothing is said.
+    #[serde(default, skip_serializing_if = "Selection::is_empty")]
+    pub only: Selection,
+}
+
+/// Some of the tasks: those of a suite, those that carry tags.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Selection {
+    /// Tasks of this suite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite: Option<String>,
+    /// Tasks that carry every one of these tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+}
+
+impl Selection {
+    /// Whether it selects everything.
+    pub fn is_empty(&self) -> bool {
+        self.suite.is_none() && self.tags.is_empty()
+    }
+
+    /// Whether it selects a task with these labels.
+    pub fn takes(&self, labels: Option<&Labels>) -> bool {
+        let none = Labels::default();
+        let labels = labels.unwrap_or(&none);
+        (self.suite.is_none() || self.suite == labels.suite)
+            && self.tags.iter().all(|tag| labels.tags.contains(tag))
+    }
+}
+
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let suite = self.suite.iter().map(|suite| format!("suite {suite}"));
+        let tags = self.tags.iter().map(|tag| format!("tag {tag}"));
+        f.write_str(&suite.chain(tags).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// What a task belongs to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Labels {
+    /// The suite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite: Option<String>,
+    /// Free words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+}
+
+impl Labels {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.suite.is_none() && self.tags.is_empty()
+    }
 }
 
 impl Rule {
@@ -698,16 +787,19 @@ impl Rule {
 }
 
 /// An estimated effect of a rule: the change for a comparison, the value for an absolute rule.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Effect {
     /// The point: relative change as a fraction (0.05 is 5% more), or the value in the metric's unit.
     #[serde(with = "nonfinite")]
+    #[schemars(with = "nonfinite::Number")]
     pub point: f64,
     /// Lower end of the interval at `confidence`.
     #[serde(with = "nonfinite")]
+    #[schemars(with = "nonfinite::Number")]
     pub low: f64,
     /// Upper end of the interval at `confidence`.
     #[serde(with = "nonfinite")]
+    #[schemars(with = "nonfinite::Number")]
     pub high: f64,
     /// Two-sided confidence of the interval; its ends are the one-sided bounds that decide.
     pub confidence: f64,
@@ -725,7 +817,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 /// A rule with what it came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// The rule.
     pub rule: Rule,
@@ -736,9 +828,11 @@ pub struct Verdict {
     pub effect: Option<Effect>,
     /// The value of the variant judged, in the metric's unit.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "nonfinite::option")]
+    #[schemars(with = "Option<nonfinite::Number>")]
     pub now: Option<f64>,
     /// The value of what it is held against, in the metric's unit.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "nonfinite::option")]
+    #[schemars(with = "Option<nonfinite::Number>")]
     pub base: Option<f64>,
     /// Why, in a sentence, where the figures don't say it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -746,7 +840,7 @@ pub struct Verdict {
 }
 
 /// One metric of one variant, summarised over the counted rounds, for the table of variants.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// The metric.
     pub metric: Metric,
@@ -754,6 +848,7 @@ pub struct Summary {
     pub statistic: Statistic,
     /// Mean over rounds of the round's statistic, in the metric's unit; missing if not measured.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "nonfinite::option")]
+    #[schemars(with = "Option<nonfinite::Number>")]
     pub value: Option<f64>,
     /// Why it is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -762,44 +857,106 @@ pub struct Summary {
     pub rounds: usize,
     /// Samples behind it.
     pub samples: usize,
+    /// The change against the reference of the same session, at a level that is shared out over the
+    /// table's changes, so that the chance of any that excludes no change by accident stays small.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Effect>,
 }
 
-/// `benchmark_results.json`: a session's record with its summaries and verdicts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Results {
-    /// [`FORMAT_VERSION`].
-    pub format: u32,
+/// What one session measured: the variants of `header.plan`, in lockstep with each other. Nothing is
+/// paired across parts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Part {
     /// Everything known before the first round.
     pub header: Header,
     /// UTC end, RFC 3339.
     pub ended: String,
+    /// When it went on after an interruption, UTC, RFC 3339.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed: Vec<String>,
+    /// Every sample.
+    pub rounds: Vec<Round>,
+    /// Every answer to a graded task, by variant in the order of the plan, then by task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answer>,
+}
+
+impl Part {
+    /// The rounds that count: those that were not cut short.
+    pub fn complete(&self) -> Vec<&Round> {
+        self.rounds.iter().filter(|round| round.complete).collect()
+    }
+
+    /// Whether a variant was measured in this session.
+    pub fn has(&self, variant: &str) -> bool {
+        self.header.variants.contains_key(variant)
+    }
+
+    /// What an engine said of itself, if a worker of the variant came so far.
+    pub fn engine(&self, variant: &str) -> Option<&EngineInfo> {
+        engine_of(&self.rounds, variant)
+    }
+}
+
+/// What the engine of a variant said of itself in some rounds.
+pub fn engine_of<'a>(rounds: &'a [Round], variant: &str) -> Option<&'a EngineInfo> {
+    let mut workers = rounds.iter().flat_map(|round| &round.workers);
+    workers.find_map(|worker| worker.engine.as_ref().filter(|_| worker.variant == variant))
+}
+
+/// Rules applied to what was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Judgement {
     /// The policies in force for undecided rules.
     pub policies: Policies,
     /// Probability of any false alarm among the gating `regression` rules.
     pub false_alarms: f64,
     /// The verdicts, in the order of the rules.
     pub verdicts: Vec<Verdict>,
-    /// The summaries by variant.
-    pub summaries: BTreeMap<String, Vec<Summary>>,
-    /// Every sample.
-    pub rounds: Vec<Round>,
-    /// Every answer to a graded task, by variant in the order of the plan, then by task.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub answers: Vec<Answer>,
     /// Ids of the stored sessions that rules were held against, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub baseline: Vec<String>,
+    /// Ids of the sessions of another run file that rules were held against.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<String>,
+}
+
+/// `benchmark_results.json`: what was measured of each variant, with summaries and verdicts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Results {
+    /// [`RESULTS_FORMAT`].
+    pub format: u32,
+    /// Name of the reference variant.
+    pub reference: String,
+    /// The variants that were measured, in the order of the configuration.
+    pub variants: Vec<String>,
+    /// What each session measured; every variant stands in one of them.
+    pub parts: Vec<Part>,
+    /// The summaries by variant.
+    pub summaries: BTreeMap<String, Vec<Summary>>,
+    /// The verdicts; missing where variants were measured and not judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<Judgement>,
+}
+
+impl Results {
+    /// The part that a variant was measured in.
+    pub fn part_of(&self, variant: &str) -> Option<&Part> {
+        self.parts.iter().find(|part| part.has(variant))
+    }
 }
 
 /// JSON has no infinities; they are written as the strings `"inf"`, `"-inf"` and `"nan"`.
 mod nonfinite {
+    use schemars::JsonSchema;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    #[derive(Serialize, Deserialize)]
+    /// A number, or one of the strings `inf`, `-inf` and `nan`.
+    #[derive(Serialize, Deserialize, JsonSchema)]
     #[serde(untagged)]
-    enum Number {
+    pub enum Number {
         Finite(f64),
-        Word(String),
+        Word(#[schemars(regex(pattern = r"^(inf|-inf|nan)$"))] String),
     }
 
     fn to_number(value: f64) -> Number {

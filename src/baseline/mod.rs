@@ -1,13 +1,14 @@
 //! Owns what makes runs comparable and traceable: the machine's class and git's provenance. And
 //! the store of accepted sessions.
 
+mod comparable;
 mod machine;
 mod provenance;
 mod store;
 
+pub use comparable::{differences, mismatch};
 pub use machine::environment;
 pub use provenance::provenance;
 pub use store::{
-    Stored, StoredQuality, StoredRun, StoredVariant, StoredWorkload, class_folder, incomparable,
-    load, place,
+    Stored, StoredQuality, StoredRun, StoredVariant, StoredWorkload, class_folder, load, place,
 };

@@ -16,7 +16,7 @@ pub fn provenance(setup: &Setup) -> Provenance {
         git,
         git_unavailable,
         config_sha256: setup.config_sha256.clone(),
-        thresholds_sha256: Some(setup.thresholds_sha256.clone()),
+        thresholds_sha256: setup.thresholds_sha256.clone(),
     }
 }
 

@@ -1,12 +1,12 @@
 //! Owns the store of accepted sessions: one file for each, with all variants by round and aligned by
 //! task, in deterministic bytes that a person can review.
 
-use crate::metric::{Kind, Metric};
 use crate::problem::{Problem, Result};
 use crate::record::{
-    EngineInfo, Failure, FailureClass, GitState, Grade, Header, MachineClass, MemoryUse, Phase,
-    Request, Results, Round, VariantRecord, WorkerRun,
+    EngineInfo, Failure, FailureClass, GitState, Grade, MachineClass, MemoryUse, Part, Phase, Plan,
+    Request, Round, VariantRecord, WorkerRun,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const FORMAT: u32 = 1;
 
 /// An accepted session.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stored {
     /// The version of the file's format.
@@ -46,7 +46,7 @@ pub struct Stored {
 }
 
 /// What was asked of the variants of a stored session.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoredWorkload {
     /// SHA-256 of the timing workload.
@@ -66,8 +66,22 @@ pub struct StoredWorkload {
     pub quality_tasks: usize,
 }
 
+impl StoredWorkload {
+    /// What a plan asks of the variants.
+    pub fn of(plan: &Plan) -> StoredWorkload {
+        StoredWorkload {
+            sha256: plan.workload_sha256.clone(),
+            tasks: plan.tasks.clone(),
+            prompt_tokens: plan.prompt_tokens,
+            gen_tokens: plan.gen_tokens,
+            quality_sha256: plan.quality.as_ref().map(|quality| quality.sha256.clone()),
+            quality_tasks: plan.quality.as_ref().map_or(0, |quality| quality.tasks.len()),
+        }
+    }
+}
+
 /// A variant of a stored session.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoredVariant {
     /// What was asked for.
@@ -77,7 +91,7 @@ pub struct StoredVariant {
 }
 
 /// Graded tasks of one variant that were not answered right.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoredQuality {
     /// Ids of the tasks with a wrong answer.
@@ -88,7 +102,7 @@ pub struct StoredQuality {
 
 /// One variant in one round; times in microseconds, sizes in bytes. Values by task stand in the order
 /// of the workload's tasks; `null` is a failed request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoredRun {
     /// From 1.
@@ -116,13 +130,13 @@ pub struct StoredRun {
 
 impl Stored {
     /// A session as it is stored. Rounds that were cut short are left out.
-    pub fn from_results(results: &Results) -> Stored {
-        let header = &results.header;
+    pub fn from_part(part: &Part) -> Stored {
+        let header = &part.header;
         let plan = &header.plan;
-        let complete: Vec<&Round> = results.rounds.iter().filter(|round| round.complete).collect();
-        let engine = |name: &String| {
-            let of = |round: &&Round| engine_of(round, name);
-            EngineInfo { library: None, ..complete.iter().find_map(of).unwrap_or_default() }
+        let complete = part.complete();
+        let engine = |name: &String| EngineInfo {
+            library: None,
+            ..part.engine(name).cloned().unwrap_or_default()
         };
         let stored = |(name, asked): (&String, &VariantRecord)| {
             (name.clone(), StoredVariant { asked: asked.clone(), engine: engine(name) })
@@ -135,16 +149,9 @@ impl Stored {
             git: header.provenance.git.clone(),
             machine: header.environment.machine.clone(),
             kernel: header.environment.kernel.clone(),
-            workload: StoredWorkload {
-                sha256: plan.workload_sha256.clone(),
-                tasks: plan.tasks.clone(),
-                prompt_tokens: plan.prompt_tokens,
-                gen_tokens: plan.gen_tokens,
-                quality_sha256: plan.quality.as_ref().map(|quality| quality.sha256.clone()),
-                quality_tasks: plan.quality.as_ref().map_or(0, |quality| quality.tasks.len()),
-            },
+            workload: StoredWorkload::of(plan),
             variants: header.variants.iter().map(stored).collect(),
-            quality: quality(results),
+            quality: quality(part),
             rounds: complete
                 .iter()
                 .flat_map(|round| plan.variants.iter().map(|name| run(round, name, &plan.tasks)))
@@ -243,13 +250,9 @@ fn lines(text: &mut String, open: char, close: char, items: impl Iterator<Item =
     let _ = write!(text, "{open}{}\n  {close}", items.join(","));
 }
 
-fn engine_of(round: &Round, variant: &str) -> Option<EngineInfo> {
-    round.workers.iter().filter(|worker| worker.variant == variant).find_map(|w| w.engine.clone())
-}
-
-fn quality(results: &Results) -> BTreeMap<String, StoredQuality> {
+fn quality(part: &Part) -> BTreeMap<String, StoredQuality> {
     let mut quality: BTreeMap<String, StoredQuality> = BTreeMap::new();
-    for answer in &results.answers {
+    for answer in &part.answers {
         let stored = quality.entry(answer.variant.clone()).or_default();
         match answer.grade {
             Grade::Right => {}
@@ -308,50 +311,6 @@ fn worker(run: &StoredRun) -> WorkerRun {
         memory: run.memory,
         failure: None,
     }
-}
-
-/// Why a stored session says nothing about a rule of this one, if so.
-///
-/// `relative_to` is the variant whose ratio is compared; without it values are compared as they are.
-pub fn incomparable(
-    now: &Header,
-    engines: &BTreeMap<String, EngineInfo>,
-    then: &Stored,
-    metric: Metric,
-    relative_to: Option<&str>,
-) -> Option<String> {
-    let machine = &now.environment.machine;
-    match metric.info().kind {
-        Kind::TaskProportion => {
-            let quality = now.plan.quality.as_ref().map(|quality| &quality.sha256);
-            let same = quality == then.workload.quality_sha256.as_ref();
-            return (!same).then(|| "other graded tasks".to_string());
-        }
-        _ if then.workload.sha256 != now.plan.workload_sha256 => {
-            return Some("another workload".to_string());
-        }
-        Kind::Proportion => return None,
-        _ => {}
-    }
-    let Some(reference) = relative_to else {
-        return (machine.key() != then.machine.key()).then(|| "another machine class".to_string());
-    };
-    if machine.cpu != then.machine.cpu || machine.instruction_sets != then.machine.instruction_sets
-    {
-        return Some("another CPU model or other instruction sets".to_string());
-    }
-    let Some(stored) = then.variants.get(reference) else {
-        return Some(format!("no variant '{reference}'"));
-    };
-    // Test switches and the model's place are no part of what is compared.
-    let asked = |record: &VariantRecord| {
-        let VariantRecord { engine, model_sha256, threads, properties, options, .. } = record;
-        (engine.clone(), model_sha256.clone(), *threads, properties.clone(), options.clone())
-    };
-    let build = |engine: &EngineInfo| (engine.version.clone(), engine.properties.clone());
-    let same = now.variants.get(reference).map(asked) == Some(asked(&stored.asked))
-        && engines.get(reference).map(build) == Some(build(&stored.engine));
-    (!same).then(|| format!("another '{reference}'"))
 }
 
 /// The folder of a machine class in a store: readable, and with a part of the key's sum, since

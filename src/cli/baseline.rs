@@ -22,7 +22,13 @@ pub(super) fn update(arguments: &BaselineUpdate) -> Result<u8> {
     if let Some(why) = refusal(&results, arguments.accept_regression) {
         return Err(Problem::in_file(&file, why.0).help(why.1));
     }
-    let stored = Stored::from_results(&results);
+    let [part] = &results.parts[..] else {
+        let what = format!("holds what {} sessions measured", results.parts.len());
+        return Err(Problem::in_file(&file, what).help(
+            "a baseline is one session, in which variants are paired: run `perfgate check`",
+        ));
+    };
+    let stored = Stored::from_part(part);
     let store = &config.baselines;
     let (place, dropped) = baseline::place(&store.folder, &stored, store.keep)?;
     if dropped.contains(&place) {
@@ -57,18 +63,26 @@ pub(super) fn list(arguments: &BaselineList) -> Result<u8> {
 
 /// Why a session cannot be a baseline, and what to do.
 fn refusal(results: &Results, accept_regression: bool) -> Option<(String, &'static str)> {
-    if !results.rounds.iter().any(|round| round.complete) {
+    if results.parts.iter().all(|part| part.complete().is_empty()) {
         return Some(("has no complete round".to_string(), "run `perfgate check` again"));
     }
     let slowed = |(name, variant): (&String, &crate::record::VariantRecord)| {
         let switch = variant.test_switches.first()?;
         Some(format!("'{name}' is {switch}"))
     };
-    if let Some(switch) = results.header.variants.iter().find_map(slowed) {
+    if let Some(switch) =
+        results.parts.iter().flat_map(|part| &part.header.variants).find_map(slowed)
+    {
         let help = "a test switch has no place in a baseline; run without it";
         return Some((format!("is a test: {switch}"), help));
     }
-    match outcome(&results.verdicts, &results.policies) {
+    let Some(judgement) = &results.judgement else {
+        return Some((
+            "was not judged".to_string(),
+            "apply the rules with `perfgate check --results`, or run `perfgate check`",
+        ));
+    };
+    match outcome(&judgement.verdicts, &judgement.policies) {
         Outcome::Regressed if !accept_regression => Some((
             "is of a session with a proven regression".to_string(),
             "if the change is wanted nevertheless, add --accept-regression",

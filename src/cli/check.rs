@@ -1,114 +1,66 @@
-//! Owns `perfgate check`: from the two files to the printed report and the exit code.
+//! Owns `perfgate check`: from the two files to the printed report and the exit code, by measuring or
+//! from what was measured before.
 
-use super::progress::Progress;
-use super::{CheckArguments, exit, relative, render};
-use crate::config::{self, WorkTree};
+use super::measure::{self, Wanted};
+use super::{CheckArguments, Setting, exit, plan, render};
+use crate::baseline;
+use crate::config::{Setup, Thresholds};
 use crate::problem::{Problem, Result};
 use crate::record::Results;
-use crate::report;
-use crate::session::{self, Ended, Journal, Prepared, write_atomically};
-use crate::worker::Interrupt;
-use std::path::{Path, PathBuf};
+use crate::session::{self, read_results};
+use std::path::Path;
 
 /// Runs the gate.
-pub(super) fn check(arguments: CheckArguments) -> Result<u8> {
-    let prepared = prepare(&arguments)?;
-    let interrupt = catch_interrupts()?;
-    let program = std::env::current_exe()
-        .map_err(|error| Problem::new(format!("cannot find perfgate's own binary: {error}")))?;
-    let output = prepared.setup.config.output.clone();
-    make_output(&output)?;
-    let folder = output.join("sessions").join(&prepared.header.session);
-    let mut journal = Journal::create(&folder, &prepared.header.session)?;
-    let mut progress = Progress::new(&prepared.header.plan, arguments.quiet);
-    let ended = session::run(&prepared, &mut journal, program, &interrupt, &mut progress);
-    progress.finish();
-    let samples = |problem: Problem| {
-        let place = format!("the samples so far are in {}", journal.path().display());
-        let help = problem.help.clone().map_or(place.clone(), |help| format!("{help}\n  {place}"));
-        problem.help(help)
-    };
-    match ended.map_err(samples)? {
-        Ended::Complete(results) => {
-            let report = report::build(&results);
-            let files = save(&results, &report, &output, &folder)?;
-            render::print(&render::text(&report, arguments.format))?;
-            if !arguments.quiet {
-                eprintln!("\n{}", describe(&files, journal.path()));
-            }
-            Ok(exit::code(report.outcome))
-        }
-        Ended::Interrupted { rounds } => Err(samples(Problem::new(format!(
-            "interrupted after {rounds} of {} rounds; nothing was judged",
-            prepared.header.plan.rounds
-        )))),
+pub(super) fn check(arguments: &CheckArguments) -> Result<u8> {
+    let setup = setup(&arguments.setting)?;
+    if let Some(file) = &arguments.results {
+        return judge_saved(arguments, &setup, file.as_deref());
     }
+    let mut prepared = measure::prepare(setup, &arguments.measuring)?;
+    if arguments.dry_run {
+        return plan::print_plan(&prepared);
+    }
+    let wanted = Wanted { measuring: &arguments.measuring, display: &arguments.display };
+    let done = measure::measure(&mut prepared, &wanted)?;
+    let config = &prepared.setup.config;
+    let thresholds = prepared.setup.thresholds.as_ref();
+    let results = session::judged(vec![done.part], config, thresholds, &[], &prepared.stored);
+    let latest = config.output.join("benchmark_results.json");
+    measure::save(&results, &done.folder.join("benchmark_results.json"))?;
+    let files = measure::save(&results, &latest)?;
+    finish(arguments, &results, || measure::describe(&files, Some(&done.journal)))
 }
 
-fn prepare(arguments: &CheckArguments) -> Result<Prepared> {
-    let thresholds = match &arguments.thresholds {
-        Some(file) => file.clone(),
-        None => arguments.config.with_file_name("thresholds.toml"),
-    };
-    let mut setup = config::read(&WorkTree, &arguments.config, &thresholds)?;
-    if let Some(rounds) = arguments.rounds {
-        setup.config.rounds = rounds;
-    }
-    let mut prepared = session::prepare(setup, Path::new("/"))?;
-    prepared.use_cache = !arguments.fresh;
-    Ok(prepared)
+/// Applies the rules to saved results and saves the verdicts with them.
+fn judge_saved(arguments: &CheckArguments, setup: &Setup, file: Option<&Path>) -> Result<u8> {
+    let latest = setup.config.output.join("benchmark_results.json");
+    let file = file.unwrap_or(&latest);
+    let saved = read_results(file)?;
+    let stored = baseline::load(&setup.config.baselines.folder)?;
+    let thresholds = setup.thresholds.as_ref();
+    let results = session::judged(saved.parts, &setup.config, thresholds, &[], &stored);
+    let files = measure::save(&results, file)?;
+    finish(arguments, &results, || measure::describe(&files, None))
 }
 
-/// Makes the folder of everything generated, if it is not there, and keeps git from seeing it.
-fn make_output(output: &Path) -> Result<()> {
-    if output.exists() {
-        return Ok(());
-    }
-    let problem = |error: std::io::Error| {
-        Problem::io(output, "make the folder for results", &error)
-            .help("name a writable folder with output = \"FOLDER\" in perfgate.toml")
-    };
-    std::fs::create_dir_all(output).map_err(problem)?;
-    std::fs::write(output.join(".gitignore"), "*\n").map_err(problem)
-}
-
-/// The first Ctrl-C ends the session in order, a second one at once.
-fn catch_interrupts() -> Result<Interrupt> {
-    let interrupt = Interrupt::default();
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        let flag = || std::sync::Arc::clone(&interrupt.0);
-        signal_hook::flag::register_conditional_default(signal, flag())
-            .and_then(|_| signal_hook::flag::register(signal, flag()))
-            .map_err(|error| Problem::new(format!("cannot catch signal {signal}: {error}")))?;
-    }
-    Ok(interrupt)
-}
-
-/// Writes results and report, into the session's folder and as the latest.
-fn save(
+fn finish(
+    arguments: &CheckArguments,
     results: &Results,
-    report: &report::Report,
-    output: &Path,
-    session: &Path,
-) -> Result<Vec<PathBuf>> {
-    let mut json = serde_json::to_string(results).expect("results are plain data");
-    json.push('\n');
-    let markdown = report::markdown(report);
-    let mut latest = Vec::new();
-    for (name, content) in [("benchmark_results.json", &json), ("report.md", &markdown)] {
-        write_atomically(&session.join(name), content)?;
-        write_atomically(&output.join(name), content)?;
-        latest.push(output.join(name));
+    files: impl FnOnce() -> String,
+) -> Result<u8> {
+    let outcome = render::print_results(results, &arguments.display)?;
+    if !arguments.display.quiet {
+        eprintln!("\n{}", files());
     }
-    Ok(latest)
+    Ok(exit::code(outcome))
 }
 
-fn describe(files: &[PathBuf], journal: &Path) -> String {
-    let mut text = String::new();
-    for (what, file) in
-        [("results", &files[0]), ("report ", &files[1]), ("journal", &journal.to_path_buf())]
-    {
-        text.push_str(&format!("{what}  {}\n", relative(file).display()));
-    }
-    text.trim_end().to_string()
+/// Both files.
+pub(super) fn setup(setting: &Setting) -> Result<Setup> {
+    crate::config::read(&crate::config::WorkTree, &setting.config, Some(&setting.thresholds_file()))
+}
+
+/// The rules of a set-up that has them.
+pub(super) fn rules(setup: &Setup) -> Result<&Thresholds> {
+    setup.thresholds.as_ref().ok_or_else(|| Problem::new("there are no rules"))
 }

@@ -3,7 +3,7 @@
 use crate::verdict::Outcome;
 
 /// Every gating rule holds, or is undecided where the policy only informs.
-const HOLDS: u8 = 0;
+pub const HOLDS: u8 = 0;
 /// A gating rule is proven broken, or its variant completed no round.
 const REGRESSED: u8 = 1;
 /// The gate could not run, was interrupted, or a gating verdict is `invalid`.
@@ -19,12 +19,12 @@ Exit codes:
   2  perfgate could not run, was interrupted, or a verdict is invalid
   3  blocked for want of evidence, or no gating rule could be decided";
 
-/// The exit code of an outcome.
-pub fn code(outcome: Outcome) -> u8 {
+/// The exit code of an outcome; without one nothing was judged, and nothing is wrong.
+pub fn code(outcome: Option<Outcome>) -> u8 {
     match outcome {
-        Outcome::Holds => HOLDS,
-        Outcome::Regressed => REGRESSED,
-        Outcome::Invalid => COULD_NOT_RUN,
-        Outcome::Blocked | Outcome::Undecided => BLOCKED,
+        None | Some(Outcome::Holds) => HOLDS,
+        Some(Outcome::Regressed) => REGRESSED,
+        Some(Outcome::Invalid) => COULD_NOT_RUN,
+        Some(Outcome::Blocked | Outcome::Undecided) => BLOCKED,
     }
 }

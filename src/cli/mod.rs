@@ -2,12 +2,18 @@
 
 mod baseline;
 mod check;
+mod compare;
 mod exit;
+mod measure;
+mod plan;
 mod progress;
 mod render;
+mod run;
 
 use crate::problem::Problem;
-use clap::{Parser, Subcommand, ValueEnum};
+use crate::report::{FORMATS, Format};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,6 +30,10 @@ struct Arguments {
 enum Command {
     /// Run the variants, judge them by the rules, report, and exit by the outcome
     Check(CheckArguments),
+    /// Measure variants without judging them
+    Run(RunArguments),
+    /// Hold one run against another by the rules
+    Compare(CompareArguments),
     /// Print the report of an earlier run again
     Report(ReportArguments),
     /// Accept sessions as what later ones are held against
@@ -36,24 +46,104 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct CheckArguments {
+    #[command(flatten)]
+    setting: Setting,
+    #[command(flatten)]
+    measuring: Measuring,
+    /// Print what would be done, how long it takes and which rules it can settle; measure nothing
+    #[arg(long, conflicts_with_all = ["resume", "results"])]
+    dry_run: bool,
+    /// Judge saved results and measure nothing [default: benchmark_results.json in the output
+    /// folder]; the verdicts are saved with them
+    #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with_all = ["rounds", "fresh", "resume"])]
+    results: Option<Option<PathBuf>>,
+    #[command(flatten)]
+    display: Display,
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArguments {
+    /// The variants to measure, side by side [default: all]
+    #[arg(value_name = "VARIANT")]
+    variants: Vec<String>,
+    /// What runs: variants, workload, rounds
+    #[arg(long, value_name = "FILE", default_value = "perfgate.toml")]
+    config: PathBuf,
+    #[command(flatten)]
+    measuring: Measuring,
+    /// The file of results: these variants replace theirs in it, the others stay
+    /// [default: benchmark_results.json in the output folder]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    display: Display,
+}
+
+#[derive(Debug, clap::Args)]
+struct CompareArguments {
+    /// Results that are held against
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+    /// Results that are judged
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+    #[command(flatten)]
+    setting: Setting,
+    #[command(flatten)]
+    display: Display,
+}
+
+/// The two files.
+#[derive(Debug, clap::Args)]
+struct Setting {
     /// What runs: variants, workload, rounds
     #[arg(long, value_name = "FILE", default_value = "perfgate.toml")]
     config: PathBuf,
     /// What is allowed: the rules [default: thresholds.toml beside the configuration]
     #[arg(long, value_name = "FILE")]
     thresholds: Option<PathBuf>,
+}
+
+impl Setting {
+    fn thresholds_file(&self) -> PathBuf {
+        let beside = || self.config.with_file_name("thresholds.toml");
+        self.thresholds.clone().unwrap_or_else(beside)
+    }
+}
+
+/// How to measure.
+#[derive(Debug, clap::Args)]
+struct Measuring {
     /// Run so many rounds instead of what the configuration says
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: Option<u32>,
     /// Ask every graded task anew, even where an earlier session has the answer
     #[arg(long)]
     fresh: bool,
+    /// Go on with the session that was interrupted, if nothing relevant has changed
+    #[arg(long)]
+    resume: bool,
+}
+
+/// How to show it.
+#[derive(Debug, clap::Args)]
+struct Display {
     /// How the report is printed
-    #[arg(long, value_enum, default_value_t = Format::Terminal)]
+    #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].id, value_parser = formats())]
     format: Format,
     /// Print nothing but the report
     #[arg(long, short)]
     quiet: bool,
+    /// Print more: every start of a worker, details of the metrics, the environment
+    #[arg(long, short, conflicts_with = "quiet")]
+    verbose: bool,
+}
+
+fn formats() -> impl TypedValueParser<Value = Format> {
+    let known = FORMATS.map(|format| PossibleValue::new(format.id).help(format.help));
+    let find = |id: String| FORMATS.into_iter().find(|format| format.id == id);
+    PossibleValuesParser::new(known)
+        .try_map(move |id| find(id).ok_or_else(|| std::io::Error::other("no such format")))
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,28 +179,18 @@ struct ReportArguments {
     /// Results of an earlier run
     #[arg(value_name = "FILE", default_value = ".perfgate/benchmark_results.json")]
     results: PathBuf,
-    /// How the report is printed
-    #[arg(long, value_enum, default_value_t = Format::Terminal)]
-    format: Format,
-}
-
-/// How a report is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Tables for a terminal
-    Terminal,
-    /// Markdown for GitHub
-    Markdown,
-    /// The report's texts and figures as JSON
-    Json,
+    #[command(flatten)]
+    display: Display,
 }
 
 /// Runs the command line and returns the exit code.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
-        Command::Check(arguments) => check::check(arguments),
-        Command::Report(arguments) => render::report(&arguments.results, arguments.format),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Compare(arguments) => compare::compare(&arguments),
+        Command::Report(arguments) => render::report(&arguments.results, &arguments.display),
         Command::Baseline(BaselineCommand::Update(arguments)) => baseline::update(&arguments),
         Command::Baseline(BaselineCommand::List(arguments)) => baseline::list(&arguments),
         Command::Worker => {

@@ -1,6 +1,8 @@
 //! Owns what is shown while a session runs: a bar on a terminal, a line per round elsewhere. All of
 //! it goes to stderr.
 
+use super::Display;
+use super::plan::steps;
 use crate::record::{Answer, Entry, FailureClass, Plan};
 use crate::session::Observer;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,15 +13,23 @@ use std::time::Instant;
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     lines: bool,
+    verbose: bool,
     rounds: u32,
+    began: Instant,
+    /// Rounds that were there before.
+    before: u32,
     round_began: Instant,
+    /// Gating rules that are decided so far, and all of them.
+    settled: Option<(usize, usize)>,
     failures: u64,
     /// The variant whose graded tasks are being answered.
     answering: Option<String>,
 }
 
 impl Progress {
-    pub(super) fn new(plan: &Plan, quiet: bool) -> Progress {
+    /// For a plan of which so many rounds are done.
+    pub(super) fn new(plan: &Plan, done: usize, display: &Display) -> Progress {
+        let quiet = display.quiet;
         let terminal = std::io::stderr().is_terminal();
         let per_round =
             plan.variants.len() as u64 * (u64::from(plan.warmup) + plan.tasks.len() as u64);
@@ -32,26 +42,23 @@ impl Progress {
             );
             let bar = ProgressBar::new(all);
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_position(per_round * done as u64);
+            bar.reset_eta();
             bar.enable_steady_tick(std::time::Duration::from_millis(500));
             bar
         });
         if !quiet {
-            eprintln!(
-                "{} rounds of {} requests for each of {}",
-                plan.rounds,
-                plan.tasks.len(),
-                plan.variants.join(", ")
-            );
-            if let Some(quality) = &plan.quality {
-                let (tasks, variants) = (quality.tasks.len(), quality.variants.join(", "));
-                eprintln!("then {tasks} graded tasks for each of {variants}");
-            }
+            eprintln!("{}", steps(plan));
         }
         Progress {
             bar,
             lines: !terminal && !quiet,
+            verbose: display.verbose,
             rounds: plan.rounds,
+            began: Instant::now(),
+            before: done as u32,
             round_began: Instant::now(),
+            settled: None,
             failures: 0,
             answering: None,
         }
@@ -82,6 +89,31 @@ impl Progress {
         }
     }
 
+    /// A line that stays, above the bar if there is one.
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn settled(&self) -> String {
+        match self.settled {
+            Some((decided, all)) => format!(", {decided} of {all} rules settled"),
+            None => String::new(),
+        }
+    }
+
+    /// How long the remaining rounds take at the pace of those before.
+    fn left(&self, round: u32) -> String {
+        let (done, more) = (round.saturating_sub(self.before), self.rounds.saturating_sub(round));
+        if done == 0 || more == 0 {
+            return String::new();
+        }
+        let seconds = self.began.elapsed().as_secs_f64() / f64::from(done) * f64::from(more);
+        format!(", about {seconds:.0} s of rounds left")
+    }
+
     fn failed(&self) -> String {
         match self.failures {
             0 => String::new(),
@@ -110,17 +142,33 @@ impl Observer for Progress {
                     bar.inc(1);
                     let (round, rounds) = (request.round, self.rounds);
                     let (variant, task) = (&request.variant, &request.task);
-                    let failed = self.failed();
-                    self.say(format!("round {round} of {rounds}: {variant}, {task}{failed}"));
+                    let more = self.settled() + &self.failed();
+                    self.say(format!("round {round} of {rounds}: {variant}, {task}{more}"));
                 }
             }
-            Entry::RoundEnd { round, complete } if self.lines => {
-                let seconds = self.round_began.elapsed().as_secs_f64();
-                let how = if *complete { "done" } else { "cut short" };
-                let (rounds, failed) = (self.rounds, self.failed());
-                eprintln!("round {round} of {rounds} {how} in {seconds:.0} s{failed}");
+            Entry::Worker(worker) if self.verbose => {
+                let (round, variant) = (worker.round, &worker.variant);
+                let what = match (&worker.failure, worker.first_token_ns) {
+                    (Some(failure), _) => format!("failed, {failure}"),
+                    (None, Some(ns)) => format!("first token after {:.2} s", ns as f64 * 1e-9),
+                    (None, None) => "done".to_string(),
+                };
+                self.line(&format!("round {round}: {variant}, process {}: {what}", worker.pid));
+            }
+            Entry::RoundEnd { round, complete: false } if self.lines => {
+                eprintln!("round {round} of {} cut short{}", self.rounds, self.failed());
             }
             _ => {}
+        }
+    }
+
+    fn round_done(&mut self, round: u32, settled: Option<(usize, usize)>) {
+        self.settled = settled;
+        if self.lines {
+            let seconds = self.round_began.elapsed().as_secs_f64();
+            let (rounds, failed, settled) = (self.rounds, self.failed(), self.settled());
+            let left = self.left(round);
+            eprintln!("round {round} of {rounds} done in {seconds:.0} s{failed}{settled}{left}");
         }
     }
 }

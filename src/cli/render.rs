@@ -1,33 +1,27 @@
 //! Owns `perfgate report`, and the printing of reports for all subcommands.
 
-use super::{Format, exit};
+use super::{Display, exit};
 use crate::problem::{Problem, Result};
-use crate::report::{self, Report};
+use crate::record::Results;
+use crate::report::{self, Style};
 use crate::session;
+use crate::verdict::Outcome;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
 /// Prints the report of earlier results; the exit code is that of their outcome.
-pub(super) fn report(results: &Path, format: Format) -> Result<u8> {
-    let report = report::build(&session::read_results(results)?);
-    print(&text(&report, format))?;
-    Ok(exit::code(report.outcome))
+pub(super) fn report(results: &Path, display: &Display) -> Result<u8> {
+    Ok(exit::code(print_results(&session::read_results(results)?, display)?))
 }
 
-/// A report in a format.
-pub(super) fn text(report: &Report, format: Format) -> String {
-    match format {
-        Format::Terminal => {
-            let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            report::terminal(report, std::io::stdout().is_terminal() && !plain)
-        }
-        Format::Markdown => report::markdown(report),
-        Format::Json => {
-            let mut text = serde_json::to_string_pretty(report).expect("a report is plain data");
-            text.push('\n');
-            text
-        }
-    }
+/// Prints the report of some results; returns what they came to, if they were judged.
+pub(super) fn print_results(results: &Results, display: &Display) -> Result<Option<Outcome>> {
+    let report = report::build(results);
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let style =
+        Style { color: std::io::stdout().is_terminal() && !plain, verbose: display.verbose };
+    print(&(display.format.render)(&report, style))?;
+    Ok(report.outcome)
 }
 
 /// Prints to stdout. A reader that has gone (`perfgate report | head`) is no error.

@@ -18,30 +18,39 @@ use std::path::Path;
 pub struct Setup {
     /// `perfgate.toml`.
     pub config: Config,
-    /// `thresholds.toml`; no rules where the file is not wanted.
-    pub thresholds: Thresholds,
+    /// `thresholds.toml`, where rules are wanted.
+    pub thresholds: Option<Thresholds>,
     /// SHA-256 of `perfgate.toml`.
     pub config_sha256: String,
-    /// SHA-256 of `thresholds.toml`.
-    pub thresholds_sha256: String,
+    /// SHA-256 of `thresholds.toml`, where it was read.
+    pub thresholds_sha256: Option<String>,
 }
 
-/// Reads both files.
+/// Reads both files, or `perfgate.toml` alone where no rules are wanted.
 ///
 /// # Errors
 /// If a file is missing or wrong: with file, line, column and the remedy.
-pub fn read(source: &dyn Source, config: &Path, thresholds: &Path) -> Result<Setup> {
+pub fn read(source: &dyn Source, config: &Path, thresholds: Option<&Path>) -> Result<Setup> {
     let config_text = config_text(source, config)?;
     let parsed = perfgate_toml::parse(config, &config_text)?;
+    let config_sha256 = crate::hash::of_bytes(config_text.as_bytes());
+    let Some(thresholds) = thresholds else {
+        return Ok(Setup {
+            config: parsed,
+            thresholds: None,
+            config_sha256,
+            thresholds_sha256: None,
+        });
+    };
     let thresholds_text = source.read(thresholds).map_err(|problem| {
         problem.help("write the rules of the gate there; the shortest is:\n    [rules]\n    throughput = \"5%\"")
     })?;
     let rules = thresholds::parse(thresholds, &thresholds_text, &parsed)?;
     Ok(Setup {
         config: parsed,
-        thresholds: rules,
-        config_sha256: crate::hash::of_bytes(config_text.as_bytes()),
-        thresholds_sha256: crate::hash::of_bytes(thresholds_text.as_bytes()),
+        thresholds: Some(rules),
+        config_sha256,
+        thresholds_sha256: Some(crate::hash::of_bytes(thresholds_text.as_bytes())),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Owns the schema of `perfgate.toml`: variants, workload, rounds, deadlines, the reference.
 
 use super::view::{Document, Node, Table, suggestion};
-use crate::problem::Result;
+use crate::problem::{Problem, Result};
 use crate::protocol::{Fault, Line, LoadSpec, Script};
 use crate::record::Sampling;
 use std::collections::BTreeMap;
@@ -114,6 +114,23 @@ impl Config {
     /// The variant of a name.
     pub fn variant(&self, name: &str) -> Option<&Variant> {
         self.variants.iter().find(|variant| variant.name == name)
+    }
+
+    /// Keeps the variants of these names only, in the order of the file.
+    ///
+    /// # Errors
+    /// If there is no variant of a name.
+    pub fn keep(&mut self, names: &[String]) -> Result<()> {
+        let known = self.names();
+        if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+            return Err(Problem::new(format!("'{name}' is no variant of perfgate.toml"))
+                .help(suggestion(name, &known)));
+        }
+        self.variants.retain(|variant| names.contains(&variant.name));
+        if let Some(quality) = &mut self.quality {
+            quality.variants.retain(|name| names.contains(name));
+        }
+        Ok(())
     }
 
     /// The names of the variants in the order of the file.

@@ -4,12 +4,14 @@ use super::perfgate_toml::Config;
 use super::view::{Document, Node, Table, suggestion};
 use crate::metric::{Better, Kind, METRICS, Metric, Statistic, Unit};
 use crate::problem::Result;
-use crate::record::{Against, Evidence, Limit, Policies, Policy, Rule, Severity};
-use std::path::Path;
+use crate::record::{Against, Evidence, Limit, Policies, Policy, Rule, Selection, Severity};
+use std::path::{Path, PathBuf};
 
 /// What `thresholds.toml` says: one rule for each variant that it judges.
 #[derive(Debug, Clone)]
 pub struct Thresholds {
+    /// Where it stands, for complaints about a rule.
+    pub file: PathBuf,
     /// The rules in the order of the file.
     pub rules: Vec<Rule>,
     /// What to do with rules that could not be decided.
@@ -62,7 +64,7 @@ pub(super) fn parse(file: &Path, text: &str, config: &Config) -> Result<Threshol
             .problem("there are no rules")
             .help("the shortest is: throughput = \"5%\""));
     }
-    Ok(Thresholds { rules, policies, false_alarms })
+    Ok(Thresholds { file: file.to_path_buf(), rules, policies, false_alarms })
 }
 
 fn policies(node: Option<Node<'_>>) -> Result<Policies> {
@@ -168,7 +170,7 @@ fn rule(name: &str, node: &Node<'_>, defaults: &Defaults, config: &Config) -> Re
     }
     .unwrap_or_else(|| defaults.variants.clone());
     let (against, limit) = match &mut table {
-        None if is_proportion(metric) && !in_points(node) => {
+        None if metric.is_proportion() && !in_points(node) => {
             let share = absolute(node, metric, statistic)?;
             let limit = match metric.better(statistic) {
                 Better::Lower => Limit::Max(share),
@@ -180,7 +182,9 @@ fn rule(name: &str, node: &Node<'_>, defaults: &Defaults, config: &Config) -> Re
         Some(table) => boundary(table, metric, statistic, defaults, config)?,
     };
     let (mut evidence, mut severity) = (defaults.evidence, defaults.severity);
+    let mut only = Selection::default();
     if let Some(mut table) = table {
+        only = selection(&mut table, metric)?;
         if let Some(node) = table.take("evidence") {
             evidence = node.choice(&EVIDENCE)?;
         }
@@ -202,6 +206,7 @@ fn rule(name: &str, node: &Node<'_>, defaults: &Defaults, config: &Config) -> Re
             limit,
             evidence,
             severity,
+            only: only.clone(),
         })
         .collect();
     for rule in &rules {
@@ -220,36 +225,35 @@ fn can_be_judged(rule: &Rule, node: &Node<'_>, config: &Config) -> Result<()> {
             .problem(format!("{what} has no valid interval and cannot gate"))
             .help("use statistic = \"p90\" or \"cv\", an absolute max = \"…\" for P99, or severity = \"inform\""));
     }
-    let other = match &rule.against {
-        Against::Variant(other) | Against::Baseline { relative_to: Some(other) } => Some(other),
-        Against::Baseline { relative_to: None } | Against::Absolute => None,
-    };
-    if other == Some(&rule.variant) {
+    let other = rule.against.variant();
+    if other == Some(rule.variant.as_str()) {
         return Err(node
             .problem(format!("rule '{}' holds '{}' against itself", rule.id, rule.variant))
             .help("name the variant to judge with variant = \"NAME\", here or in [defaults]"));
     }
     let stored = matches!(rule.against, Against::Baseline { .. });
-    if stored && rule.metric == Metric::Itl && rule.statistic != Statistic::Mean {
+    if stored && rule.metric.kind() == Kind::PerToken && rule.statistic != Statistic::Mean {
         return Err(node
-            .problem(
-                "stored sessions keep no single gaps, so of 'itl' only the mean can be compared",
-            )
+            .problem(format!(
+                "stored sessions keep no single gaps, so of '{}' only the mean can be compared",
+                rule.metric
+            ))
             .help("use statistic = \"mean\", or another metric"));
     }
     if let Against::Baseline { relative_to: Some(_) } = &rule.against
-        && is_proportion(rule.metric)
+        && rule.metric.is_proportion()
     {
         return Err(node
             .problem(format!("'{}' is a proportion and takes no 'relative_to'", rule.metric))
             .help("leave it out: a proportion does not depend on the machine's speed"));
     }
-    if rule.metric.info().kind == Kind::TaskProportion {
-        let answers = |name: &String| {
-            config.quality.as_ref().is_some_and(|quality| quality.variants.contains(name))
+    if rule.metric.kind() == Kind::TaskProportion {
+        let answers = |name: &str| {
+            let asked = config.quality.iter().flat_map(|quality| &quality.variants);
+            asked.into_iter().any(|asked| asked == name)
         };
-        let named = std::iter::once(&rule.variant).chain(other);
-        if let Some(missing) = named.into_iter().find(|name| !answers(name)) {
+        let mut named = std::iter::once(rule.variant.as_str()).chain(other);
+        if let Some(missing) = named.find(|name| !answers(name)) {
             return Err(node
                 .problem(format!("'{}' of '{missing}' is not measured", rule.metric))
                 .help("add [quality] with tasks = \"FILE\" to perfgate.toml, and the variant to its 'variants' if it names some"));
@@ -258,17 +262,30 @@ fn can_be_judged(rule: &Rule, node: &Node<'_>, config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn is_proportion(metric: Metric) -> bool {
-    matches!(metric.info().kind, Kind::Proportion | Kind::TaskProportion)
-}
-
 /// Whether a limit is written in percentage points.
 fn in_points(node: &Node<'_>) -> bool {
     node.as_string().is_some_and(|text| text.trim_end().ends_with("pt"))
 }
 
+/// `suite = "NAME"` and `tags = ["a", "b"]`: the tasks that a rule judges.
+fn selection(table: &mut Table<'_>, metric: Metric) -> Result<Selection> {
+    let (suite, tags) = (table.take("suite"), table.take("tags"));
+    if let (Some(node), Kind::PerRound) = (suite.as_ref().or(tags.as_ref()), metric.kind()) {
+        return Err(node
+            .problem(format!("'{metric}' is of a whole process and not of single tasks"))
+            .help("leave 'suite' and 'tags' out"));
+    }
+    Ok(Selection {
+        suite: suite.map(|node| node.string()).transpose()?,
+        tags: match tags {
+            Some(node) => node.list()?.iter().map(Node::string).collect::<Result<_>>()?,
+            None => Vec::new(),
+        },
+    })
+}
+
 fn metric(name: &str, node: &Node<'_>, table: Option<&mut Table<'_>>) -> Result<Metric> {
-    let ids: Vec<&str> = METRICS.iter().map(|m| m.id).collect();
+    let ids: Vec<&str> = METRICS.iter().map(|metric| metric.id()).collect();
     match table.and_then(|table| table.take("metric")) {
         Some(node) => {
             let id = node.string()?;
@@ -318,7 +335,7 @@ fn boundary(
             let other = other.unwrap_or_else(|| defaults.against.clone());
             let limit = match limit {
                 Some(node) => relative(&node, metric, statistic)?,
-                None if is_proportion(metric) => Limit::Points(metric.info().default_limit),
+                None if metric.is_proportion() => Limit::Points(metric.info().default_limit),
                 None => Limit::Relative(metric.info().default_limit),
             };
             Ok((other, limit))
@@ -329,7 +346,7 @@ fn boundary(
 
 /// An allowed change: a percentage for times, rates and sizes, points for proportions.
 fn relative(node: &Node<'_>, metric: Metric, statistic: Statistic) -> Result<Limit> {
-    if !is_proportion(metric) {
+    if !metric.is_proportion() {
         let share = percent(node)?;
         // Of what is better when higher, no more than all of it can be lost.
         let most = if metric.better(statistic) == Better::Higher { 0.99 } else { 10.0 };

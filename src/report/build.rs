@@ -1,24 +1,37 @@
 //! Owns the making of a [`Report`] from results: choosing, ordering and wording, no arithmetic on
 //! samples.
 
-use super::{Report, RuleGroup, RuleRow, VariantTable, words};
+use super::{
+    Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
+};
 use crate::record::{
-    Against, Failure, FailureClass, Header, Phase, Request, Results, Severity, Verdict, VerdictKind,
+    Against, Failure, FailureClass, Header, Judgement, Part, Phase, Request, Results, Severity,
+    Summary, Verdict, VerdictKind,
 };
 use crate::verdict::{Outcome, outcome};
 use std::collections::BTreeMap;
 
-/// Builds the report of a session.
+/// Builds the report of what was measured.
 pub fn build(results: &Results) -> Report {
-    let outcome = outcome(&results.verdicts, &results.policies);
+    let judgement = results.judgement.as_ref();
+    let verdicts: &[Verdict] = judgement.map_or(&[], |judgement| &judgement.verdicts);
+    let outcome = judgement.map(|j| outcome(&j.verdicts, &j.policies));
+    let (variants, details) = variant_tables(results);
     Report {
-        session: results.header.session.clone(),
+        sessions: results.parts.iter().map(|part| part.header.session.clone()).collect(),
         outcome,
-        headline: headline(outcome, &results.verdicts),
-        groups: groups(&results.verdicts),
-        variants: variant_table(results),
+        headline: match outcome {
+            Some(outcome) => headline(outcome, verdicts),
+            None => format!(
+                "MEASURED: {}; not judged (`perfgate check --results` applies the rules)",
+                results.variants.join(", ")
+            ),
+        },
+        sections: sections(verdicts),
+        variants,
+        details,
         failures: failures(results),
-        warnings: warnings(&results.header),
+        warnings: warnings(results),
         method: method(results),
         environment: environment(results),
     }
@@ -42,21 +55,16 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
                 .map(|v| format!("{}: {}", v.rule.variant, words::broken(v)))
                 .collect();
             let count = broken.len();
-            format!(
-                "REGRESSION: {count} of {all} gating {} broken. {}",
-                rules(all),
-                broken.join("; ")
-            )
+            let text = format!("REGRESSION: {count} of {all} gating {} broken. ", rules(all));
+            text + &some(&broken, "; ")
         }
         Outcome::Invalid => {
             let ids: Vec<&str> = of(VerdictKind::Invalid).map(|v| v.rule.id.as_str()).collect();
-            format!("INVALID: {} could not be judged; see the reasons below", ids.join(", "))
+            format!("INVALID: {} could not be judged; see the reasons below", some(&ids, ", "))
         }
         Outcome::Blocked => {
-            format!(
-                "BLOCKED: too little evidence for {}, which must be shown",
-                undecided.join(", ")
-            )
+            let names = some(&undecided, ", ");
+            format!("BLOCKED: too little evidence for {names}, which must be shown")
         }
         Outcome::Undecided => "UNDECIDED: no gating rule could be decided".to_string(),
         Outcome::Holds if all == 1 => "PASS: the gating rule holds".to_string(),
@@ -69,18 +77,75 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
             format!(
                 "PASS: {decided} of {all} gating {} {verb}; not decided, and not blocking: {}",
                 rules(all),
-                undecided.join(", ")
+                some(&undecided, ", ")
             )
         }
     }
 }
 
-fn groups(verdicts: &[Verdict]) -> Vec<RuleGroup> {
+/// The first few of a list, and how many more there are: a headline is one sentence.
+fn some<T: AsRef<str>>(list: &[T], separator: &str) -> String {
+    const MOST: usize = 4;
+    let first: Vec<&str> = list.iter().take(MOST).map(AsRef::as_ref).collect();
+    let text = first.join(separator);
+    match list.len().saturating_sub(MOST) {
+        0 => text,
+        more => format!("{text}{separator}and {more} more"),
+    }
+}
+
+fn kind(verdict: &Verdict) -> SectionKind {
+    match (verdict.rule.severity, verdict.verdict) {
+        (_, VerdictKind::Pass | VerdictKind::Improved) => SectionKind::Holding,
+        (Severity::Inform, _) => SectionKind::Informing,
+        (_, VerdictKind::Regressed | VerdictKind::Invalid) => SectionKind::Broken,
+        _ => SectionKind::Undecided,
+    }
+}
+
+fn sections(verdicts: &[Verdict]) -> Vec<Section> {
+    let section = |(wanted, title): (SectionKind, &str)| {
+        let of: Vec<&Verdict> = verdicts.iter().filter(|v| kind(v) == wanted).collect();
+        let next = if wanted == SectionKind::Holding { Vec::new() } else { next_steps(&of) };
+        (!of.is_empty()).then(|| Section {
+            kind: wanted,
+            title: title.to_string(),
+            groups: groups(&of),
+            next,
+        })
+    };
+    let order = [
+        (SectionKind::Broken, "Broken"),
+        (SectionKind::Undecided, "Undecided"),
+        (SectionKind::Informing, "For information"),
+        (SectionKind::Holding, "Holding"),
+    ];
+    order.into_iter().filter_map(section).collect()
+}
+
+/// What to do about some rules, each remedy once.
+fn next_steps(verdicts: &[&Verdict]) -> Vec<String> {
+    let mut steps: Vec<(String, Vec<&str>)> = Vec::new();
+    for verdict in verdicts {
+        let Some(step) = words::next_step(verdict) else { continue };
+        let id = verdict.rule.id.as_str();
+        match steps.iter_mut().find(|(known, _)| *known == step) {
+            Some((_, ids)) => ids.push(id),
+            None => steps.push((step, vec![id])),
+        }
+    }
+    steps.into_iter().map(|(step, ids)| format!("{}: {step}", some(&ids, ", "))).collect()
+}
+
+fn groups(verdicts: &[&Verdict]) -> Vec<RuleGroup> {
     let mut groups: Vec<RuleGroup> = Vec::new();
     for verdict in verdicts {
         let rule = &verdict.rule;
         let (base_title, other) = match &rule.against {
             Against::Variant(other) => (Some(other.clone()), format!("against {other}")),
+            Against::Earlier(other) => {
+                (Some(format!("{other}, other run")), format!("against {other} of the other run"))
+            }
             Against::Absolute => (None, "against fixed limits".to_string()),
             Against::Baseline { relative_to } => {
                 let ratio = relative_to.as_ref().map(|other| format!("relative to {other}, "));
@@ -88,8 +153,7 @@ fn groups(verdicts: &[Verdict]) -> Vec<RuleGroup> {
                 (Some("baseline".to_string()), text)
             }
         };
-        let aside = if rule.severity == Severity::Inform { ", for information" } else { "" };
-        let title = format!("{} {other}{aside}", rule.variant);
+        let title = format!("{} {other}", rule.variant);
         let row = row(verdict);
         match groups.iter_mut().find(|group| group.title == title) {
             Some(group) => group.rows.push(row),
@@ -110,8 +174,9 @@ fn row(verdict: &Verdict) -> RuleRow {
     let value = |value: Option<f64>| value.map_or("-".to_string(), |value| unit.format(value));
     RuleRow {
         id: rule.id.clone(),
+        line: rule.line,
         severity: rule.severity,
-        what: words::metric(rule.metric, rule.statistic),
+        what: words::rule(rule),
         base: value(verdict.base),
         now: value(verdict.now),
         change: words::change(verdict),
@@ -122,41 +187,90 @@ fn row(verdict: &Verdict) -> RuleRow {
     }
 }
 
-fn variant_table(results: &Results) -> VariantTable {
-    let plan = &results.header.plan;
+/// The table of variants and that of more details.
+fn variant_tables(results: &Results) -> (VariantTable, VariantTable) {
     let mark = |name: &String| {
-        if *name == plan.reference { format!("{name} (reference)") } else { name.clone() }
+        if *name == results.reference { format!("{name} (reference)") } else { name.clone() }
     };
-    let mut rows = Vec::new();
-    let mut notes: Vec<String> = Vec::new();
-    let first = plan.variants.first().and_then(|name| results.summaries.get(name));
+    let columns: Vec<String> = results.variants.iter().map(mark).collect();
+    let mut tables = [VariantTable { columns, ..VariantTable::default() }, VariantTable::default()];
+    tables[1].columns = tables[0].columns.clone();
+    let first = results.variants.first().and_then(|name| results.summaries.get(name));
     for (index, summary) in first.into_iter().flatten().enumerate() {
-        let title = words::metric(summary.metric, summary.statistic);
-        let mut cells = Vec::new();
-        for name in &plan.variants {
-            let summary = &results.summaries[name][index];
-            match (&summary.value, &summary.unavailable) {
-                (Some(value), _) => {
-                    cells.push(summary.metric.unit(summary.statistic).format(*value));
-                }
-                (None, why) => {
-                    cells.push("not available".to_string());
-                    let why = why.clone().unwrap_or_default();
-                    let note = format!("{title}: not available, because {why}");
-                    if !notes.contains(&note) {
-                        notes.push(note);
-                    }
-                }
+        let by_variant: Vec<(&str, &Summary)> = results
+            .variants
+            .iter()
+            .filter_map(|name| Some((name.as_str(), results.summaries.get(name)?.get(index)?)))
+            .collect();
+        let main = summary.metric.info().table.contains(&summary.statistic);
+        let table = &mut tables[usize::from(!main)];
+        for note in missing(&by_variant) {
+            if !table.notes.contains(&note) {
+                table.notes.push(note);
             }
         }
-        rows.push((title, cells));
+        table.rows.push(variant_row(results, &by_variant));
     }
-    VariantTable { columns: plan.variants.iter().map(mark).collect(), rows, notes }
+    tables.into()
+}
+
+fn variant_row(results: &Results, by_variant: &[(&str, &Summary)]) -> VariantRow {
+    let (_, first) = by_variant[0];
+    let info = first.metric.info();
+    let unit = first.metric.unit(first.statistic);
+    let of_reference = by_variant
+        .iter()
+        .find(|(name, _)| *name == results.reference)
+        .and_then(|(_, summary)| summary.value)
+        .filter(|_| info.shown_as_ratio);
+    let cell = |(_, summary): &(&str, &Summary)| VariantCell {
+        text: match (summary.value, of_reference) {
+            (Some(value), Some(reference)) => format!("{:.2}×", value / reference),
+            (Some(value), None) => unit.format(value),
+            (None, _) => "not available".to_string(),
+        },
+        differs: words::differs(summary),
+    };
+    let notes: Vec<(&str, String)> = by_variant
+        .iter()
+        .filter_map(|(name, summary)| Some((*name, words::note(summary)?)))
+        .collect();
+    // With one candidate its name says nothing.
+    let note = match (&notes[..], results.variants.len()) {
+        ([(_, note)], ..=2) => note.clone(),
+        (notes, _) => {
+            let with_name = |(name, note): &(&str, String)| format!("{name} {note}");
+            notes.iter().map(with_name).collect::<Vec<_>>().join("; ")
+        }
+    };
+    let what = words::metric(first.metric, first.statistic);
+    VariantRow { what, cells: by_variant.iter().map(cell).collect(), note }
+}
+
+/// Why values are missing.
+fn missing(by_variant: &[(&str, &Summary)]) -> Vec<String> {
+    let mut by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, summary) in by_variant {
+        let Some(why) = &summary.unavailable else { continue };
+        match by_reason.iter_mut().find(|(known, _)| known == why) {
+            Some((_, names)) => names.push(name),
+            None => by_reason.push((why, vec![name])),
+        }
+    }
+    let text = |(why, names): (&str, Vec<&str>)| {
+        let (_, first) = by_variant[0];
+        let what = words::metric(first.metric, first.statistic);
+        match names.len() == by_variant.len() {
+            true => format!("{what}: not available, because {why}"),
+            false => format!("{what} of {}: not available, because {why}", names.join(", ")),
+        }
+    };
+    by_reason.into_iter().map(text).collect()
 }
 
 /// Failed requests and starts by variant and class, with the first message of each.
 fn failures(results: &Results) -> Vec<String> {
-    let complete = || results.rounds.iter().filter(|round| round.complete);
+    let complete = || results.parts.iter().flat_map(Part::complete);
     let requests = complete().flat_map(|round| &round.requests).filter_map(|request| {
         Some((request.variant.as_str(), phase(request), request.failure.as_ref()?))
     });
@@ -165,7 +279,7 @@ fn failures(results: &Results) -> Vec<String> {
         .filter(|worker| worker.load_ns.is_none())
         .filter_map(|worker| Some((worker.variant.as_str(), "loads", worker.failure.as_ref()?)));
     let mut seen: BTreeMap<(&str, &str, FailureClass), (usize, &Failure)> = BTreeMap::new();
-    let answers = results.answers.iter().filter_map(|answer| {
+    let answers = results.parts.iter().flat_map(|part| &part.answers).filter_map(|answer| {
         Some((answer.variant.as_str(), "graded tasks", answer.failure.as_ref()?))
     });
     for (variant, what, failure) in requests.chain(loads).chain(answers) {
@@ -189,10 +303,25 @@ fn phase(request: &Request) -> &'static str {
     }
 }
 
-fn warnings(header: &Header) -> Vec<String> {
+fn warnings(results: &Results) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let [first, .., last] = &results.parts[..] {
+        warnings.push(format!(
+            "measured in {} sessions, {} to {}: nothing is paired between them, and the spread \
+             between sessions is in none of them",
+            results.parts.len(),
+            first.header.session,
+            last.header.session
+        ));
+    }
+    warnings.extend(results.parts.iter().flat_map(|part| of_session(&part.header)));
+    warnings
+}
+
+fn of_session(header: &Header) -> Vec<String> {
     let mut warnings = Vec::new();
     let (rounds, variants) = (header.plan.rounds as usize, header.plan.variants.len());
-    if !rounds.is_multiple_of(variants) {
+    if !rounds.is_multiple_of(variants.max(1)) {
         warnings.push(format!(
             "{rounds} rounds do not balance the order in which {variants} variants are started; \
              a multiple of {variants} does"
@@ -217,73 +346,93 @@ fn warnings(header: &Header) -> Vec<String> {
 }
 
 fn method(results: &Results) -> Vec<String> {
-    let plan = &results.header.plan;
-    let complete = results.rounds.iter().filter(|round| round.complete).count();
-    let lengths = match plan.prompt_tokens {
-        Some(prompt) => format!("{prompt} tokens in"),
-        None => "prompts of their own lengths in".to_string(),
-    };
-    let mut lines = vec![
-        format!(
-            "{complete} rounds of {} requests for each variant, in lockstep, by fresh processes; \
-             {lengths}, {} out, {}; {} warm-up requests each, not counted",
-            plan.tasks.len(),
-            plan.gen_tokens,
-            plan.sampling,
-            plan.warmup
-        ),
-        format!(
+    let mut lines: Vec<String> = results.parts.iter().map(of_rounds).collect();
+    if let Some(judgement) = &results.judgement {
+        lines.push(format!(
             "A gating rule is broken, or holds, when its whole interval lies beyond, or within, its \
              limit: Student's t over rounds (exact binomial for failures), at levels that keep \
              the chance of any false alarm of the gate under {}%",
-            results.false_alarms * 100.0
-        ),
-    ];
-    if let Some(quality) = &plan.quality {
-        let all = results.answers.len();
-        let cached = results.answers.iter().filter(|answer| answer.cached).count();
-        lines.push(format!(
-            "{} graded tasks by {}, at most {} tokens each, {}; {cached} of {all} answers from \
-             earlier sessions with the same model, engine and processor kind; paired by task, \
-             Tango's score interval",
-            quality.tasks.len(),
-            quality.variants.join(", "),
-            quality.max_tokens,
-            plan.sampling
+            judgement.false_alarms * 100.0
         ));
     }
-    if results.verdicts.iter().any(|v| matches!(v.rule.against, Against::Baseline { .. })) {
-        lines.push(format!(
-            "The baseline: {} stored sessions; a value of this one is held against the spread \
-             between theirs (prediction interval)",
-            results.baseline.len()
-        ));
+    lines.extend(results.parts.iter().filter_map(of_quality));
+    if let Some(judgement) = &results.judgement {
+        lines.extend(of_baseline(judgement));
     }
     lines
 }
 
+fn of_rounds(part: &Part) -> String {
+    let plan = &part.header.plan;
+    let lengths = match plan.prompt_tokens {
+        Some(prompt) => format!("{prompt} tokens in"),
+        None => "prompts of their own lengths in".to_string(),
+    };
+    let resumed = match &part.resumed[..] {
+        [] => String::new(),
+        times => format!("; interrupted, and resumed at {}", times.join(", ")),
+    };
+    format!(
+        "{}: {} rounds of {} requests each, in lockstep, by fresh processes; {lengths}, {} out, {}; \
+         {} warm-up requests each, not counted{resumed}",
+        plan.variants.join(", "),
+        part.complete().len(),
+        plan.tasks.len(),
+        plan.gen_tokens,
+        plan.sampling,
+        plan.warmup
+    )
+}
+
+fn of_quality(part: &Part) -> Option<String> {
+    let plan = &part.header.plan;
+    let quality = plan.quality.as_ref().filter(|quality| !quality.variants.is_empty())?;
+    let all = part.answers.len();
+    let cached = part.answers.iter().filter(|answer| answer.cached).count();
+    Some(format!(
+        "{} graded tasks by {}, at most {} tokens each, {}; {cached} of {all} answers from \
+         earlier sessions with the same model, engine and processor kind; paired by task, \
+         Tango's score interval",
+        quality.tasks.len(),
+        quality.variants.join(", "),
+        quality.max_tokens,
+        plan.sampling
+    ))
+}
+
+fn of_baseline(judgement: &Judgement) -> Option<String> {
+    judgement.verdicts.iter().any(|v| matches!(v.rule.against, Against::Baseline { .. })).then(
+        || {
+            format!(
+                "The baseline: {} stored sessions; a value of this one is held against the spread \
+             between theirs (prediction interval)",
+                judgement.baseline.len()
+            )
+        },
+    )
+}
+
 fn environment(results: &Results) -> Vec<(String, String)> {
-    let header = &results.header;
+    results.parts.iter().flat_map(of_part).collect()
+}
+
+fn of_part(part: &Part) -> Vec<(String, String)> {
+    let header = &part.header;
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut add = |name: &str, value: String| lines.push((name.to_string(), value));
     let provenance = &header.provenance;
     add("perfgate", provenance.perfgate.clone());
-    add("session", format!("{}, {} to {}", header.session, header.started, results.ended));
+    add("session", format!("{}, {} to {}", header.session, header.started, part.ended));
     add("commit", commit(header));
     add("machine", header.environment.machine.key());
     add("kernel", header.environment.kernel.clone());
     add("governor", header.environment.governor.to_string());
     add("throttling", header.environment.throttling.to_string());
-    add("workload", format!("sha256 {}", &header.plan.workload_sha256[..16]));
+    add("workload", format!("sha256 {}", start(&header.plan.workload_sha256, 16)));
     for name in &header.plan.variants {
-        let variant = &header.variants[name];
+        let Some(variant) = header.variants.get(name) else { continue };
         let mut parts = vec![variant.engine.clone()];
-        let engine = results
-            .rounds
-            .iter()
-            .flat_map(|round| &round.workers)
-            .find(|worker| worker.variant == *name && worker.engine.is_some())
-            .and_then(|worker| worker.engine.as_ref());
+        let engine = part.engine(name);
         if let Some(engine) = engine {
             parts[0] = format!("{} {}", engine.engine, engine.version);
         }
@@ -292,10 +441,16 @@ fn environment(results: &Results) -> Vec<(String, String)> {
         parts.extend(
             engine.iter().flat_map(|e| &e.properties).map(|(key, value)| format!("{key}={value}")),
         );
-        parts.push(format!("model {} sha256 {}", variant.model, &variant.model_sha256[..16]));
+        let sum = start(&variant.model_sha256, 16);
+        parts.push(format!("model {} sha256 {sum}", variant.model));
         add(name, parts.join(", "));
     }
     lines
+}
+
+/// The first characters of a text that comes from a file and may be of any length.
+fn start(text: &str, length: usize) -> String {
+    text.chars().take(length).collect()
 }
 
 fn commit(header: &Header) -> String {
@@ -308,7 +463,7 @@ fn commit(header: &Header) -> String {
                 "clean".to_string()
             };
             let branch = git.branch.as_deref().unwrap_or("detached");
-            format!("{} on {branch}, {state}", &git.commit[..12])
+            format!("{} on {branch}, {state}", start(&git.commit, 12))
         }
         (None, Some(why)) => format!("not available: {why}"),
         (None, None) => "not available".to_string(),

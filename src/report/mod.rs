@@ -1,30 +1,63 @@
-//! Owns the one [`Report`] that every output format renders, and the renderers, which are pure
-//! functions of it. No figure is computed anew here.
+//! Owns the one [`Report`] that every output format renders, and the formats, which are pure functions
+//! of it. No figure is computed anew here.
+//!
+//! Each format has one file here and one line in [`FORMATS`].
 
 mod build;
-mod render;
+mod json;
+mod markdown;
+mod tables;
+mod terminal;
 mod words;
 
 pub use build::build;
-pub use render::{markdown, terminal};
 
 use crate::record::{Severity, VerdictKind};
 use crate::verdict::Outcome;
 use serde::Serialize;
 
-/// A session as people read it: words and formatted figures, in the order of reading.
+/// Every format, the default first.
+pub const FORMATS: [Format; 3] = [terminal::FORMAT, markdown::FORMAT, json::FORMAT];
+
+/// The Markdown that is saved with each session.
+pub const MARKDOWN: Format = markdown::FORMAT;
+
+/// A way to print a report.
+#[derive(Debug, Clone, Copy)]
+pub struct Format {
+    /// The word of `--format`.
+    pub id: &'static str,
+    /// What it is, for `--help`.
+    pub help: &'static str,
+    /// Turns a report into text that ends with a line's end.
+    pub render: fn(&Report, Style) -> String,
+}
+
+/// How a terminal is written to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Style {
+    /// Whether it shows colours.
+    pub color: bool,
+    /// Whether details and environment are wanted too.
+    pub verbose: bool,
+}
+
+/// What was measured, and what it came to, as people read it: words and formatted figures, in the order
+/// of reading.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// The session's id.
-    pub session: String,
-    /// What the session came to.
-    pub outcome: Outcome,
+    /// The ids of the sessions that measured it.
+    pub sessions: Vec<String>,
+    /// What it came to; missing where variants were measured and not judged.
+    pub outcome: Option<Outcome>,
     /// The verdict in one sentence.
     pub headline: String,
-    /// The rules, grouped by what is held against what.
-    pub groups: Vec<RuleGroup>,
+    /// The rules, by what a reader has to do with them.
+    pub sections: Vec<Section>,
     /// The table of variants.
     pub variants: VariantTable,
+    /// More of their metrics.
+    pub details: VariantTable,
     /// Failed requests, one line for each variant and kind of failure.
     pub failures: Vec<String>,
     /// What a reader must know before trusting the figures.
@@ -33,6 +66,33 @@ pub struct Report {
     pub method: Vec<String>,
     /// The machine, the versions, the provenance: name and value.
     pub environment: Vec<(String, String)>,
+}
+
+/// What a reader has to do with some rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SectionKind {
+    /// Gating rules that are broken or could not be judged.
+    Broken,
+    /// Gating rules without enough evidence.
+    Undecided,
+    /// Rules that only inform and don't hold.
+    Informing,
+    /// Rules that hold.
+    Holding,
+}
+
+/// Some rules with what to do about them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Section {
+    /// What a reader has to do with them.
+    pub kind: SectionKind,
+    /// The heading.
+    pub title: String,
+    /// The rules, by what is held against what.
+    pub groups: Vec<RuleGroup>,
+    /// What to do next.
+    pub next: Vec<String>,
 }
 
 /// Rules that judge the same variant against the same other side.
@@ -53,6 +113,8 @@ pub struct RuleGroup {
 pub struct RuleRow {
     /// The rule's id.
     pub id: String,
+    /// Its line in `thresholds.toml`.
+    pub line: usize,
     /// Whether it gates.
     pub severity: Severity,
     /// The metric and statistic in words.
@@ -74,12 +136,32 @@ pub struct RuleRow {
 }
 
 /// A row for each metric, a column for each variant.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct VariantTable {
     /// The variants; the reference is marked.
     pub columns: Vec<String>,
-    /// Name of the metric and its value by variant.
-    pub rows: Vec<(String, Vec<String>)>,
+    /// The metrics.
+    pub rows: Vec<VariantRow>,
     /// Why some values are not there.
     pub notes: Vec<String>,
+}
+
+/// One metric of every variant.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VariantRow {
+    /// The metric and statistic in words.
+    pub what: String,
+    /// Its value by variant.
+    pub cells: Vec<VariantCell>,
+    /// What changed against the reference, in words.
+    pub note: String,
+}
+
+/// One metric of one variant.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VariantCell {
+    /// The value.
+    pub text: String,
+    /// Whether its interval excludes that it is as the reference.
+    pub differs: bool,
 }

@@ -1,7 +1,7 @@
 //! Owns the words for figures: changes, intervals and limits.
 
 use crate::metric::{Better, Metric, Statistic};
-use crate::record::{Against, Effect, Limit, Rule, Verdict};
+use crate::record::{Against, Effect, Limit, Rule, Summary, Verdict, VerdictKind};
 
 /// A metric with its statistic, such as `latency P90`.
 pub(super) fn metric(metric: Metric, statistic: Statistic) -> String {
@@ -14,6 +14,12 @@ pub(super) fn metric(metric: Metric, statistic: Statistic) -> String {
         Statistic::Cv => format!("{title} CV"),
         Statistic::P99OverP50 => format!("{title} P99/P50"),
     }
+}
+
+/// What a rule judges, such as `accuracy (suite plans)`.
+pub(super) fn rule(rule: &Rule) -> String {
+    let what = metric(rule.metric, rule.statistic);
+    if rule.only.is_empty() { what } else { format!("{what} ({})", rule.only) }
 }
 
 /// A fraction as a signed percentage: `+12.3%`.
@@ -54,7 +60,14 @@ pub(super) fn change(verdict: &Verdict) -> String {
 pub(super) fn interval(verdict: &Verdict) -> String {
     let Some(Effect { low, high, .. }) = verdict.effect else { return "-".to_string() };
     let (a, b) = (low.min(high), low.max(high));
-    format!("{} to {}", effect_value(&verdict.rule, a), effect_value(&verdict.rule, b))
+    if verdict.rule.against != Against::Absolute && a <= -1.0 && b.is_infinite() {
+        return "not known".to_string();
+    }
+    let (a, b) = (effect_value(&verdict.rule, a), effect_value(&verdict.rule, b));
+    // One unit is enough for both.
+    let short =
+        ["%", " pt"].iter().find_map(|unit| b.ends_with(unit).then(|| a.strip_suffix(unit))?);
+    format!("{} to {b}", short.unwrap_or(&a))
 }
 
 /// A number without zeros that say nothing.
@@ -85,12 +98,70 @@ pub(super) fn limit(rule: &Rule) -> String {
     }
 }
 
+/// What to do about a rule that does not hold; nothing where its reason says it.
+pub(super) fn next_step(verdict: &Verdict) -> Option<String> {
+    let rule = &verdict.rule;
+    match verdict.verdict {
+        VerdictKind::Regressed if verdict.effect.is_none() && verdict.now.is_none() => Some(format!(
+            "see under Failures why '{}' does not run, and try it alone: `perfgate run {}`",
+            rule.variant, rule.variant
+        )),
+        VerdictKind::Regressed => Some(format!(
+            "look at what changed in '{}' (model, properties, threads, runtime: `perfgate report \
+             --verbose` lists them); if the change is wanted, its limit stands on line {} of \
+             thresholds.toml",
+            rule.variant, rule.line
+        )),
+        VerdictKind::Inconclusive if verdict.reason.contains("rounds would settle it") => {
+            Some("raise `rounds` under [session], or use `perfgate check --rounds N`".to_string())
+        }
+        VerdictKind::Incomparable => Some(
+            "store sessions of this workload, machine class and reference: `perfgate baseline update`"
+                .to_string(),
+        ),
+        _ => None,
+    }
+}
+
+/// Whether the interval of a change excludes that there is none.
+pub(super) fn differs(summary: &Summary) -> bool {
+    summary.change.as_ref().is_some_and(|change| change.low > 0.0 || change.high < 0.0)
+}
+
+/// A change against the reference in words, by its interval and the metric's usual limit: `+89.8%,
+/// higher throughput`, `no perceptible change`.
+pub(super) fn note(summary: &Summary) -> Option<String> {
+    let change = summary.change.as_ref()?;
+    let info = summary.metric.info();
+    let share = summary.metric.is_proportion();
+    let figure = |value: f64| match share {
+        true => format!("{:+.1} pt", value * 100.0 + 0.0),
+        false => percent(value),
+    };
+    let limit = info.default_limit;
+    let largest = change.low.abs().max(change.high.abs());
+    if !differs(summary) {
+        return Some(match largest <= limit {
+            true => "no perceptible change".to_string(),
+            false => format!("{}, no change shown", figure(change.point)),
+        });
+    }
+    let better =
+        (change.point > 0.0) == (summary.metric.better(summary.statistic) == Better::Higher);
+    let words = match (better, largest <= limit) {
+        (true, true) => "slight improvement",
+        (false, true) => "slight regression",
+        (better, false) => info.words[usize::from(!better)],
+    };
+    Some(format!("{}, {words}", figure(change.point)))
+}
+
 /// A broken rule for the headline: `throughput 18.3% lower`, or the value and the limit.
 pub(super) fn broken(verdict: &Verdict) -> String {
     let rule = &verdict.rule;
-    let what = metric(rule.metric, rule.statistic);
+    let what = self::rule(rule);
     match (&verdict.effect, &rule.against, verdict.now) {
-        (Some(effect), Against::Variant(_) | Against::Baseline { .. }, _) => {
+        (Some(effect), Against::Variant(_) | Against::Earlier(_) | Against::Baseline { .. }, _) => {
             let direction = if effect.point < 0.0 { "lower" } else { "higher" };
             let size = effect_value(rule, effect.point.abs());
             format!("{what} {} {direction} ({})", size.trim_start_matches('+'), limit(rule))

@@ -1,7 +1,7 @@
 //! Owns the journal: an append-only file of JSON Lines that holds every sample as it came.
 
 use crate::problem::{Problem, Result};
-use crate::record::{Entry, JournalLine};
+use crate::record::{Answer, Entry, Header, JOURNAL_FORMAT, JournalLine, Round};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,20 @@ impl Journal {
         Ok(Journal { path, file, session: session.to_string() })
     }
 
+    /// Opens the journal of an interrupted session to go on with it. A last line that a kill cut is
+    /// dropped.
+    ///
+    /// # Errors
+    /// If it cannot be opened for writing.
+    pub fn reopen(path: &Path, session: &str) -> Result<Journal> {
+        let problem = |error: std::io::Error| Problem::io(path, "go on with the journal", &error);
+        let text = std::fs::read(path).map_err(problem)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let file = OpenOptions::new().append(true).open(path).map_err(problem)?;
+        file.set_len(whole as u64).map_err(problem)?;
+        Ok(Journal { path: path.to_path_buf(), file, session: session.to_string() })
+    }
+
     /// Where the journal lies.
     pub fn path(&self) -> &Path {
         &self.path
@@ -46,5 +60,76 @@ impl Journal {
             Problem::io(&self.path, "write to the journal", &error)
                 .help("the samples up to here are kept")
         })
+    }
+}
+
+/// What a journal tells of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// What was known before the first round.
+    pub header: Header,
+    /// The rounds as far as they came.
+    pub rounds: Vec<Round>,
+    /// The answers to graded tasks as far as they came.
+    pub answers: Vec<Answer>,
+    /// When the session went on after an interruption.
+    pub resumed: Vec<String>,
+}
+
+/// Reads a journal. A last line without an end, which a kill leaves, is passed over.
+///
+/// # Errors
+/// If it cannot be read, is of another version, or holds a line that is none.
+pub fn read_journal(path: &Path) -> Result<Recorded> {
+    let text = std::fs::read(path).map_err(|error| Problem::io(path, "read it", &error))?;
+    let text = String::from_utf8_lossy(&text);
+    let mut recorded: Option<Recorded> = None;
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        if !line.ends_with('\n') {
+            break;
+        }
+        let broken = |what: String| {
+            Problem::in_file(path, what)
+                .at(index + 1, 1)
+                .help("a journal is written by perfgate alone; begin a new session")
+        };
+        let line: JournalLine = serde_json::from_str(line)
+            .map_err(|error| broken(format!("this line is none of a journal: {error}")))?;
+        match (line.entry, &mut recorded) {
+            (Entry::Session { format, header }, None) if format == JOURNAL_FORMAT => {
+                recorded = Some(Recorded {
+                    header: *header,
+                    rounds: Vec::new(),
+                    answers: Vec::new(),
+                    resumed: Vec::new(),
+                });
+            }
+            (Entry::Session { format, .. }, None) => {
+                let what =
+                    format!("is of format {format}, and this perfgate reads {JOURNAL_FORMAT}");
+                return Err(broken(what));
+            }
+            (entry, Some(recorded)) => recorded.add(entry),
+            (_, None) => return Err(broken("the first line begins no session".to_string())),
+        }
+    }
+    recorded.ok_or_else(|| Problem::in_file(path, "is empty").help("begin a new session"))
+}
+
+impl Recorded {
+    fn add(&mut self, entry: Entry) {
+        let round = self.rounds.last_mut();
+        match (entry, round) {
+            (Entry::RoundStart { round }, _) => {
+                self.rounds.push(Round { round, ..Round::default() });
+            }
+            (Entry::Request(request), Some(round)) => round.requests.push(request),
+            // Workers of the quality pass are of round 0.
+            (Entry::Worker(worker), Some(round)) if worker.round > 0 => round.workers.push(worker),
+            (Entry::RoundEnd { complete, .. }, Some(round)) => round.complete = complete,
+            (Entry::Answer(answer), _) => self.answers.push(answer),
+            (Entry::Resume { at }, _) => self.resumed.push(at),
+            _ => {}
+        }
     }
 }

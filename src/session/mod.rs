@@ -1,29 +1,32 @@
 //! Owns a session: the plan, the loop over rounds, the journal and the results.
 
+mod forecast;
 mod journal;
 mod plan;
 mod results;
+mod resume;
 
-pub use journal::Journal;
+pub use forecast::{Forecast, forecast};
+pub use journal::{Journal, Recorded, read_journal};
 pub use plan::{Prepared, prepare};
-pub use results::{read_results, write_atomically};
+pub use results::{add_part, fits, judged, read_results, write_atomically};
+pub use resume::{Interrupted, find_interrupted};
 
 use crate::problem::{Problem, Result};
 use crate::quality::Pass;
-use crate::record::{Answer, Entry, FORMAT_VERSION, Results, Round};
+use crate::record::{Entry, JOURNAL_FORMAT, Part, Round, Severity, engine_of};
 use crate::runner::{Cut, Runner};
 use crate::verdict::{self, Measured};
 use crate::worker::Interrupt;
 use crate::workload::Graded;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What a session came to.
 #[derive(Debug)]
 pub enum Ended {
-    /// All rounds were run and judged.
-    Complete(Box<Results>),
-    /// The user stopped it; the samples are in the journal, nothing is judged.
+    /// All rounds were run, and the quality pass.
+    Complete(Box<Part>),
+    /// The user stopped it; the samples are in the journal.
     Interrupted {
         /// Rounds that were complete by then.
         rounds: u32,
@@ -34,11 +37,16 @@ pub enum Ended {
 pub trait Observer {
     /// Something happened.
     fn entry(&mut self, entry: &Entry);
+
+    /// A round came to its end: how many of the gating rules are decided so far, of how many. Nothing
+    /// is stopped by it.
+    fn round_done(&mut self, round: u32, settled: Option<(usize, usize)>);
 }
 
-/// Runs the rounds of a prepared session and its quality pass, saves each sample as it comes, and judges.
+/// Runs the rounds of a prepared session and its quality pass, and saves each sample as it comes.
 ///
-/// `program` is perfgate's own binary, which serves as the worker.
+/// `program` is perfgate's own binary, which serves as the worker. `before` is what an interrupted
+/// session had come to: its complete rounds count, the one that was cut short is run again.
 ///
 /// # Errors
 /// If a variant's set-up is at fault, or samples cannot be saved.
@@ -48,6 +56,7 @@ pub fn run(
     program: PathBuf,
     interrupt: &Interrupt,
     observer: &mut dyn Observer,
+    before: Option<Recorded>,
 ) -> Result<Ended> {
     let config = &prepared.setup.config;
     let runner = Runner {
@@ -63,36 +72,47 @@ pub fn run(
         energy: prepared.energy.clone(),
         interrupt: interrupt.clone(),
     };
-    let header = Box::new(prepared.header.clone());
-    journal.append(&Entry::Session { format: FORMAT_VERSION, header })?;
-    let mut sink = |entry: &Entry| {
-        journal.append(entry)?;
-        observer.entry(entry);
-        Ok(())
+    let (mut rounds, mut resumed) = match before {
+        None => {
+            let header = Box::new(prepared.header.clone());
+            journal.append(&Entry::Session { format: JOURNAL_FORMAT, header })?;
+            (Vec::new(), Vec::new())
+        }
+        Some(before) => (before.rounds, before.resumed),
     };
-    let mut rounds: Vec<Round> = Vec::new();
+    if !rounds.is_empty() {
+        resumed.push(plan::now());
+        journal.append(&Entry::Resume { at: plan::now() })?;
+    }
     let mut cut = None;
-    while cut.is_none() && (rounds.len() as u32) < config.rounds {
-        let number = rounds.len() as u32 + 1;
-        let (round, why) = runner.round(number, &mut sink);
+    while cut.is_none() && complete(&rounds) < config.rounds {
+        // The number sets the order of starts, so a round that was cut short is made up for by one
+        // of the same number.
+        let number = complete(&rounds) + 1;
+        let (round, why) = runner.round(number, &mut sink(journal, observer));
         cut = why;
         rounds.push(round);
+        if cut.is_none() {
+            observer.round_done(number, settled(prepared, &rounds));
+        }
     }
     let mut answers = Vec::new();
     if let (None, Some(graded)) = (&cut, &prepared.graded) {
-        match quality_pass(prepared, graded, &rounds, program, interrupt).run(&mut sink) {
+        let pass = quality_pass(prepared, graded, &rounds, program, interrupt);
+        match pass.run(&mut sink(journal, observer)) {
             Ok(found) => answers = found,
             Err(why) => cut = Some(why),
         }
     }
-    let complete = rounds.iter().filter(|round| round.complete).count() as u32;
+    let complete = complete(&rounds);
     let interrupted = cut == Some(Cut::Interrupted);
     let end = Entry::SessionEnd { rounds: complete, interrupted };
-    let saved = sink(&end);
+    let saved = sink(journal, observer)(&end);
     match cut {
         None => {
             saved?;
-            Ok(Ended::Complete(Box::new(judged(prepared, rounds, answers))))
+            let (header, ended) = (prepared.header.clone(), plan::now());
+            Ok(Ended::Complete(Box::new(Part { header, ended, resumed, rounds, answers })))
         }
         Some(Cut::Interrupted) => Ok(Ended::Interrupted { rounds: complete }),
         Some(Cut::NotSaved(problem)) => Err(problem),
@@ -100,6 +120,38 @@ pub fn run(
             Err(Problem::new(format!("variant '{variant}' cannot run: {}", failure.message)))
         }
     }
+}
+
+/// Saves what happens and shows it.
+fn sink<'a>(
+    journal: &'a mut Journal,
+    observer: &'a mut dyn Observer,
+) -> impl FnMut(&Entry) -> Result<()> + 'a {
+    |entry| {
+        journal.append(entry)?;
+        observer.entry(entry);
+        Ok(())
+    }
+}
+
+/// How many of the gating rules the rounds so far decide, of how many; graded tasks come later.
+fn settled(prepared: &Prepared, rounds: &[Round]) -> Option<(usize, usize)> {
+    let thresholds = prepared.setup.thresholds.as_ref()?;
+    let part = Part {
+        header: prepared.header.clone(),
+        ended: String::new(),
+        resumed: Vec::new(),
+        rounds: rounds.to_vec(),
+        answers: Vec::new(),
+    };
+    let measured = Measured { parts: &[part], earlier: &[], stored: &prepared.stored };
+    let verdicts = verdict::judge(&thresholds.rules, &measured, thresholds.false_alarms);
+    let gating = || verdicts.iter().filter(|verdict| verdict.rule.severity == Severity::Gate);
+    Some((gating().filter(|verdict| verdict.verdict.decided()).count(), gating().count()))
+}
+
+fn complete(rounds: &[Round]) -> u32 {
+    rounds.iter().filter(|round| round.complete).count() as u32
 }
 
 /// The quality pass after the rounds, which have told what the engines are.
@@ -112,43 +164,17 @@ fn quality_pass<'a>(
 ) -> Pass<'a> {
     let config = &prepared.setup.config;
     let header = &prepared.header;
-    let measured = Measured { header, rounds, answers: &[], stored: &[] };
+    let engine = |name: &String| Some((name.clone(), engine_of(rounds, name)?.clone()));
     Pass {
         variants: &config.variants,
         records: &header.variants,
         graded,
         machine: &header.environment.machine,
-        engines: measured.engines(),
+        engines: header.plan.variants.iter().filter_map(engine).collect(),
         cache: prepared.use_cache.then(|| config.output.join("quality")),
         deadlines: config.deadlines,
         restarts: config.restarts,
         program,
         interrupt: interrupt.clone(),
-    }
-}
-
-fn judged(prepared: &Prepared, rounds: Vec<Round>, answers: Vec<Answer>) -> Results {
-    let header = prepared.header.clone();
-    let thresholds = &prepared.setup.thresholds;
-    let measured =
-        Measured { header: &header, rounds: &rounds, answers: &answers, stored: &prepared.stored };
-    let verdicts = verdict::judge(&thresholds.rules, &measured, thresholds.false_alarms);
-    let summaries: BTreeMap<_, _> = header
-        .plan
-        .variants
-        .iter()
-        .map(|variant| (variant.clone(), verdict::summarize(&measured, variant)))
-        .collect();
-    Results {
-        format: FORMAT_VERSION,
-        ended: plan::now(),
-        policies: thresholds.policies,
-        false_alarms: thresholds.false_alarms,
-        verdicts,
-        summaries,
-        baseline: prepared.stored.iter().map(|stored| stored.session.clone()).collect(),
-        header,
-        rounds,
-        answers,
     }
 }

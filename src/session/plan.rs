@@ -1,15 +1,16 @@
 //! Owns what is fixed before the first round: the plan, the models' hashes, provenance and machine.
 
 use crate::baseline::{self, Stored};
-use crate::config::{ChatTemplate, Quality, Setup, Variant};
+use crate::config::{ChatTemplate, Quality, Setup, Thresholds, Variant};
 use crate::engine;
 use crate::hash;
+use crate::metric::Kind;
 use crate::problem::{Problem, Result};
 use crate::protocol::{Script, monotonic_ns};
 use crate::record::{Header, Plan, QualityPlan, VariantRecord};
 use crate::runner::EnergyCounter;
 use crate::workload::{self, Graded, Prompts};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -52,6 +53,9 @@ pub fn prepare(setup: Setup, root: &Path) -> Result<Prepared> {
         }
         None => None,
     };
+    if let Some(thresholds) = &setup.thresholds {
+        tasks_are_there(thresholds, &prompts, graded.as_ref())?;
+    }
     let stored = baseline::load(&config.baselines.folder)?;
     let started = now();
     let header = Header {
@@ -68,6 +72,7 @@ pub fn prepare(setup: Setup, root: &Path) -> Result<Prepared> {
             gen_tokens: config.workload.gen_tokens,
             seed: config.workload.seed,
             sampling: config.workload.sampling,
+            labels: prompts.labels.clone(),
             workload_sha256: prompts.sha256.clone(),
             quality: config.quality.as_ref().zip(graded.as_ref()).map(quality_plan),
         },
@@ -78,12 +83,46 @@ pub fn prepare(setup: Setup, root: &Path) -> Result<Prepared> {
     Ok(Prepared { setup, prompts, graded, stored, use_cache: true, energy, header })
 }
 
+/// Refuses rules on suites or tags that no task has.
+fn tasks_are_there(
+    thresholds: &Thresholds,
+    prompts: &Prompts,
+    graded: Option<&Graded>,
+) -> Result<()> {
+    for rule in thresholds.rules.iter().filter(|rule| !rule.only.is_empty()) {
+        let of_quality = rule.metric.kind() == Kind::TaskProportion;
+        let labels = match graded {
+            Some(graded) if of_quality => &graded.labels,
+            _ => &prompts.labels,
+        };
+        if labels.values().any(|labels| rule.only.takes(Some(labels))) {
+            continue;
+        }
+        let known: BTreeSet<String> = labels
+            .values()
+            .flat_map(|l| {
+                let tags = l.tags.iter().map(|tag| format!("tag {tag}"));
+                l.suite.iter().map(|suite| format!("suite {suite}")).chain(tags)
+            })
+            .collect();
+        let known: Vec<String> = known.into_iter().collect();
+        let help = match known.is_empty() {
+            true => "the tasks have neither \"suite\" nor \"tags\"".to_string(),
+            false => format!("the tasks have {}", known.join(", ")),
+        };
+        let what = format!("rule '{}' judges {}, of which there is no task", rule.id, rule.only);
+        return Err(Problem::in_file(&thresholds.file, what).at(rule.line, 1).help(help));
+    }
+    Ok(())
+}
+
 fn quality_plan((quality, graded): (&Quality, &Graded)) -> QualityPlan {
     QualityPlan {
         tasks: graded.ids.clone(),
         variants: quality.variants.clone(),
         max_tokens: quality.max_tokens,
         stop: quality.stop.clone(),
+        labels: graded.labels.clone(),
         sha256: graded.sha256.clone(),
     }
 }

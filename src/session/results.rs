@@ -1,8 +1,12 @@
-//! Owns `benchmark_results.json` on disk: written whole or not at all, read with its version checked.
+//! Owns `benchmark_results.json`: made of what sessions measured, judged by rules, written whole or not
+//! at all, read with its version checked.
 
+use crate::baseline::{self, Stored};
+use crate::config::{Config, Thresholds};
 use crate::problem::{Problem, Result};
-use crate::record::{FORMAT_VERSION, Results};
-use serde_json::Value;
+use crate::record::{Header, Judgement, Part, RESULTS_FORMAT, Results};
+use crate::verdict::{self, Measured};
+use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
 
@@ -27,7 +31,111 @@ pub fn write_atomically(path: &Path, content: &str) -> Result<()> {
     write().map_err(|error| Problem::io(path, "write it", &error))
 }
 
-/// Reads results.
+/// Applies the rules, if there are any, to what was measured.
+///
+/// `earlier` is another run that rules are held against; `stored` the stored sessions.
+pub fn judged(
+    parts: Vec<Part>,
+    config: &Config,
+    thresholds: Option<&Thresholds>,
+    earlier: &[Part],
+    stored: &[Stored],
+) -> Results {
+    let measured = Measured { parts: &parts, earlier, stored };
+    let mut variants = config.names();
+    // A file may hold variants that the configuration no longer has.
+    for name in parts.iter().flat_map(|part| &part.header.plan.variants) {
+        if !variants.contains(name) {
+            variants.push(name.clone());
+        }
+    }
+    variants.retain(|name| measured.part_of(name).is_some());
+    let false_alarms = thresholds.map_or(0.05, |thresholds| thresholds.false_alarms);
+    let summaries = verdict::summarize(&measured, &variants, &config.reference, false_alarms);
+    let judgement = thresholds.map(|thresholds| Judgement {
+        policies: thresholds.policies,
+        false_alarms,
+        verdicts: verdict::judge(&thresholds.rules, &measured, false_alarms),
+        baseline: stored.iter().map(|stored| stored.session.clone()).collect(),
+        earlier: earlier.iter().map(|part| part.header.session.clone()).collect(),
+    });
+    Results {
+        format: RESULTS_FORMAT,
+        reference: config.reference.clone(),
+        variants,
+        parts,
+        summaries,
+        judgement,
+    }
+}
+
+/// Whether what a session is going to measure can stand beside what others did.
+///
+/// # Errors
+/// If what stays is of another workload or machine class: with what differs.
+pub fn fits(existing: &[Part], new: &Header) -> Result<()> {
+    let fresh = &new.plan.variants;
+    for part in existing {
+        let stay: Vec<String> = part
+            .header
+            .plan
+            .variants
+            .iter()
+            .filter(|name| !fresh.contains(name))
+            .cloned()
+            .collect();
+        let differences = baseline::mismatch(new, &part.header);
+        if stay.is_empty() || differences.is_empty() {
+            continue;
+        }
+        let what = format!(
+            "{} of session {} cannot stand beside {}: {}",
+            stay.join(", "),
+            part.header.session,
+            fresh.join(", "),
+            differences.join("; ")
+        );
+        return Err(Problem::new(what).help(
+            "measure all variants anew (`perfgate run` without a name), or write to another file \
+             with --output FILE",
+        ));
+    }
+    Ok(())
+}
+
+/// Puts what a session measured beside what others did: its variants replace their older parts, those
+/// of the other variants stay as they are.
+///
+/// # Errors
+/// If it does not fit.
+pub fn add_part(existing: Vec<Part>, new: Part) -> Result<Vec<Part>> {
+    fits(&existing, &new.header)?;
+    let mut parts = remaining(existing, &new.header.plan.variants);
+    parts.push(new);
+    Ok(parts)
+}
+
+/// The parts without some variants.
+fn remaining(parts: Vec<Part>, without: &[String]) -> Vec<Part> {
+    let strip = |mut part: Part| {
+        let stays = |name: &String| !without.contains(name);
+        part.header.variants.retain(|name, _| stays(name));
+        let plan = &mut part.header.plan;
+        plan.variants.retain(stays);
+        if let Some(quality) = &mut plan.quality {
+            quality.variants.retain(stays);
+        }
+        for round in &mut part.rounds {
+            round.workers.retain(|worker| stays(&worker.variant));
+            round.requests.retain(|request| stays(&request.variant));
+        }
+        part.answers.retain(|answer| stays(&answer.variant));
+        part
+    };
+    parts.into_iter().map(strip).filter(|part| !part.header.variants.is_empty()).collect()
+}
+
+/// Reads results, of this version or the one before.
 ///
 /// # Errors
 /// If the file is missing, cut, of another version, or no results.
@@ -39,50 +147,51 @@ pub fn read_results(path: &Path) -> Result<Results> {
     let broken = |error: serde_json::Error| {
         Problem::in_file(path, format!("is no benchmark_results.json: {error}"))
             .at(error.line(), error.column())
+            .help(
+                "it is written whole or not at all, so it was changed since: run `perfgate check`",
+            )
     };
     let json: Value = serde_json::from_str(&text).map_err(broken)?;
+    let previous = u64::from(RESULTS_FORMAT) - 1;
     match json["format"].as_u64() {
-        Some(version) if version == u64::from(FORMAT_VERSION) => {}
-        Some(version) => {
-            return Err(Problem::in_file(
-                path,
-                format!("is of format {version}, and this perfgate reads format {FORMAT_VERSION}"),
-            ));
+        Some(version) if version == u64::from(RESULTS_FORMAT) => {
+            serde_json::from_str(&text).map_err(broken)
         }
-        None => return Err(Problem::in_file(path, "is no benchmark_results.json: no 'format'")),
+        Some(version) if version == previous => {
+            serde_json::from_value(of_format_1(json)).map_err(broken)
+        }
+        Some(version) => {
+            let what = format!(
+                "is of format {version}, and this perfgate reads {previous} and {RESULTS_FORMAT}"
+            );
+            Err(Problem::in_file(path, what).help("use the version of perfgate that wrote it"))
+        }
+        None => Err(Problem::in_file(path, "is no benchmark_results.json: no 'format'")
+            .help("name a file that perfgate wrote")),
     }
-    serde_json::from_str(&text).map_err(broken)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_replaced_whole_or_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("new/results.json");
-        write_atomically(&path, "one").unwrap();
-        write_atomically(&path, "two").unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
-        let left = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
-        assert_eq!(left, 1, "nothing temporary stays behind");
-        assert!(write_atomically(Path::new("/proc/no/such"), "x").is_err());
-    }
-
-    #[test]
-    fn what_is_no_result_is_refused_with_the_reason() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("r.json");
-        for (text, expected) in [
-            ("{\"format\": 99}", "is of format 99, and this perfgate reads format 1"),
-            ("{\"format\": 1, ", "r.json:1:14: is no benchmark_results.json: EOF"),
-            ("{}", "no 'format'"),
-            ("{\"format\": 1}", "missing field"),
-        ] {
-            std::fs::write(&path, text).unwrap();
-            let problem = read_results(&path).unwrap_err().to_string();
-            assert!(problem.contains(expected), "{problem}");
-        }
-    }
+/// Format 1 had one session, always judged, and its fields at the top.
+fn of_format_1(mut old: Value) -> Value {
+    let mut take = |key: &str| old.get_mut(key).map_or(Value::Null, Value::take);
+    let list = |value: Value| if value.is_null() { json!([]) } else { value };
+    let header = take("header");
+    json!({
+        "format": RESULTS_FORMAT,
+        "reference": header["plan"]["reference"],
+        "variants": header["plan"]["variants"],
+        "summaries": take("summaries"),
+        "judgement": {
+            "policies": take("policies"),
+            "false_alarms": take("false_alarms"),
+            "verdicts": take("verdicts"),
+            "baseline": list(take("baseline")),
+        },
+        "parts": [{
+            "ended": take("ended"),
+            "rounds": take("rounds"),
+            "answers": list(take("answers")),
+            "header": header,
+        }],
+    })
 }

@@ -12,5 +12,6 @@ pub use binomial::{clean_trials_needed, proportion_lower, proportion_upper};
 pub use descriptive::{mean, quantile, standard_deviation};
 pub use paired::{Pairs, paired_difference, pairs_needed};
 pub use students_t::{
-    Interval, earlier_needed, prediction_interval, rounds_needed, t_interval, welch_interval,
+    Interval, difference_of_two, earlier_needed, prediction_interval, rounds_needed, t_half_width,
+    t_interval, welch_interval,
 };

@@ -25,7 +25,7 @@ pub fn t_interval(values: &[f64], alpha: f64) -> Option<Interval> {
         return None;
     }
     let point = mean(values);
-    let half = half_width(standard_deviation(values), values.len(), alpha);
+    let half = t_half_width(standard_deviation(values), values.len(), alpha);
     Some(Interval { point, low: point - half, high: point + half })
 }
 
@@ -46,7 +46,22 @@ pub fn prediction_interval(new: f64, earlier: &[f64], alpha: f64) -> Option<Inte
 
 /// `t · s · √(1 + 1/n)`, which is the half width of a mean over `n` times `√(n + 1)`.
 fn prediction_half_width(spread: f64, earlier: usize, alpha: f64) -> f64 {
-    half_width(spread, earlier, alpha) * (earlier as f64 + 1.0).sqrt()
+    t_half_width(spread, earlier, alpha) * (earlier as f64 + 1.0).sqrt()
+}
+
+/// Interval of the difference of two new values of the same kind as earlier ones, whose ends are each
+/// a one-sided bound at level `alpha`; the earlier ones tell the spread.
+///
+/// `difference ± t(1 - alpha, n - 1) · s · √2`: the difference of two independent observations has
+/// twice their variance, which `s²` estimates with `n - 1` degrees of freedom. `None` for fewer than
+/// two earlier values.
+pub fn difference_of_two(difference: f64, earlier: &[f64], alpha: f64) -> Option<Interval> {
+    if earlier.len() < 2 {
+        return None;
+    }
+    let freedom = (earlier.len() - 1) as f64;
+    let half = t_quantile(1.0 - alpha, freedom) * standard_deviation(earlier) * 2f64.sqrt();
+    Some(Interval { point: difference, low: difference - half, high: difference + half })
 }
 
 /// How many earlier values would put the prediction interval on one side of a limit at `distance` from
@@ -79,8 +94,8 @@ fn t_quantile(probability: f64, freedom: f64) -> f64 {
         .inverse_cdf(probability)
 }
 
-/// Half the width of the interval over `rounds` rounds with standard deviation `spread`.
-fn half_width(spread: f64, rounds: usize, alpha: f64) -> f64 {
+/// Half the width of the interval over `rounds` rounds (at least 2) with standard deviation `spread`.
+pub fn t_half_width(spread: f64, rounds: usize, alpha: f64) -> f64 {
     t_quantile(1.0 - alpha, (rounds - 1) as f64) * spread / (rounds as f64).sqrt()
 }
 
@@ -90,7 +105,7 @@ pub fn rounds_needed(spread: f64, distance: f64, alpha: f64, most: usize) -> Opt
     if !(distance.is_finite() && spread.is_finite()) || distance == 0.0 {
         return None;
     }
-    (2..=most).find(|rounds| half_width(spread, *rounds, alpha) < distance.abs())
+    (2..=most).find(|rounds| t_half_width(spread, *rounds, alpha) < distance.abs())
 }
 
 #[cfg(test)]
@@ -111,8 +126,8 @@ mod tests {
     fn rounds_needed_is_the_first_that_suffices() {
         let (spread, distance, alpha) = (0.03, 0.02, 0.05);
         let rounds = rounds_needed(spread, distance, alpha, 100).unwrap();
-        assert!(half_width(spread, rounds, alpha) < distance);
-        assert!(half_width(spread, rounds - 1, alpha) >= distance);
+        assert!(t_half_width(spread, rounds, alpha) < distance);
+        assert!(t_half_width(spread, rounds - 1, alpha) >= distance);
         assert_eq!(rounds_needed(0.03, 1e-9, 0.05, 100), None);
     }
 

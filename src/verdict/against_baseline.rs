@@ -7,13 +7,13 @@ use super::judge::{Case, Estimate, MOST_ROUNDS};
 use super::samples;
 use crate::baseline::{self, Stored};
 use crate::metric::Kind;
-use crate::record::{Effect, Grade, Limit, Round, Verdict, VerdictKind};
+use crate::record::{Effect, Grade, Limit, Phase, Round, Verdict, VerdictKind};
 use crate::stats::{self, Interval};
 use std::collections::BTreeMap;
 
 /// Fewest stored sessions for metrics that vary by session: the spread between sessions is in no one
 /// of them, and two give no more than a guess of it.
-const FEWEST_SESSIONS: usize = 3;
+pub(super) const FEWEST_SESSIONS: usize = 3;
 
 impl Case<'_> {
     /// The variant now against the same variant in the stored sessions.
@@ -27,8 +27,13 @@ impl Case<'_> {
             .collect();
         if having.is_empty() {
             let why = match self.measured.stored.len() {
-                0 => "no session is stored; `perfgate baseline update` accepts one".to_string(),
-                count => format!("none of {count} stored sessions has '{}'", rule.variant),
+                0 => "no session is stored yet; `perfgate baseline update` accepts this one"
+                    .to_string(),
+                count => format!(
+                    "none of {count} stored sessions has '{}'; `perfgate baseline update` accepts \
+                     this one",
+                    rule.variant
+                ),
             };
             return self.undecided(VerdictKind::NoBaseline, why);
         }
@@ -36,14 +41,11 @@ impl Case<'_> {
             Ok(comparable) => comparable,
             Err(why) => return self.undecided(VerdictKind::Incomparable, why),
         };
-        let verdict = match (rule.metric.info().kind, rule.limit) {
+        let verdict = match (rule.metric.kind(), rule.limit) {
             (Kind::TaskProportion, Limit::Points(limit)) => self.stored_tasks(&comparable, limit),
             (Kind::Proportion, Limit::Points(limit)) => self.stored_failures(&comparable, limit),
             (_, Limit::Relative(limit)) => self.stored_values(&comparable, relative_to, limit),
-            (_, limit) => self.undecided(
-                VerdictKind::Invalid,
-                format!("a limit of {limit:?} cannot be held against a baseline"),
-            ),
+            (_, limit) => self.no_such_limit(limit),
         };
         let sessions = comparable.len();
         let effect = verdict.effect.map(|effect| Effect { sessions, ..effect });
@@ -56,30 +58,30 @@ impl Case<'_> {
         having: &[&'b Stored],
         relative_to: Option<&str>,
     ) -> Result<Vec<&'b Stored>, String> {
-        let engines = self.measured.engines();
         let mut comparable = Vec::new();
         let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
         for stored in having {
-            let (header, metric) = (self.measured.header, self.rule.metric);
-            match baseline::incomparable(header, &engines, stored, metric, relative_to) {
-                None => comparable.push(*stored),
-                Some(why) => *reasons.entry(why).or_default() += 1,
+            let differences =
+                baseline::differences(self.now, stored, self.rule.metric, relative_to);
+            match differences.is_empty() {
+                true => comparable.push(*stored),
+                false => *reasons.entry(differences.join(" and ")).or_default() += 1,
             }
         }
         if !comparable.is_empty() {
             return Ok(comparable);
         }
         let reasons: Vec<String> =
-            reasons.into_iter().map(|(why, count)| format!("{why} ({count})")).collect();
+            reasons.into_iter().map(|(why, count)| format!("{count} with {why}")).collect();
         let count = having.len();
-        Err(format!("none of {count} stored sessions can be compared: {}", reasons.join(", ")))
+        Err(format!("none of {count} stored sessions can be compared: {}", reasons.join("; ")))
     }
 
     /// Graded tasks against those of the newest session: the answers of an unchanged variant don't
     /// vary, so older sessions add nothing.
     fn stored_tasks(&self, comparable: &[&Stored], limit: f64) -> Verdict {
         let newest = comparable.last().expect("some are comparable");
-        let now = self.bad_tasks(&self.rule.variant);
+        let now = self.bad_tasks(self.now, &self.rule.variant);
         let Some(quality) = newest.quality.get(&self.rule.variant) else {
             let why = format!("'{}' answered no tasks in the stored session", self.rule.variant);
             return self.undecided(VerdictKind::NoBaseline, why);
@@ -96,10 +98,11 @@ impl Case<'_> {
 
     /// The failure rate against that of all stored sessions together.
     fn stored_failures(&self, comparable: &[&Stored], limit: f64) -> Verdict {
-        let rounds: Vec<Round> = comparable.iter().flat_map(|stored| stored.to_rounds()).collect();
+        let rounds: Vec<Round> =
+            comparable.iter().flat_map(|stored| self.rounds_of(stored)).collect();
         let rounds: Vec<&Round> = rounds.iter().collect();
-        let now = samples::failures(self.rounds, &self.rule.variant);
-        self.failure_difference(now, samples::failures(&rounds, &self.rule.variant), limit)
+        let hits = |rounds: &[&Round]| samples::hits(self.rule.metric, rounds, &self.rule.variant);
+        self.failure_difference(hits(self.rounds), hits(&rounds), limit)
     }
 
     /// A value (or a ratio) against those of the stored sessions.
@@ -117,7 +120,7 @@ impl Case<'_> {
         let then: Vec<Vec<f64>> = comparable
             .iter()
             .map(|stored| {
-                let rounds = stored.to_rounds();
+                let rounds = self.rounds_of(stored);
                 self.logs(&rounds.iter().collect::<Vec<_>>(), relative_to).values
             })
             .filter(|values| !values.is_empty())
@@ -143,6 +146,35 @@ impl Case<'_> {
             verdict.now = Some(stats::mean(&now.values).exp());
         }
         verdict
+    }
+
+    /// The rounds of a stored session, with the tasks that the rule judges.
+    fn rounds_of(&self, stored: &Stored) -> Vec<Round> {
+        let labels = &self.now.header.plan.labels;
+        let only = &self.rule.only;
+        let mut rounds = stored.to_rounds();
+        if !only.is_empty() {
+            for round in &mut rounds {
+                round
+                    .requests
+                    .retain(|r| r.phase != Phase::Timed || only.takes(labels.get(&r.task)));
+            }
+        }
+        rounds
+    }
+
+    /// The mean log of a variant's value in each comparable stored session that has one.
+    pub(super) fn stored_means(&self, variant: &str) -> Vec<f64> {
+        let rule = self.rule;
+        let mean = |stored: &Stored| {
+            let comparable = stored.variants.contains_key(variant)
+                && baseline::differences(self.now, stored, rule.metric, None).is_empty();
+            let rounds = if comparable { self.rounds_of(stored) } else { Vec::new() };
+            let rounds: Vec<&Round> = rounds.iter().collect();
+            let logs = effect::log_values(rule.metric, rule.statistic, &rounds, variant).values;
+            (!logs.is_empty()).then(|| stats::mean(&logs))
+        };
+        self.measured.stored.iter().filter_map(mean).collect()
     }
 
     /// One log value (or log ratio) per round.

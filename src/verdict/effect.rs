@@ -27,7 +27,7 @@ pub fn round_statistic(
     round: &Round,
     variant: &str,
 ) -> Option<f64> {
-    if metric.info().kind == Kind::PerRound {
+    if metric.kind() == Kind::PerRound {
         return round_value(metric, round, variant);
     }
     // A mean over failures would be infinite or hide them; failures have a rule of their own.
@@ -73,7 +73,7 @@ pub fn log_ratios(
     reference: &str,
 ) -> PerRound {
     let mut effect = PerRound::empty();
-    let paired = statistic == Statistic::Mean && metric.info().kind != Kind::PerRound;
+    let paired = statistic == Statistic::Mean && metric.kind() != Kind::PerRound;
     for round in rounds {
         if paired {
             let ratios = paired_log_ratios(metric, round, candidate, reference);
@@ -126,7 +126,7 @@ fn is_worst(metric: Metric, value: f64) -> bool {
 }
 
 fn samples_behind(metric: Metric, round: &Round, variant: &str) -> usize {
-    match metric.info().kind {
+    match metric.kind() {
         Kind::PerRound => 1,
         _ => super::samples::timed(round, variant).count(),
     }
@@ -145,6 +145,7 @@ fn paired_log_ratios(metric: Metric, round: &Round, candidate: &str, reference: 
 mod tests {
     use super::super::samples::tests::request;
     use super::*;
+    use crate::metric::LATENCY;
 
     fn round(number: u32, now: &[&[f64]], base: &[&[f64]]) -> Round {
         let mut requests = Vec::new();
@@ -163,7 +164,7 @@ mod tests {
             &[&[1.0, 20.0], &[1.0, 80.0], &[]],
             &[&[1.0, 10.0], &[1.0, 20.0], &[1.0, 5.0]],
         );
-        let effect = log_ratios(Metric::Latency, Statistic::Mean, &[&round], "now", "base");
+        let effect = log_ratios(LATENCY, Statistic::Mean, &[&round], "now", "base");
         assert_eq!(effect.requests, 2);
         let expected = (2.0f64.ln() + 4.0f64.ln()) / 2.0;
         assert!((effect.values[0] - expected).abs() < 1e-12);
@@ -180,7 +181,7 @@ mod tests {
         ];
         for (now, base, expected) in cases {
             let round = round(1, now, base);
-            let effect = log_ratios(Metric::Latency, Statistic::P90, &[&round], "now", "base");
+            let effect = log_ratios(LATENCY, Statistic::P90, &[&round], "now", "base");
             let found = (effect.values.len(), effect.candidate_failed, effect.reference_failed);
             assert_eq!(found, expected);
         }

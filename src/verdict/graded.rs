@@ -1,65 +1,51 @@
 //! Owns the rules on graded tasks: shares paired by task, held against a limit in points.
 
 use super::judge::Case;
-use crate::metric::{Better, Metric};
-use crate::record::{Against, Answer, Effect, FailureClass, Grade, Limit, Verdict, VerdictKind};
+use crate::metric::{Better, Metric, Read};
+use crate::record::{Answer, Effect, FailureClass, Grade, Part, Verdict, VerdictKind};
 use crate::stats::{self, Interval, Pairs};
 use std::collections::BTreeMap;
 
 /// Most tasks that are worth naming as a remedy.
 const MOST_TASKS: usize = 100_000;
 
-/// Whether a grade counts against the variant in a metric: for accuracy all that is not right, for
-/// the failure rate only what is no answer.
+/// Whether a grade counts against the variant in a metric.
 pub(super) fn bad(metric: Metric, grade: Grade) -> bool {
-    match metric {
-        Metric::Accuracy => grade != Grade::Right,
-        _ => grade == Grade::Failed,
+    match metric.info().read {
+        Read::Answers(counts) => counts(grade),
+        _ => false,
     }
 }
 
 impl Case<'_> {
-    /// A rule on graded tasks against a variant of this session, or a fixed limit.
-    pub(super) fn graded(&self) -> Verdict {
-        let rule = self.rule;
-        let now = self.bad_tasks(&rule.variant);
+    /// A rule on graded tasks against a variant of this session or another: answers don't vary by
+    /// session, so they are paired by task in any case.
+    pub(super) fn graded(&self, then: &Part, reference: &str, limit: f64) -> Verdict {
+        let now = self.bad_tasks(self.now, &self.rule.variant);
         if now.is_empty() {
-            let why = format!("'{}' was asked no graded task", rule.variant);
+            return self.no_answers();
+        }
+        if let Some(why) = hard_failures(then, reference) {
             return self.undecided(VerdictKind::Invalid, why);
         }
-        match (&rule.against, rule.limit) {
-            (Against::Variant(reference), Limit::Points(limit)) => {
-                if let Some(why) = self.hard_failures(reference) {
-                    return self.undecided(VerdictKind::Invalid, why);
-                }
-                self.paired(&now, &self.bad_tasks(reference), limit)
-            }
-            (Against::Absolute, Limit::Max(limit) | Limit::Min(limit)) => self.share(&now, limit),
-            (against, limit) => self.undecided(
-                VerdictKind::Invalid,
-                format!("a limit of {limit:?} cannot be held against {against:?}"),
-            ),
-        }
+        self.paired(&now, &self.bad_tasks(then, reference), limit)
     }
 
-    fn answers(&self, variant: &str) -> impl Iterator<Item = &Answer> {
-        self.measured.answers.iter().filter(move |answer| answer.variant == variant)
+    /// A rule on graded tasks against a fixed limit.
+    pub(super) fn graded_share(&self, limit: f64) -> Verdict {
+        let now = self.bad_tasks(self.now, &self.rule.variant);
+        if now.is_empty() { self.no_answers() } else { self.share(&now, limit) }
+    }
+
+    fn no_answers(&self) -> Verdict {
+        let why = format!("'{}' was asked no graded task", self.rule.variant);
+        self.undecided(VerdictKind::Invalid, why)
     }
 
     /// For each task of a variant, whether it counts against it.
-    pub(super) fn bad_tasks(&self, variant: &str) -> BTreeMap<String, bool> {
+    pub(super) fn bad_tasks(&self, part: &Part, variant: &str) -> BTreeMap<String, bool> {
         let metric = self.rule.metric;
-        self.answers(variant).map(|a| (a.task.clone(), bad(metric, a.grade))).collect()
-    }
-
-    /// Why a reference's answers say nothing: those that its engine failed to give are not its own.
-    fn hard_failures(&self, reference: &str) -> Option<String> {
-        let hard = |answer: &&Answer| {
-            answer.failure.as_ref().is_some_and(|f| f.class != FailureClass::Malformed)
-        };
-        let failed: Vec<&Answer> = self.answers(reference).filter(hard).collect();
-        let first = failed.first()?.failure.as_ref()?;
-        Some(format!("{} tasks of '{reference}', the other side, failed: {first}", failed.len()))
+        answers(part, variant).map(|a| (a.task.clone(), bad(metric, a.grade))).collect()
     }
 
     /// The paired difference of two shares, in points.
@@ -141,14 +127,28 @@ impl Case<'_> {
     }
 }
 
+fn answers<'a>(part: &'a Part, variant: &'a str) -> impl Iterator<Item = &'a Answer> {
+    part.answers.iter().filter(move |answer| answer.variant == variant)
+}
+
+/// Why a reference's answers say nothing: those that its engine failed to give are not its own.
+fn hard_failures(part: &Part, reference: &str) -> Option<String> {
+    let hard = |answer: &&Answer| {
+        answer.failure.as_ref().is_some_and(|f| f.class != FailureClass::Malformed)
+    };
+    let failed: Vec<&Answer> = answers(part, reference).filter(hard).collect();
+    let first = failed.first()?.failure.as_ref()?;
+    Some(format!("{} tasks of '{reference}', the other side, failed: {first}", failed.len()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::judge::tests::{header, rule};
     use super::super::samples::tests::request;
     use super::super::{Measured, judge};
     use super::*;
-    use crate::metric::Statistic;
-    use crate::record::{Failure, Round, Rule};
+    use crate::metric::{ACCURACY, Statistic, TASK_FAILURE_RATE};
+    use crate::record::{Failure, Limit, Round, Rule};
 
     fn answer(variant: &str, task: usize, grade: Grade) -> Answer {
         Answer {
@@ -182,13 +182,19 @@ mod tests {
         let requests =
             ["base", "now"].map(|variant| request(1, variant, "t", &[10.0, 20.0])).to_vec();
         let rounds = [Round { round: 1, complete: true, workers: vec![], requests }];
-        let header = header();
-        let measured = Measured { header: &header, rounds: &rounds, answers, stored: &[] };
+        let part = Part {
+            header: header(),
+            ended: String::new(),
+            resumed: vec![],
+            rounds: rounds.to_vec(),
+            answers: answers.to_vec(),
+        };
+        let measured = Measured { parts: &[part], earlier: &[], stored: &[] };
         judge(&[rule], &measured, 0.05).remove(0)
     }
 
     fn accuracy(limit: Limit) -> Rule {
-        rule(Metric::Accuracy, Statistic::Rate, limit)
+        rule(ACCURACY, Statistic::Rate, limit)
     }
 
     #[test]
@@ -236,7 +242,7 @@ mod tests {
             verdict(accuracy(Limit::Points(0.01)), &failing).verdict,
             VerdictKind::Regressed
         );
-        let failures = rule(Metric::TaskFailureRate, Statistic::Rate, Limit::Points(0.01));
+        let failures = rule(TASK_FAILURE_RATE, Statistic::Rate, Limit::Points(0.01));
         assert_eq!(verdict(failures, &failing).verdict, VerdictKind::Regressed);
         for answer in &mut failing {
             answer.variant = if answer.variant == "now" { "base" } else { "now" }.to_string();

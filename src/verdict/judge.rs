@@ -1,10 +1,10 @@
 //! Owns the decision on one rule: the effect with its bounds, held against the limit.
 
 use super::effect::{self, PerRound};
-use super::{Measured, samples};
-use crate::metric::{Better, Kind, Metric, Statistic};
+use super::{Measured, samples, select};
+use crate::metric::{Better, Kind, Needs, Statistic};
 use crate::record::{
-    Against, Effect, Evidence, Limit, Reading, Round, Rule, Severity, Verdict, VerdictKind,
+    Against, Effect, Evidence, Limit, Part, Reading, Round, Rule, Severity, Verdict, VerdictKind,
 };
 use crate::stats::{self, Interval};
 
@@ -18,16 +18,42 @@ pub(super) const MOST_ROUNDS: usize = 1000;
 /// `safety` have to hold all together and rules that only inform decide nothing: both are judged
 /// at the whole level.
 pub fn judge(rules: &[Rule], measured: &Measured<'_>, false_alarms: f64) -> Vec<Verdict> {
-    let complete = measured.complete();
+    let levels = levels(rules, false_alarms);
+    rules.iter().zip(levels).map(|(rule, alpha)| verdict(rule, measured, alpha)).collect()
+}
+
+/// The level of each rule's one-sided bounds.
+pub(super) fn levels(rules: &[Rule], false_alarms: f64) -> Vec<f64> {
     let shares = rules.iter().filter(|rule| shares_the_level(rule)).count().max(1);
-    rules
-        .iter()
-        .map(|rule| {
-            let alpha =
-                if shares_the_level(rule) { false_alarms / shares as f64 } else { false_alarms };
-            Case { rule, rounds: &complete, measured, alpha }.verdict()
-        })
-        .collect()
+    let level =
+        |rule| if shares_the_level(rule) { false_alarms / shares as f64 } else { false_alarms };
+    rules.iter().map(level).collect()
+}
+
+/// Judges one rule, its one-sided bounds at a level of `alpha`.
+pub(super) fn verdict(rule: &Rule, measured: &Measured<'_>, alpha: f64) -> Verdict {
+    if rule.only.is_empty() {
+        return judged(rule, measured, alpha);
+    }
+    let [parts, earlier] =
+        [measured.parts, measured.earlier].map(|parts| select(parts, &rule.only));
+    judged(rule, &Measured { parts: &parts, earlier: &earlier, stored: measured.stored }, alpha)
+}
+
+fn judged(rule: &Rule, measured: &Measured<'_>, alpha: f64) -> Verdict {
+    match measured.part_of(&rule.variant) {
+        Some(now) => Case { rule, now, rounds: &now.complete(), measured, alpha }.verdict(),
+        None => undecided(rule, VerdictKind::Invalid, not_measured(&rule.variant)),
+    }
+}
+
+fn not_measured(variant: &str) -> String {
+    format!("'{variant}' was not measured; `perfgate run {variant}` does")
+}
+
+/// A rule without figures, and why.
+fn undecided(rule: &Rule, verdict: VerdictKind, reason: String) -> Verdict {
+    Verdict { rule: rule.clone(), verdict, effect: None, now: None, base: None, reason }
 }
 
 fn shares_the_level(rule: &Rule) -> bool {
@@ -37,6 +63,9 @@ fn shares_the_level(rule: &Rule) -> bool {
 /// One rule with what it is judged on.
 pub(super) struct Case<'a> {
     pub(super) rule: &'a Rule,
+    /// What the session measured that the rule's variant is of.
+    pub(super) now: &'a Part,
+    /// Its rounds that count.
     pub(super) rounds: &'a [&'a Round],
     pub(super) measured: &'a Measured<'a>,
     pub(super) alpha: f64,
@@ -57,57 +86,84 @@ pub(super) struct Estimate<'a> {
 impl Case<'_> {
     fn verdict(&self) -> Verdict {
         let rule = self.rule;
-        if let (
-            Metric::TokensPerSecondPerWatt | Metric::EnergyPerToken,
-            Reading::Unavailable(why),
-        ) = (rule.metric, &self.measured.header.environment.energy)
+        if let (Needs::Energy, Reading::Unavailable(why)) =
+            (rule.metric.info().needs, &self.now.header.environment.energy)
         {
             return self.undecided(VerdictKind::Unavailable, why.clone());
         }
         if self.rounds.is_empty() {
             return self.undecided(VerdictKind::Invalid, "no round was completed".to_string());
         }
-        if !self.completes_a_round(&rule.variant) {
+        if !completes_a_round(self.rounds, &rule.variant) {
             let why = format!("'{}' completed no round: every one of them failed", rule.variant);
             return self.undecided(VerdictKind::Regressed, why);
         }
-        if let Against::Variant(reference) | Against::Baseline { relative_to: Some(reference) } =
-            &rule.against
-            && !self.completes_a_round(reference)
-        {
-            let why = format!("'{reference}', the other side, completed no round");
-            return self.undecided(VerdictKind::Invalid, why);
-        }
-        match (&rule.against, rule.metric.info().kind, rule.limit) {
-            (Against::Baseline { relative_to }, _, _) => {
-                self.against_baseline(relative_to.as_deref())
+        match &rule.against {
+            Against::Absolute => self.absolute(),
+            Against::Baseline { relative_to } => match relative_to {
+                Some(other) if !self.now.has(other) => {
+                    let why = format!("'{other}' was not measured in the same session");
+                    self.undecided(VerdictKind::Invalid, why)
+                }
+                _ => self.against_baseline(relative_to.as_deref()),
+            },
+            Against::Variant(other) => match self.measured.part_of(other) {
+                None => self.undecided(VerdictKind::Invalid, not_measured(other)),
+                Some(then) if std::ptr::eq(then, self.now) => self.beside(other),
+                Some(then) => self.across(then, other),
+            },
+            Against::Earlier(other) => {
+                match self.measured.earlier.iter().find(|part| part.has(other)) {
+                    Some(then) => self.across(then, other),
+                    None => {
+                        let why = format!("the other run has no variant '{other}'");
+                        self.undecided(VerdictKind::NoBaseline, why)
+                    }
+                }
             }
-            (_, Kind::TaskProportion, _) => self.graded(),
-            (Against::Absolute, Kind::Proportion, Limit::Max(limit)) => self.failure_rate(limit),
-            (Against::Variant(reference), Kind::Proportion, Limit::Points(limit)) => {
-                let failures = |variant: &str| samples::failures(self.rounds, variant);
-                self.failure_difference(failures(&rule.variant), failures(reference), limit)
-            }
-            (Against::Absolute, _, Limit::Max(limit)) if rule.statistic == Statistic::P99 => {
-                self.count_over(limit)
-            }
-            (Against::Absolute, _, Limit::Max(limit) | Limit::Min(limit)) => self.value(limit),
-            (Against::Variant(reference), _, Limit::Relative(limit)) => {
-                self.ratio(reference, limit)
-            }
-            (against, _, limit) => self.undecided(
-                VerdictKind::Invalid,
-                format!("a limit of {limit:?} cannot be held against {against:?}"),
-            ),
         }
     }
 
-    fn completes_a_round(&self, variant: &str) -> bool {
-        self.rounds.iter().any(|round| samples::completed(round, variant))
+    /// Against a fixed limit.
+    fn absolute(&self) -> Verdict {
+        match (self.rule.metric.kind(), self.rule.limit) {
+            (Kind::TaskProportion, Limit::Max(limit) | Limit::Min(limit)) => {
+                self.graded_share(limit)
+            }
+            (Kind::Proportion, Limit::Max(limit)) => self.failure_rate(limit),
+            (_, Limit::Max(limit)) if self.rule.statistic == Statistic::P99 => {
+                self.count_over(limit)
+            }
+            (_, Limit::Max(limit) | Limit::Min(limit)) => self.value(limit),
+            (_, limit) => self.no_such_limit(limit),
+        }
+    }
+
+    /// Against another variant of the same session.
+    fn beside(&self, other: &str) -> Verdict {
+        let rule = self.rule;
+        if !completes_a_round(self.rounds, other) {
+            let why = format!("'{other}', the other side, completed no round");
+            return self.undecided(VerdictKind::Invalid, why);
+        }
+        match (rule.metric.kind(), rule.limit) {
+            (Kind::TaskProportion, Limit::Points(limit)) => self.graded(self.now, other, limit),
+            (Kind::Proportion, Limit::Points(limit)) => {
+                let hits = |variant: &str| samples::hits(rule.metric, self.rounds, variant);
+                self.failure_difference(hits(&rule.variant), hits(other), limit)
+            }
+            (_, Limit::Relative(limit)) => self.ratio(other, limit),
+            (_, limit) => self.no_such_limit(limit),
+        }
+    }
+
+    pub(super) fn no_such_limit(&self, limit: Limit) -> Verdict {
+        let why = format!("a limit of {limit:?} cannot be held against {:?}", self.rule.against);
+        self.undecided(VerdictKind::Invalid, why)
     }
 
     pub(super) fn undecided(&self, verdict: VerdictKind, reason: String) -> Verdict {
-        Verdict { rule: self.rule.clone(), verdict, effect: None, now: None, base: None, reason }
+        undecided(self.rule, verdict, reason)
     }
 
     /// The display value: the mean over rounds of the round's statistic.
@@ -279,7 +335,7 @@ impl Case<'_> {
 
     /// The failure rate against a fixed limit, by exact binomial bounds.
     fn failure_rate(&self, limit: f64) -> Verdict {
-        let (failed, all) = samples::failures(self.rounds, &self.rule.variant);
+        let (failed, all) = samples::hits(self.rule.metric, self.rounds, &self.rule.variant);
         let mut verdict = self.proportion(failed, all, limit);
         if verdict.verdict == VerdictKind::Inconclusive {
             let needed = stats::clean_trials_needed(limit, self.alpha);
@@ -384,6 +440,10 @@ impl Case<'_> {
     }
 }
 
+pub(super) fn completes_a_round(rounds: &[&Round], variant: &str) -> bool {
+    rounds.iter().any(|round| samples::completed(round, variant))
+}
+
 fn oriented(interval: Interval, orientation: f64) -> Interval {
     let (a, b) = (interval.low * orientation, interval.high * orientation);
     Interval { point: interval.point * orientation, low: a.min(b), high: a.max(b) }
@@ -400,8 +460,10 @@ fn failed_rounds(effect: &PerRound, rounds: usize) -> String {
 pub(super) mod tests {
     use super::super::samples::tests::request;
     use super::*;
+    use crate::metric::{FAILURE_RATE, LATENCY, MEMORY, Metric, THROUGHPUT};
     use crate::record::{
         Environment, Failure, FailureClass, Header, MachineClass, Plan, Provenance, Sampling,
+        Selection, VariantRecord,
     };
     use std::collections::BTreeMap;
 
@@ -421,6 +483,18 @@ pub(super) mod tests {
             energy: none(),
             throttling: none(),
             memory_bytes: 1,
+        }
+    }
+
+    fn scripted() -> VariantRecord {
+        VariantRecord {
+            engine: "scripted".into(),
+            model: String::new(),
+            model_sha256: "0".repeat(64),
+            threads: 1,
+            properties: BTreeMap::new(),
+            options: BTreeMap::new(),
+            test_switches: vec![],
         }
     }
 
@@ -448,14 +522,25 @@ pub(super) mod tests {
                 seed: 0,
                 sampling: Sampling::default(),
                 workload_sha256: "w".into(),
+                labels: BTreeMap::new(),
                 quality: None,
             },
-            variants: BTreeMap::new(),
+            variants: ["base", "now"].map(|name| (name.to_string(), scripted())).into(),
         }
     }
 
-    fn measured<'a>(header: &'a Header, rounds: &'a [Round]) -> Measured<'a> {
-        Measured { header, rounds, answers: &[], stored: &[] }
+    pub fn part(rounds: &[Round]) -> Part {
+        Part {
+            header: header(),
+            ended: String::new(),
+            resumed: vec![],
+            rounds: rounds.to_vec(),
+            answers: vec![],
+        }
+    }
+
+    fn judge_rounds(rules: &[Rule], rounds: &[Round]) -> Vec<Verdict> {
+        judge(rules, &Measured { parts: &[part(rounds)], earlier: &[], stored: &[] }, 0.05)
     }
 
     pub fn rule(metric: Metric, statistic: Statistic, limit: Limit) -> Rule {
@@ -473,6 +558,7 @@ pub(super) mod tests {
             limit,
             evidence: Evidence::Regression,
             severity: Severity::Gate,
+            only: Selection::default(),
         }
     }
 
@@ -494,7 +580,7 @@ pub(super) mod tests {
     }
 
     fn verdict(rule: Rule, rounds: &[Round]) -> Verdict {
-        judge(&[rule], &measured(&header(), rounds), 0.05).remove(0)
+        judge_rounds(&[rule], rounds).remove(0)
     }
 
     fn kind(rule: Rule, rounds: &[Round]) -> VerdictKind {
@@ -503,8 +589,8 @@ pub(super) mod tests {
 
     #[test]
     fn a_change_is_judged_by_its_interval_and_its_direction() {
-        let latency = || rule(Metric::Latency, Statistic::Mean, Limit::Relative(0.05));
-        let throughput = || rule(Metric::Throughput, Statistic::Mean, Limit::Relative(0.05));
+        let latency = || rule(LATENCY, Statistic::Mean, Limit::Relative(0.05));
+        let throughput = || rule(THROUGHPUT, Statistic::Mean, Limit::Relative(0.05));
         for (factor, expected) in
             [(1.2, VerdictKind::Regressed), (1.02, VerdictKind::Pass), (0.8, VerdictKind::Improved)]
         {
@@ -520,13 +606,13 @@ pub(super) mod tests {
 
     #[test]
     fn the_level_is_shared_by_gating_regression_rules_only() {
-        let one = rule(Metric::Latency, Statistic::Mean, Limit::Relative(0.05));
+        let one = rule(LATENCY, Statistic::Mean, Limit::Relative(0.05));
         let mut safety = one.clone();
         safety.evidence = Evidence::Safety;
         let mut informs = one.clone();
         informs.severity = Severity::Inform;
         let rules = [one.clone(), one, safety, informs];
-        let verdicts = judge(&rules, &measured(&header(), &rounds(5, 1.0)), 0.05);
+        let verdicts = judge_rounds(&rules, &rounds(5, 1.0));
         let confidence: Vec<f64> =
             verdicts.iter().map(|v| v.effect.as_ref().unwrap().confidence).collect();
         assert_eq!(confidence, [0.95, 0.95, 0.9, 0.9]);
@@ -534,7 +620,7 @@ pub(super) mod tests {
 
     #[test]
     fn nothing_measured_is_never_a_quiet_pass() {
-        let latency = || rule(Metric::Latency, Statistic::Mean, Limit::Relative(0.05));
+        let latency = || rule(LATENCY, Statistic::Mean, Limit::Relative(0.05));
         assert_eq!(kind(latency(), &[]), VerdictKind::Invalid);
         let mut cut = rounds(3, 1.0);
         for round in &mut cut {
@@ -549,9 +635,13 @@ pub(super) mod tests {
             }
         }
         assert_eq!(kind(latency(), &renamed), VerdictKind::Invalid);
-        let memory = rule(Metric::Memory, Statistic::Mean, Limit::Relative(0.05));
+        let memory = rule(MEMORY, Statistic::Mean, Limit::Relative(0.05));
         assert_eq!(kind(memory, &rounds(3, 1.0)), VerdictKind::Invalid, "no workers recorded");
-        let energy = rule(Metric::TokensPerSecondPerWatt, Statistic::Mean, Limit::Relative(0.05));
+        let energy = rule(
+            Metric::from_id("tokens_per_second_per_watt").unwrap(),
+            Statistic::Mean,
+            Limit::Relative(0.05),
+        );
         let energy = verdict(energy, &rounds(3, 1.0));
         assert_eq!(energy.verdict, VerdictKind::Unavailable);
         assert_eq!(energy.reason, "none here");
@@ -570,7 +660,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_variant_that_completes_no_round_regressed_and_such_a_reference_is_invalid() {
-        let latency = || rule(Metric::Latency, Statistic::Mean, Limit::Relative(0.05));
+        let latency = || rule(LATENCY, Statistic::Mean, Limit::Relative(0.05));
         let mut gone = rounds(3, 1.0);
         fail(&mut gone, "now", FailureClass::NotServed, 3);
         assert_eq!(kind(latency(), &gone), VerdictKind::Regressed);
@@ -584,7 +674,7 @@ pub(super) mod tests {
 
     #[test]
     fn failures_never_improve_a_tail() {
-        let p90 = || rule(Metric::Latency, Statistic::P90, Limit::Relative(0.05));
+        let p90 = || rule(LATENCY, Statistic::P90, Limit::Relative(0.05));
         let mut crashing = rounds(5, 0.5);
         fail(&mut crashing, "now", FailureClass::Crash, 2);
         assert_eq!(kind(p90(), &crashing), VerdictKind::Regressed);
@@ -598,7 +688,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_failure_rate_says_what_it_proves() {
-        let rate = || rule(Metric::FailureRate, Statistic::Rate, Limit::Max(0.001));
+        let rate = || rule(FAILURE_RATE, Statistic::Rate, Limit::Max(0.001));
         let clean = verdict(rate(), &rounds(5, 1.0));
         assert_eq!(clean.verdict, VerdictKind::Inconclusive);
         assert!(clean.reason.contains("0 of 50 failed"), "{}", clean.reason);
@@ -607,13 +697,13 @@ pub(super) mod tests {
         let mut failing = rounds(5, 1.0);
         fail(&mut failing, "now", FailureClass::Crash, 1);
         assert_eq!(kind(rate(), &failing), VerdictKind::Regressed);
-        let points = rule(Metric::FailureRate, Statistic::Rate, Limit::Points(0.01));
+        let points = rule(FAILURE_RATE, Statistic::Rate, Limit::Points(0.01));
         assert_eq!(kind(points, &failing), VerdictKind::Inconclusive, "5 of 50 against 0 of 50");
     }
 
     #[test]
     fn an_absolute_tail_needs_slow_requests_in_two_rounds() {
-        let p99 = || rule(Metric::Latency, Statistic::P99, Limit::Max(0.055));
+        let p99 = || rule(LATENCY, Statistic::P99, Limit::Max(0.055));
         // Latencies are 50 to 59 ms: half of them over.
         assert_eq!(kind(p99(), &rounds(5, 1.0)), VerdictKind::Regressed);
         let mut stalled = rounds(5, 0.5);
@@ -630,15 +720,15 @@ pub(super) mod tests {
         let rounds = rounds(5, 1.0);
         let check = |metric, limit| kind(rule(metric, Statistic::Mean, limit), &rounds);
         // About 55 ms and 22 tok/s (one gap of about 45 ms).
-        assert_eq!(check(Metric::Latency, Limit::Max(0.1)), VerdictKind::Pass);
-        assert_eq!(check(Metric::Latency, Limit::Max(0.01)), VerdictKind::Regressed);
-        assert_eq!(check(Metric::Throughput, Limit::Min(5.0)), VerdictKind::Pass);
-        assert_eq!(check(Metric::Throughput, Limit::Min(100.0)), VerdictKind::Regressed);
+        assert_eq!(check(LATENCY, Limit::Max(0.1)), VerdictKind::Pass);
+        assert_eq!(check(LATENCY, Limit::Max(0.01)), VerdictKind::Regressed);
+        assert_eq!(check(THROUGHPUT, Limit::Min(5.0)), VerdictKind::Pass);
+        assert_eq!(check(THROUGHPUT, Limit::Min(100.0)), VerdictKind::Regressed);
     }
 
     #[test]
     fn a_point_rule_decides_by_its_point() {
-        let mut point = rule(Metric::Latency, Statistic::Mean, Limit::Relative(0.05));
+        let mut point = rule(LATENCY, Statistic::Mean, Limit::Relative(0.05));
         point.evidence = Evidence::Point;
         assert_eq!(kind(point.clone(), &rounds(3, 1.0458)), VerdictKind::Pass);
         assert_eq!(kind(point, &rounds(3, 1.0658)), VerdictKind::Regressed);

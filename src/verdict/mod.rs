@@ -1,46 +1,57 @@
 //! Owns the rules applied to estimates: from samples to effects, from effects to verdicts, from
 //! verdicts to the outcome of a session. No I/O.
 
+mod across;
 mod against_baseline;
 mod effect;
+mod forecast;
 mod graded;
 mod judge;
 mod outcome;
 pub mod samples;
 mod summary;
 
+pub use across::against_earlier;
+pub use forecast::{Foreseen, Settles, foresee};
 pub use judge::judge;
 pub use outcome::{Outcome, outcome};
 pub use summary::summarize;
 
 use crate::baseline::Stored;
-use crate::record::{Answer, EngineInfo, Header, Round};
-use std::collections::BTreeMap;
+use crate::record::{Part, Phase, Selection};
 
 /// Everything that rules are applied to.
 #[derive(Debug, Clone, Copy)]
 pub struct Measured<'a> {
-    /// What was known before the first round.
-    pub header: &'a Header,
-    /// The rounds; those that were cut short count for nothing.
-    pub rounds: &'a [Round],
-    /// The answers to graded tasks.
-    pub answers: &'a [Answer],
+    /// What was measured, by session.
+    pub parts: &'a [Part],
+    /// Another run that this one is held against, by session.
+    pub earlier: &'a [Part],
     /// The stored sessions, oldest first.
     pub stored: &'a [Stored],
 }
 
 impl<'a> Measured<'a> {
-    /// The rounds that count.
-    pub fn complete(&self) -> Vec<&'a Round> {
-        self.rounds.iter().filter(|round| round.complete).collect()
+    /// The part that a variant was measured in.
+    pub fn part_of(&self, variant: &str) -> Option<&'a Part> {
+        self.parts.iter().find(|part| part.has(variant))
     }
+}
 
-    /// What each variant's engine said of itself.
-    pub fn engines(&self) -> BTreeMap<String, EngineInfo> {
-        let workers = self.rounds.iter().flat_map(|round| &round.workers);
-        workers
-            .filter_map(|worker| Some((worker.variant.clone(), worker.engine.clone()?)))
-            .collect()
-    }
+/// Copies with nothing but the tasks that a rule judges. Warm-up stays: it is of no task's account.
+fn select(parts: &[Part], only: &Selection) -> Vec<Part> {
+    let of_part = |part: &Part| {
+        let mut part = part.clone();
+        let plan = &mut part.header.plan;
+        for round in &mut part.rounds {
+            round
+                .requests
+                .retain(|r| r.phase != Phase::Timed || only.takes(plan.labels.get(&r.task)));
+        }
+        if let Some(quality) = &plan.quality {
+            part.answers.retain(|answer| only.takes(quality.labels.get(&answer.task)));
+        }
+        part
+    };
+    parts.iter().map(of_part).collect()
 }

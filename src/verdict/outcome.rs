@@ -40,21 +40,22 @@ pub fn outcome(verdicts: &[Verdict], policies: &Policies) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::{Metric, Statistic};
-    use crate::record::{Against, Limit, Rule};
+    use crate::metric::{LATENCY, Statistic};
+    use crate::record::{Against, Limit, Rule, Selection};
     use VerdictKind::*;
 
     fn verdict(kind: VerdictKind, severity: Severity, evidence: Evidence) -> Verdict {
         let rule = Rule {
             id: "r".into(),
             line: 1,
-            metric: Metric::Latency,
+            metric: LATENCY,
             statistic: Statistic::Mean,
             variant: "v".into(),
             against: Against::Absolute,
             limit: Limit::Max(1.0),
             evidence,
             severity,
+            only: Selection::default(),
         };
         let (effect, now, base, reason) = (None, None, None, String::new());
         Verdict { rule, verdict: kind, effect, now, base, reason }

@@ -1,7 +1,7 @@
 //! Owns how a metric's values are read out of a record.
 
-use crate::metric::{Better, Kind, Metric};
-use crate::record::{FailureClass, MemoryUse, Phase, Request, Round, WorkerRun};
+use crate::metric::{Better, Kind, Metric, Read, Stamps, VariantRound};
+use crate::record::{FailureClass, Phase, Request, Round};
 use std::collections::BTreeMap;
 
 const NANOSECOND: f64 = 1e-9;
@@ -26,16 +26,17 @@ pub fn completed(round: &Round, variant: &str) -> bool {
     any
 }
 
-/// The value of a request, in the metric's unit; `None` if it failed.
+/// The value of a request, in the metric's unit; `None` if it failed, or for a metric of another kind.
 pub fn request_value(metric: Metric, request: &Request) -> Option<f64> {
-    let (first, last) = (*request.token_ns.first()? as f64, *request.token_ns.last()? as f64);
-    let gaps = request.token_ns.len() as f64 - 1.0;
-    let value = match metric {
-        Metric::Latency => last * NANOSECOND,
-        Metric::Ttft => first * NANOSECOND,
-        Metric::Throughput => gaps / ((last - first) * NANOSECOND),
-        Metric::Itl => (last - first) * NANOSECOND / gaps,
-        _ => return None,
+    let stamps = Stamps {
+        first: *request.token_ns.first()? as f64 * NANOSECOND,
+        last: *request.token_ns.last()? as f64 * NANOSECOND,
+        gaps: request.token_ns.len() as f64 - 1.0,
+    };
+    let value = match metric.info().read {
+        Read::Request(value) => value(&stamps),
+        Read::Tokens => (stamps.last - stamps.first) / stamps.gaps,
+        Read::Round(_) | Read::Requests(_) | Read::Answers(_) => return None,
     };
     (value.is_finite() && value > 0.0).then_some(value)
 }
@@ -61,7 +62,7 @@ pub fn by_task<'a>(
 /// gap, the others one value per request.
 pub fn ranked(metric: Metric, round: &Round, variant: &str) -> Vec<f64> {
     timed(round, variant)
-        .flat_map(|request| match (request_value(metric, request), metric.info().kind) {
+        .flat_map(|request| match (request_value(metric, request), metric.kind()) {
             (None, _) => vec![worst(metric)],
             (Some(_), Kind::PerToken) => gaps(request),
             (Some(value), _) => vec![value],
@@ -75,61 +76,29 @@ fn gaps(request: &Request) -> Vec<f64> {
 }
 
 /// A round's single value of a metric that has one per round. A start that failed counts as the
-/// worst; memory that could not be read is `None`.
+/// worst; what could not be read is `None`.
 pub fn round_value(metric: Metric, round: &Round, variant: &str) -> Option<f64> {
-    let workers: Vec<&WorkerRun> = round.workers.iter().filter(|w| w.variant == variant).collect();
-    let first = workers.iter().find(|worker| worker.attempt == 1)?;
-    let seconds = |ns: Option<u64>| ns.map_or(f64::INFINITY, |ns| ns as f64 * NANOSECOND);
-    match metric {
-        Metric::ColdStart => Some(seconds(first.first_token_ns)),
-        Metric::SpawnTime => Some(seconds(first.hello_ns)),
-        Metric::LoadTime => Some(seconds(first.load_ns)),
-        Metric::ColdTtft => {
-            let mut cold = round
-                .requests
-                .iter()
-                .filter(|r| r.phase == Phase::ColdStart && r.variant == variant && r.attempt <= 1);
-            Some(seconds(cold.next().and_then(|request| request.token_ns.first().copied())))
-        }
-        Metric::Memory => largest(&workers, |memory| memory.peak_rss),
-        Metric::MemoryAnon => largest(&workers, |memory| memory.rss_anon),
-        Metric::MemoryFile => largest(&workers, |memory| memory.rss_file),
-        Metric::EnergyPerToken => joules_per_token(round, variant),
-        Metric::TokensPerSecondPerWatt => joules_per_token(round, variant).map(f64::recip),
+    match metric.info().read {
+        Read::Round(value) => value(&VariantRound { round, variant }),
         _ => None,
     }
 }
 
-/// The largest of a round's processes; after a restart there are several, and each held the model.
-fn largest(workers: &[&WorkerRun], size: impl Fn(&MemoryUse) -> u64) -> Option<f64> {
-    let sizes = workers.iter().filter_map(|worker| Some(size(&worker.memory?) as f64));
-    sizes.max_by(f64::total_cmp)
-}
-
-/// Package energy of the successful timed requests over the tokens that they generated; `None` if one
-/// of them has no energy.
-fn joules_per_token(round: &Round, variant: &str) -> Option<f64> {
-    let (mut joules, mut tokens) = (0.0, 0);
-    for request in timed(round, variant).filter(|request| request.failure.is_none()) {
-        joules += request.energy_uj? as f64 * 1e-6;
-        tokens += request.token_ns.len();
-    }
-    (joules > 0.0 && tokens > 0).then(|| joules / tokens as f64)
-}
-
-/// Failed and all counted requests of a variant in some rounds.
-pub fn failures(rounds: &[&Round], variant: &str) -> (u64, u64) {
-    let (mut failed, mut all) = (0, 0);
+/// Requests of a variant that count against it in a metric, and all counted ones, in some rounds.
+pub fn hits(metric: Metric, rounds: &[&Round], variant: &str) -> (u64, u64) {
+    let Read::Requests(counts) = metric.info().read else { return (0, 0) };
+    let (mut hits, mut all) = (0, 0);
     for request in rounds.iter().flat_map(|round| timed(round, variant)) {
         all += 1;
-        failed += u64::from(request.failure.is_some());
+        hits += u64::from(counts(request));
     }
-    (failed, all)
+    (hits, all)
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::metric::{FAILURE_RATE, LATENCY, THROUGHPUT};
     use crate::record::Failure;
 
     /// A request whose tokens come at the given milliseconds; none at all is a failure.
@@ -160,25 +129,11 @@ pub(super) mod tests {
     #[test]
     fn a_request_is_measured_as_the_documentation_defines() {
         let request = request(1, "a", "t", &[100.0, 120.0, 140.0, 180.0]);
-        close(request_value(Metric::Ttft, &request), 0.1);
-        close(request_value(Metric::Latency, &request), 0.18);
-        close(request_value(Metric::Throughput, &request), 3.0 / 0.08);
-        close(request_value(Metric::Itl, &request), 0.08 / 3.0);
-    }
-
-    #[test]
-    fn energy_is_that_of_the_timed_requests_over_their_tokens() {
-        let with = |task: &str, energy: Option<u64>| Request {
-            energy_uj: energy,
-            ..request(1, "a", task, &[10.0, 20.0, 30.0])
-        };
-        let warm = Request { phase: Phase::Warmup, ..with("w", Some(99_000_000)) };
-        let failed = request(1, "a", "f", &[]);
-        let requests = vec![warm, with("x", Some(2_000_000)), with("y", Some(4_000_000)), failed];
-        let mut round = Round { round: 1, complete: true, workers: vec![], requests };
-        close(joules_per_token(&round, "a"), 1.0);
-        round.requests.push(with("z", None));
-        assert_eq!(joules_per_token(&round, "a"), None, "a gap makes it unknown");
+        let of = |id| Metric::from_id(id).unwrap();
+        close(request_value(of("ttft"), &request), 0.1);
+        close(request_value(LATENCY, &request), 0.18);
+        close(request_value(THROUGHPUT, &request), 3.0 / 0.08);
+        close(request_value(of("itl"), &request), 0.08 / 3.0);
     }
 
     #[test]
@@ -191,9 +146,9 @@ pub(super) mod tests {
             workers: vec![],
             requests: vec![warm, request(1, "a", "x", &[10.0, 20.0]), request(1, "a", "y", &[])],
         };
-        assert_eq!(ranked(Metric::Latency, &round, "a"), [0.02, f64::INFINITY]);
-        assert_eq!(ranked(Metric::Throughput, &round, "a"), [100.0, 0.0]);
-        assert_eq!(failures(&[&round], "a"), (1, 2));
+        assert_eq!(ranked(LATENCY, &round, "a"), [0.02, f64::INFINITY]);
+        assert_eq!(ranked(THROUGHPUT, &round, "a"), [100.0, 0.0]);
+        assert_eq!(hits(FAILURE_RATE, &[&round], "a"), (1, 2));
         assert!(completed(&round, "a"));
         assert!(!completed(&round, "b"), "nothing was run");
     }

@@ -1,77 +1,111 @@
-//! Owns the table of variants: each metric of each variant, summarised over the counted rounds.
+//! Owns the table of variants: each metric of each variant, summarised over the counted rounds, and its
+//! change against the reference.
 
 use super::graded::bad;
-use super::{Measured, effect, samples};
-use crate::metric::{Better, Kind, METRICS, Metric, Statistic};
-use crate::record::{Reading, Round, Summary};
+use super::{Measured, effect, judge, samples};
+use crate::metric::{Better, Kind, METRICS, Metric, Needs, Statistic};
+use crate::record::{
+    Against, Effect, Evidence, Limit, Part, Reading, Round, Rule, Selection, Severity, Summary,
+};
 use crate::stats;
+use std::collections::BTreeMap;
 
-/// Summaries of a variant over its complete rounds and graded tasks, in the order of the report.
-pub fn summarize(measured: &Measured<'_>, variant: &str) -> Vec<Summary> {
-    let complete: Vec<&Round> = measured.complete();
-    let graded = measured.header.plan.quality.is_some();
-    METRICS
-        .iter()
-        .filter(|info| graded || info.kind != Kind::TaskProportion)
-        .flat_map(|info| {
-            let statistics: &[Statistic] = match (info.metric, info.kind) {
-                (Metric::Latency, _) => &[
-                    Statistic::Median,
-                    Statistic::P90,
-                    Statistic::P99,
-                    Statistic::P99OverP50,
-                    Statistic::Cv,
-                ],
-                (Metric::Ttft | Metric::Itl, _) => &[Statistic::Median],
-                (_, Kind::Proportion | Kind::TaskProportion) => &[Statistic::Rate],
-                _ => &[Statistic::Mean],
-            };
-            statistics.iter().map(|statistic| (info.metric, *statistic))
-        })
-        .map(|(metric, statistic)| summary(metric, statistic, measured, &complete, variant))
-        .collect()
+/// Summaries of some variants over their complete rounds and graded tasks, in the order of the report:
+/// the rows of the table first, then the details.
+///
+/// `false_alarms` is the probability that any change of the table is shown to exclude no change by
+/// accident; half of it goes to each side.
+pub fn summarize(
+    measured: &Measured<'_>,
+    variants: &[String],
+    reference: &str,
+    false_alarms: f64,
+) -> BTreeMap<String, Vec<Summary>> {
+    let graded = measured.parts.iter().any(|part| part.header.plan.quality.is_some());
+    let shown = || METRICS.into_iter().filter(|m| graded || m.kind() != Kind::TaskProportion);
+    let rows = |statistics: fn(Metric) -> &'static [Statistic]| {
+        shown().flat_map(move |metric| statistics(metric).iter().map(move |s| (metric, *s)))
+    };
+    let table: Vec<(Metric, Statistic)> = rows(|metric| metric.info().table).collect();
+    let details: Vec<(Metric, Statistic)> = rows(|metric| metric.info().details).collect();
+    let changes = table.len() * variants.iter().filter(|name| *name != reference).count();
+    let alpha = false_alarms / (2 * changes.max(1)) as f64;
+    let of_variant = |variant: &String| {
+        let Some(part) = measured.part_of(variant) else { return (variant.clone(), Vec::new()) };
+        let with_change = |(metric, statistic): &(Metric, Statistic)| {
+            let change = change(part, *metric, *statistic, [variant, reference], alpha);
+            Summary { change, ..summary(*metric, *statistic, part, variant) }
+        };
+        let plain =
+            |(metric, statistic): &(Metric, Statistic)| summary(*metric, *statistic, part, variant);
+        let rows = table.iter().map(with_change).chain(details.iter().map(plain));
+        (variant.clone(), rows.collect())
+    };
+    variants.iter().map(of_variant).collect()
 }
 
-fn summary(
+/// The change of a variant against the reference of the same session, by the same estimate as a rule's.
+fn change(
+    part: &Part,
     metric: Metric,
     statistic: Statistic,
-    measured: &Measured<'_>,
-    rounds: &[&Round],
-    variant: &str,
-) -> Summary {
-    let kind = metric.info().kind;
+    [variant, reference]: [&str; 2],
+    alpha: f64,
+) -> Option<Effect> {
+    if variant == reference || !part.has(reference) || statistic.is_far_tail() {
+        return None;
+    }
+    let limit = metric.info().default_limit;
+    let rule = Rule {
+        id: metric.id().to_string(),
+        line: 0,
+        metric,
+        statistic,
+        variant: variant.to_string(),
+        against: Against::Variant(reference.to_string()),
+        limit: if metric.is_proportion() { Limit::Points(limit) } else { Limit::Relative(limit) },
+        evidence: Evidence::Regression,
+        severity: Severity::Inform,
+        only: Selection::default(),
+    };
+    let measured = Measured { parts: std::slice::from_ref(part), earlier: &[], stored: &[] };
+    judge::verdict(&rule, &measured, alpha).effect
+}
+
+fn summary(metric: Metric, statistic: Statistic, part: &Part, variant: &str) -> Summary {
+    let rounds: Vec<&Round> = part.complete();
+    let kind = metric.kind();
+    let answers = part.answers.iter().filter(|answer| answer.variant == variant).count();
     let found = match kind {
-        Kind::TaskProportion => share_of_tasks(metric, measured, variant),
-        _ => value(metric, statistic, rounds, variant),
+        Kind::TaskProportion => share_of_tasks(metric, part, variant),
+        _ => value(metric, statistic, &rounds, variant),
     };
-    let unavailable = match (metric, &measured.header.environment.energy, found) {
-        (_, _, Some(_)) => None,
-        (
-            Metric::TokensPerSecondPerWatt | Metric::EnergyPerToken,
-            Reading::Unavailable(why),
-            None,
-        ) => Some(why.clone()),
-        (Metric::Memory | Metric::MemoryAnon | Metric::MemoryFile, _, None) => {
-            Some("no worker's memory could be read".to_string())
-        }
-        _ if kind == Kind::TaskProportion => Some("it answers no graded tasks".to_string()),
-        _ => Some("no round has a value".to_string()),
-    };
+    let unavailable = found.is_none().then(|| missing(metric, part));
     let samples = match kind {
         Kind::PerRound => {
             rounds.iter().filter_map(|r| samples::round_value(metric, r, variant)).count()
         }
-        Kind::TaskProportion => measured.answers.iter().filter(|a| a.variant == variant).count(),
+        Kind::TaskProportion => answers,
         _ => rounds.iter().map(|round| samples::timed(round, variant).count()).sum(),
     };
     let rounds = if kind == Kind::TaskProportion { 0 } else { rounds.len() };
-    Summary { metric, statistic, value: found, unavailable, rounds, samples }
+    Summary { metric, statistic, value: found, unavailable, rounds, samples, change: None }
+}
+
+/// Why a variant has no value.
+fn missing(metric: Metric, part: &Part) -> String {
+    match (metric.info().needs, &part.header.environment.energy) {
+        (Needs::Energy, Reading::Unavailable(why)) => why.clone(),
+        (Needs::ProcessMemory, _) => "no worker's memory could be read".to_string(),
+        _ if metric.kind() == Kind::TaskProportion => "it answers no graded tasks".to_string(),
+        _ => "no round has a value".to_string(),
+    }
 }
 
 /// The share of a variant's graded tasks that a metric counts.
-fn share_of_tasks(metric: Metric, measured: &Measured<'_>, variant: &str) -> Option<f64> {
+fn share_of_tasks(metric: Metric, part: &Part, variant: &str) -> Option<f64> {
     let (mut worse, mut all) = (0, 0);
-    for answer in measured.answers.iter().filter(|answer| answer.variant == variant) {
+    for answer in part.answers.iter().filter(|answer| answer.variant == variant) {
         all += 1;
         worse += u32::from(bad(metric, answer.grade));
     }
@@ -88,8 +122,8 @@ pub(super) fn value(
     rounds: &[&Round],
     variant: &str,
 ) -> Option<f64> {
-    if metric.info().kind == Kind::Proportion {
-        let (failed, all) = samples::failures(rounds, variant);
+    if metric.kind() == Kind::Proportion {
+        let (failed, all) = samples::hits(metric, rounds, variant);
         return (all > 0).then(|| failed as f64 / all as f64);
     }
     if statistic.is_far_tail() {
@@ -112,6 +146,7 @@ pub(super) fn value(
 mod tests {
     use super::super::samples::tests::request;
     use super::*;
+    use crate::metric::LATENCY;
 
     #[test]
     fn p99_is_over_all_requests_and_the_median_by_round() {
@@ -125,7 +160,7 @@ mod tests {
         };
         let rounds = [round(1, &[10.0, 20.0, 30.0]), round(2, &[40.0, 50.0, 900.0])];
         let rounds: Vec<&Round> = rounds.iter().collect();
-        let value = |statistic| value(Metric::Latency, statistic, &rounds, "a").unwrap();
+        let value = |statistic| value(LATENCY, statistic, &rounds, "a").unwrap();
         assert!((value(Statistic::Median) - 0.035).abs() < 1e-12);
         assert!((value(Statistic::P99) - 0.8575).abs() < 1e-12, "numpy.quantile(…, 0.99)");
     }

@@ -7,6 +7,7 @@ use crate::config::{Quality, Variant, Workload};
 use crate::hash;
 use crate::problem::{Problem, Result};
 use crate::protocol::Order;
+use crate::record::Labels;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,6 +19,10 @@ struct GradedTask {
     #[serde(default)]
     system: Option<String>,
     prompt: String,
+    #[serde(default)]
+    suite: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
     #[serde(flatten)]
     expectation: Expectation,
     // `deny_unknown_fields` does not go with `flatten`; what is left over is refused by hand.
@@ -30,6 +35,8 @@ struct GradedTask {
 pub struct Graded {
     /// Ids of the tasks, in order.
     pub ids: Vec<String>,
+    /// Suites and tags of the tasks that have some.
+    pub labels: BTreeMap<String, Labels>,
     /// What is expected, by task.
     pub expectations: Vec<Expectation>,
     /// What each variant is asked, by task, in the order of the configuration.
@@ -73,7 +80,7 @@ pub fn prepare_graded(
                 (Some(around), Some(file)) => template::fill(file, around, &task.prompt)?,
                 _ => task.prompt.clone(),
             };
-            Ok(Task { id, system, prompt })
+            Ok(Task { id, system, prompt, suite: None, tags: Vec::new() })
         })
         .collect::<Result<_>>()?;
     let mut orders = Vec::new();
@@ -101,6 +108,7 @@ pub fn prepare_graded(
     );
     Ok(Graded {
         ids: tasks.iter().map(|task| task.id.clone()).collect(),
+        labels: super::labels(tasks.iter().map(|task| (&task.id, &task.suite, &task.tags))),
         expectations: tasks.into_iter().map(|task| task.expectation).collect(),
         orders,
         stop: quality.stop.clone(),

@@ -13,9 +13,10 @@ pub use vocabulary::load_tokenizer;
 use crate::config::{Variant, Workload};
 use crate::hash;
 use crate::problem::{Problem, Result};
+use crate::record::Labels;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use vocabulary::Vocabulary;
 
@@ -30,6 +31,12 @@ pub struct Task {
     pub system: Option<String>,
     /// The prompt.
     pub prompt: String,
+    /// The suite it belongs to, by which rules may select it.
+    #[serde(default)]
+    pub suite: Option<String>,
+    /// Free words, by which rules may select it.
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
 /// A prompt in token ids.
@@ -47,6 +54,8 @@ pub struct Prompts {
     by_variant: Vec<(String, Vec<TokenizedTask>)>,
     /// Ids of the tasks, in order.
     pub ids: Vec<String>,
+    /// Suites and tags of the tasks that have some.
+    pub labels: BTreeMap<String, Labels>,
     /// SHA-256 of the tasks' file and the generation parameters.
     pub sha256: String,
 }
@@ -84,9 +93,20 @@ pub fn prepare(workload: &Workload, variants: &[Variant]) -> Result<Prompts> {
     );
     Ok(Prompts {
         by_variant,
+        labels: labels(tasks.iter().map(|task| (&task.id, &task.suite, &task.tags))),
         ids: tasks.into_iter().map(|task| task.id).collect(),
         sha256: hash::of_bytes(parameters.as_bytes()),
     })
+}
+
+/// The suites and tags of the tasks that have some.
+fn labels<'a>(
+    tasks: impl Iterator<Item = (&'a String, &'a Option<String>, &'a Vec<String>)>,
+) -> BTreeMap<String, Labels> {
+    tasks
+        .map(|(id, suite, tags)| (id.clone(), Labels { suite: suite.clone(), tags: tags.clone() }))
+        .filter(|(_, labels)| !labels.is_empty())
+        .collect()
 }
 
 /// The seed of one request: the same for every variant and round, another for every task.

@@ -124,7 +124,13 @@ mod tests {
     fn renders_roles_in_order_and_asks_for_the_assistant() {
         let template = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}\n{% endfor %}\
                         {% if add_generation_prompt %}<assistant>{% endif %}";
-        let task = Task { id: "t".into(), system: Some("be brief".into()), prompt: "2+2?".into() };
+        let task = Task {
+            id: "t".into(),
+            system: Some("be brief".into()),
+            prompt: "2+2?".into(),
+            suite: None,
+            tags: vec![],
+        };
         let text = render(template, &task, &variant()).unwrap();
         assert_eq!(text, "<system>be brief\n<user>2+2?\n<assistant>");
     }
@@ -142,7 +148,8 @@ mod tests {
 
     #[test]
     fn a_template_that_refuses_says_why() {
-        let task = Task { id: "t".into(), system: None, prompt: "x".into() };
+        let task =
+            Task { id: "t".into(), system: None, prompt: "x".into(), suite: None, tags: vec![] };
         let problem =
             render("{{ raise_exception('no system role') }}", &task, &variant()).unwrap_err();
         assert!(problem.to_string().contains("no system role"), "{problem}");

@@ -27,6 +27,9 @@ fn project() -> Project {
 fn accept(project: &Project) -> Run {
     let run = project.run(&["baseline", "update"]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    for file in stored(project) {
+        crate::schema::validate_baseline(&file);
+    }
     run
 }
 
@@ -66,7 +69,7 @@ fn the_fourth_session_is_held_against_three_stored_ones() {
     let run = project.check();
     assert_eq!(run.code, 3, "{}", run.stdout);
     assert_eq!(kind(&project, "latency"), VerdictKind::NoBaseline);
-    assert!(run.stdout.contains("`perfgate baseline update` accepts one"), "{}", run.stdout);
+    assert!(run.stdout.contains("`perfgate baseline update` accepts this one"), "{}", run.stdout);
     accept(&project);
     project.check();
     let early = verdict(&project, "latency");
@@ -108,7 +111,8 @@ fn what_cannot_be_compared_says_why() {
     assert_eq!(run.code, 3, "{}", run.stdout);
     let latency = verdict(&project, "latency");
     assert_eq!(latency.verdict, VerdictKind::Incomparable);
-    assert!(latency.reason.contains("another workload (3)"), "{}", latency.reason);
+    let expected = "3 with another workload (gen_tokens 5 then, 6 now)";
+    assert!(latency.reason.contains(expected), "{}", latency.reason);
     // A changed reference voids the ratio to it, and nothing else.
     let script = "script = { jitter = 0.01 }";
     project.write(
@@ -118,7 +122,7 @@ fn what_cannot_be_compared_says_why() {
     project.check();
     let ratio = verdict(&project, "ratio");
     assert_eq!(ratio.verdict, VerdictKind::Incomparable);
-    assert!(ratio.reason.contains("another 'base' (3)"), "{}", ratio.reason);
+    assert!(ratio.reason.contains("3 with another model of 'base' ("), "{}", ratio.reason);
     assert!(kind(&project, "latency").decided());
     // Sessions of another machine class: times can't be compared, failures can.
     for file in stored(&project) {
@@ -128,7 +132,7 @@ fn what_cannot_be_compared_says_why() {
     project.write("perfgate.toml", &config(5.0));
     project.check();
     let latency = verdict(&project, "latency");
-    assert!(latency.reason.contains("another machine class (3)"), "{}", latency.reason);
+    assert!(latency.reason.contains("another machine class (v1/another "), "{}", latency.reason);
     assert_eq!(kind(&project, "failure_rate"), VerdictKind::Pass);
     assert!(verdict(&project, "ratio").reason.contains("another CPU model"));
     // A variant that was not there before.

@@ -212,6 +212,8 @@ fn lockstep_gives_every_task_to_every_variant_before_the_next() {
 fn the_journal_holds_what_the_results_hold() {
     use perfgate::record::Entry;
     let (project, _) = check(2, "token_ms = 5.0", LATENCY);
+    let text = std::fs::read_to_string(project.journal_file().unwrap()).unwrap();
+    crate::schema::validate_journal(&text);
     let journal = project.journal();
     assert!(matches!(journal.first(), Some(Entry::Session { format: 1, .. })));
     assert!(matches!(journal.last(), Some(Entry::SessionEnd { rounds: 2, interrupted: false })));
@@ -241,7 +243,7 @@ fn a_saved_report_reads_as_the_first_one_in_every_format() {
     let json = project.run(&["report", "--format", "json"]).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["outcome"], "regressed");
-    assert_eq!(json["groups"][0]["rows"][0]["verdict"], "regressed");
+    assert_eq!(json["sections"][0]["groups"][0]["rows"][0]["verdict"], "regressed");
     for line in first.stdout.lines() {
         assert!(line.chars().count() <= 100, "wider than 100 columns: {line}");
     }

@@ -11,4 +11,5 @@ mod interruption;
 mod quality;
 mod real_model;
 mod reference;
+mod schema;
 mod support;

@@ -1,6 +1,7 @@
 //! Owns what the tests share: a project folder with configuration, and the binary run in it.
 
-use perfgate::record::{Entry, JournalLine, Results};
+use perfgate::record::{Answer, Entry, Header, JournalLine, Results, Round, Summary, Verdict};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +10,15 @@ use tempfile::TempDir;
 /// A folder with both configuration files and a few tasks.
 pub struct Project {
     folder: TempDir,
+}
+
+/// What a single judged session left.
+pub struct Session {
+    pub header: Header,
+    pub rounds: Vec<Round>,
+    pub answers: Vec<Answer>,
+    pub verdicts: Vec<Verdict>,
+    pub summaries: BTreeMap<String, Vec<Summary>>,
 }
 
 /// What a run of perfgate came to.
@@ -61,9 +71,25 @@ impl Project {
         self.run(&["check"])
     }
 
-    pub fn results(&self) -> Results {
+    /// The latest results, held against their schema.
+    pub fn combined(&self) -> Results {
         let file = self.path().join(".perfgate/benchmark_results.json");
+        crate::schema::validate_results(&file);
         perfgate::session::read_results(&file).unwrap()
+    }
+
+    /// The latest results, of one session that was judged.
+    pub fn results(&self) -> Session {
+        let mut results = self.combined();
+        assert_eq!(results.parts.len(), 1);
+        let part = results.parts.remove(0);
+        Session {
+            header: part.header,
+            rounds: part.rounds,
+            answers: part.answers,
+            verdicts: results.judgement.expect("it was judged").verdicts,
+            summaries: results.summaries,
+        }
     }
 
     /// The only session's journal, once it exists.

@@ -1,53 +1,59 @@
-//! Owns the list of metrics: their ids, units, better direction, kind, declared determinism and the
-//! statistics and limits that a rule gets when it names none.
+//! Owns what is true of a metric whatever was measured: its id, unit, better direction, declared
+//! determinism, how its values are read out of a record, the words of its changes, and the statistic
+//! and limit that a rule gets when it names none.
 //!
-//! Everything that is true of a metric whatever was measured stands here; how its values are read
-//! out of a record stands in [`crate::verdict::samples`].
+//! Each metric (or family of them) has one file here and one line in [`METRICS`].
 
-use serde::{Deserialize, Serialize};
+mod accuracy;
+mod energy;
+mod failure_rate;
+mod itl;
+mod latency;
+mod memory;
+mod start;
+mod throughput;
+mod ttft;
+
+use crate::record::{Grade, Phase, Request, Round, WorkerRun};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
-/// A quantity that perfgate measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Metric {
-    /// Generated tokens after the first over the time after the first, tokens per second.
-    Throughput,
-    /// Request start to last token, seconds.
-    Latency,
-    /// Time to first token: request start to first token, seconds.
-    Ttft,
-    /// Inter-token latency: the gaps between tokens after the first, seconds.
-    Itl,
-    /// Largest resident set of the worker process in a round (`VmHWM`), bytes.
-    Memory,
-    /// Anonymous resident memory after the round's last request (`RssAnon`), bytes.
-    MemoryAnon,
-    /// Resident memory backed by files after the round's last request (`RssFile`), bytes.
-    MemoryFile,
-    /// Spawn of the worker process to its first token, seconds.
-    ColdStart,
-    /// Spawn of the worker process to its handshake, seconds.
-    SpawnTime,
-    /// Reading and compiling the model inside the worker, seconds.
-    LoadTime,
-    /// Time to first token of the worker's first request, seconds.
-    ColdTtft,
-    /// Share of the timed requests that failed, a proportion.
-    FailureRate,
-    /// Share of the graded tasks that were answered right, a proportion.
-    Accuracy,
-    /// Share of the graded tasks without a usable answer, a proportion.
-    TaskFailureRate,
-    /// Package energy of the timed requests over the tokens that they generated, joules per token.
-    EnergyPerToken,
-    /// Tokens per second over watts of package power: its reciprocal, tokens per joule.
-    TokensPerSecondPerWatt,
-}
+pub use accuracy::{ACCURACY, TASK_FAILURE_RATE};
+pub use failure_rate::FAILURE_RATE;
+pub use latency::LATENCY;
+pub use memory::MEMORY;
+pub use throughput::THROUGHPUT;
+
+/// Every metric, in the order of the report's table.
+pub const METRICS: [Metric; 16] = [
+    accuracy::ACCURACY,
+    throughput::THROUGHPUT,
+    energy::TOKENS_PER_SECOND_PER_WATT,
+    energy::ENERGY_PER_TOKEN,
+    latency::LATENCY,
+    ttft::TTFT,
+    itl::ITL,
+    memory::MEMORY,
+    memory::MEMORY_ANON,
+    memory::MEMORY_FILE,
+    start::COLD_START,
+    start::SPAWN_TIME,
+    start::LOAD_TIME,
+    start::COLD_TTFT,
+    failure_rate::FAILURE_RATE,
+    accuracy::TASK_FAILURE_RATE,
+];
+
+/// A quantity that perfgate measures: a reference to its facts. Two are equal if their ids are.
+#[derive(Clone, Copy)]
+pub struct Metric(&'static MetricInfo);
 
 /// Which direction is an improvement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
     /// Larger values are better, as for throughput.
     Higher,
@@ -56,8 +62,7 @@ pub enum Better {
 }
 
 /// What one value of a metric belongs to, which decides how it is paired and reduced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// One value per request, paired by task within a round.
     PerRequest,
@@ -71,9 +76,67 @@ pub enum Kind {
     TaskProportion,
 }
 
+/// How a metric's values are read out of a record.
+#[derive(Debug, Clone, Copy)]
+pub enum Read {
+    /// The value of a request that succeeded, in the metric's unit.
+    Request(fn(&Stamps) -> f64),
+    /// The values within a request that succeeded: the gaps between its tokens.
+    Tokens,
+    /// The value of a variant in a round; infinite for what failed, `None` for what is not known.
+    Round(fn(&VariantRound<'_>) -> Option<f64>),
+    /// Whether a timed request counts against the variant.
+    Requests(fn(&Request) -> bool),
+    /// Whether a grade counts against the variant.
+    Answers(fn(Grade) -> bool),
+}
+
+/// When the tokens of a request came, seconds since its start.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamps {
+    /// The first token.
+    pub first: f64,
+    /// The last token.
+    pub last: f64,
+    /// The gaps between tokens: one less than tokens.
+    pub gaps: f64,
+}
+
+/// What one variant left in one round.
+#[derive(Debug, Clone, Copy)]
+pub struct VariantRound<'a> {
+    /// The round.
+    pub round: &'a Round,
+    /// The variant's name.
+    pub variant: &'a str,
+}
+
+impl<'a> VariantRound<'a> {
+    /// Its workers, in the order of their spawns.
+    pub fn workers(self) -> impl Iterator<Item = &'a WorkerRun> {
+        self.round.workers.iter().filter(move |worker| worker.variant == self.variant)
+    }
+
+    /// Its requests of a phase.
+    pub fn requests(self, phase: Phase) -> impl Iterator<Item = &'a Request> {
+        let of_phase = move |r: &&Request| r.phase == phase && r.variant == self.variant;
+        self.round.requests.iter().filter(of_phase)
+    }
+}
+
+/// What a machine must have for a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing special.
+    Nothing,
+    /// Energy counters.
+    Energy,
+    /// Access to the accounts of processes.
+    ProcessMemory,
+}
+
 /// The physical unit in which values are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Seconds.
     Seconds,
@@ -92,7 +155,9 @@ pub enum Unit {
 }
 
 /// How a round's values (or all requests) are reduced to the number that a rule judges.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Statistic {
     /// Arithmetic mean (of log ratios where two variants are compared).
@@ -170,8 +235,6 @@ impl fmt::Display for Statistic {
 /// The fixed facts about one metric.
 #[derive(Debug, Clone, Copy)]
 pub struct MetricInfo {
-    /// The metric described.
-    pub metric: Metric,
     /// The id used in files and on the command line.
     pub id: &'static str,
     /// The name used in tables.
@@ -180,135 +243,67 @@ pub struct MetricInfo {
     pub unit: Unit,
     /// Which direction is an improvement.
     pub better: Better,
-    /// What one value belongs to.
-    pub kind: Kind,
+    /// How its values are read out of a record.
+    pub read: Read,
+    /// What the machine must have.
+    pub needs: Needs,
     /// Whether the same inputs must give the same value. Declared, never inferred from zero variance.
     pub deterministic: bool,
     /// Whether it depends on the machine's mood, so that sessions differ by more than their rounds.
     pub varies_by_session: bool,
     /// The statistic of a rule that names none.
     pub default_statistic: Statistic,
-    /// The allowed relative change to the worse of a rule that names no limit, as a fraction.
+    /// The allowed change to the worse of a rule that names no limit: relative, as a fraction, or for
+    /// a proportion a difference (0.01 is one point).
     pub default_limit: f64,
+    /// What the table of variants shows.
+    pub table: &'static [Statistic],
+    /// What the folded table of details shows.
+    pub details: &'static [Statistic],
+    /// Whether tables show the quotient to the reference in place of the value.
+    pub shown_as_ratio: bool,
+    /// A change to the better and one to the worse in words: `faster`, `slower`.
+    pub words: [&'static str; 2],
 }
 
-/// Every metric, in the order of the report's table.
-pub const METRICS: [MetricInfo; 16] = [
-    graded(Metric::Accuracy, "accuracy", "accuracy", Better::Higher),
-    timing(Metric::Throughput, "throughput", "throughput", Unit::TokensPerSecond, Better::Higher),
-    per_round(
-        Metric::TokensPerSecondPerWatt,
-        "tokens_per_second_per_watt",
-        "tokens/s per watt",
-        Unit::TokensPerJoule,
-        Better::Higher,
-    ),
-    per_round(
-        Metric::EnergyPerToken,
-        "energy_per_token",
-        "energy per token",
-        Unit::JoulesPerToken,
-        Better::Lower,
-    ),
-    timing(Metric::Latency, "latency", "latency", Unit::Seconds, Better::Lower),
-    timing(Metric::Ttft, "ttft", "TTFT", Unit::Seconds, Better::Lower),
-    MetricInfo {
-        kind: Kind::PerToken,
-        ..timing(Metric::Itl, "itl", "inter-token latency", Unit::Seconds, Better::Lower)
-    },
-    memory(Metric::Memory, "memory", "peak memory"),
-    memory(Metric::MemoryAnon, "memory_anon", "memory, anonymous"),
-    memory(Metric::MemoryFile, "memory_file", "memory, files"),
-    start(Metric::ColdStart, "cold_start", "cold start"),
-    start(Metric::SpawnTime, "spawn_time", "cold start: spawn"),
-    start(Metric::LoadTime, "load_time", "cold start: load"),
-    start(Metric::ColdTtft, "cold_ttft", "cold start: TTFT"),
-    MetricInfo {
-        kind: Kind::Proportion,
-        varies_by_session: false,
-        default_statistic: Statistic::Rate,
-        default_limit: 0.001,
-        ..timing(
-            Metric::FailureRate,
-            "failure_rate",
-            "failure rate",
-            Unit::Proportion,
-            Better::Lower,
-        )
-    },
-    graded(Metric::TaskFailureRate, "task_failure_rate", "task failure rate", Better::Lower),
-];
-
-/// A share of the graded tasks.
-const fn graded(
-    metric: Metric,
-    id: &'static str,
-    title: &'static str,
-    better: Better,
-) -> MetricInfo {
-    MetricInfo {
-        kind: Kind::TaskProportion,
-        deterministic: true,
-        varies_by_session: false,
-        default_statistic: Statistic::Rate,
-        default_limit: 0.01,
-        ..timing(metric, id, title, Unit::Proportion, better)
-    }
-}
-
-/// A metric with one value per round.
-const fn per_round(
-    metric: Metric,
-    id: &'static str,
-    title: &'static str,
-    unit: Unit,
-    better: Better,
-) -> MetricInfo {
-    MetricInfo { kind: Kind::PerRound, ..timing(metric, id, title, unit, better) }
-}
-
-/// A size of the worker process.
-const fn memory(metric: Metric, id: &'static str, title: &'static str) -> MetricInfo {
-    MetricInfo {
-        varies_by_session: false,
-        ..per_round(metric, id, title, Unit::Bytes, Better::Lower)
-    }
-}
-
-/// A part of the worker's start.
-const fn start(metric: Metric, id: &'static str, title: &'static str) -> MetricInfo {
-    MetricInfo { default_limit: 0.10, ..per_round(metric, id, title, Unit::Seconds, Better::Lower) }
-}
-
-/// A time-like metric with the usual defaults, from which the others are varied.
-const fn timing(
-    metric: Metric,
-    id: &'static str,
-    title: &'static str,
-    unit: Unit,
-    better: Better,
-) -> MetricInfo {
-    MetricInfo {
-        metric,
-        id,
-        title,
-        unit,
-        better,
-        kind: Kind::PerRequest,
-        deterministic: false,
-        varies_by_session: true,
-        default_statistic: Statistic::Mean,
-        default_limit: 0.05,
-    }
-}
+/// What most metrics have in common: a time per request, of which less is better.
+const TIME: MetricInfo = MetricInfo {
+    id: "",
+    title: "",
+    unit: Unit::Seconds,
+    better: Better::Lower,
+    read: Read::Tokens,
+    needs: Needs::Nothing,
+    deterministic: false,
+    varies_by_session: true,
+    default_statistic: Statistic::Mean,
+    default_limit: 0.05,
+    table: &[],
+    details: &[],
+    shown_as_ratio: false,
+    words: ["faster", "slower"],
+};
 
 impl Metric {
     /// The facts about this metric.
     pub fn info(self) -> &'static MetricInfo {
-        METRICS
-            .iter()
-            .find(|m| m.metric == self)
-            .expect("every metric stands in METRICS; a test checks it")
+        self.0
+    }
+
+    /// What one of its values belongs to.
+    pub fn kind(self) -> Kind {
+        match self.0.read {
+            Read::Request(_) => Kind::PerRequest,
+            Read::Tokens => Kind::PerToken,
+            Read::Round(_) => Kind::PerRound,
+            Read::Requests(_) => Kind::Proportion,
+            Read::Answers(_) => Kind::TaskProportion,
+        }
+    }
+
+    /// Whether it is a share, whose changes are differences in points.
+    pub fn is_proportion(self) -> bool {
+        matches!(self.kind(), Kind::Proportion | Kind::TaskProportion)
     }
 
     /// The id used in files and on the command line.
@@ -318,12 +313,12 @@ impl Metric {
 
     /// Finds a metric by its id.
     pub fn from_id(id: &str) -> Option<Metric> {
-        METRICS.iter().find(|m| m.id == id).map(|m| m.metric)
+        METRICS.into_iter().find(|metric| metric.id() == id)
     }
 
     /// Whether `statistic` can be asked of this metric.
     pub fn allows(self, statistic: Statistic) -> bool {
-        match (self.info().kind, statistic) {
+        match (self.kind(), statistic) {
             (Kind::Proportion | Kind::TaskProportion, _) => statistic == Statistic::Rate,
             (Kind::PerRound, _) => statistic == Statistic::Mean,
             (Kind::PerRequest | Kind::PerToken, Statistic::Rate) => false,
@@ -354,6 +349,65 @@ impl Metric {
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.id())
+    }
+}
+
+impl fmt::Debug for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+impl PartialEq for Metric {
+    fn eq(&self, other: &Metric) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for Metric {}
+
+impl PartialOrd for Metric {
+    fn partial_cmp(&self, other: &Metric) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Metric {
+    fn cmp(&self, other: &Metric) -> Ordering {
+        self.id().cmp(other.id())
+    }
+}
+
+impl Hash for Metric {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
+
+impl Serialize for Metric {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id())
+    }
+}
+
+impl<'de> Deserialize<'de> for Metric {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Metric, D::Error> {
+        let id = Cow::<str>::deserialize(deserializer)?;
+        Metric::from_id(&id)
+            .ok_or_else(|| serde::de::Error::custom(format!("there is no metric '{id}'")))
+    }
+}
+
+impl JsonSchema for Metric {
+    fn schema_name() -> Cow<'static, str> {
+        "Metric".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A quantity that perfgate measures.",
+            "enum": METRICS.map(Metric::id),
+        })
     }
 }
 
@@ -415,12 +469,19 @@ mod tests {
 
     #[test]
     fn ids_are_unique_and_found_again() {
-        for info in &METRICS {
-            assert_eq!(Metric::from_id(info.id), Some(info.metric));
-            assert_eq!(info.metric.info().id, info.id);
-            assert!(info.metric.allows(info.default_statistic), "{}", info.id);
+        let mut ids: Vec<&str> = METRICS.iter().map(|metric| metric.id()).collect();
+        for metric in METRICS {
+            let info = metric.info();
+            assert_eq!(Metric::from_id(info.id), Some(metric));
+            let shown = info.table.iter().chain(info.details);
+            for statistic in shown.chain([&info.default_statistic]) {
+                assert!(metric.allows(*statistic), "{metric} {statistic}");
+            }
         }
-        let json = serde_json::to_string(&Metric::ColdStart).unwrap();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), METRICS.len());
+        let json = serde_json::to_string(&start::COLD_START).unwrap();
         assert_eq!(json, "\"cold_start\"", "JSON uses the id");
     }
 

@@ -1,0 +1,20 @@
+//! Owns `perfgate compare`: one run held against another by the rules.
+
+use super::{CompareArguments, check, exit, render};
+use crate::baseline;
+use crate::problem::Result;
+use crate::session::{self, read_results};
+use crate::verdict;
+
+/// Judges the new run against the old one. Nothing is written.
+pub(super) fn compare(arguments: &CompareArguments) -> Result<u8> {
+    let mut setup = check::setup(&arguments.setting)?;
+    let (old, new) = (read_results(&arguments.old)?, read_results(&arguments.new)?);
+    let stored = baseline::load(&setup.config.baselines.folder)?;
+    let mut thresholds = check::rules(&setup)?.clone();
+    thresholds.rules = verdict::against_earlier(&thresholds.rules, &old.parts);
+    setup.thresholds = None;
+    let results = session::judged(new.parts, &setup.config, Some(&thresholds), &old.parts, &stored);
+    let outcome = render::print_results(&results, &arguments.display)?;
+    Ok(exit::code(outcome))
+}

@@ -1,0 +1,139 @@
+//! Owns what `check` and `run` have in common: preparing, measuring with progress, and saving.
+
+use super::progress::Progress;
+use super::{Display, Measuring, relative};
+use crate::config::Setup;
+use crate::problem::{Problem, Result};
+use crate::record::{Part, Results};
+use crate::report::{self, Style};
+use crate::session::{
+    self, Ended, Journal, Prepared, Recorded, find_interrupted, write_atomically,
+};
+use crate::worker::Interrupt;
+use std::path::{Path, PathBuf};
+
+/// How to measure and how to show it.
+pub(super) struct Wanted<'a> {
+    pub(super) measuring: &'a Measuring,
+    pub(super) display: &'a Display,
+}
+
+/// What a session came to, and where it lies.
+pub(super) struct Done {
+    pub(super) part: Part,
+    pub(super) folder: PathBuf,
+    pub(super) journal: PathBuf,
+}
+
+/// Prepares a session with what the command line changes.
+pub(super) fn prepare(mut setup: Setup, measuring: &Measuring) -> Result<Prepared> {
+    if let Some(rounds) = measuring.rounds {
+        setup.config.rounds = rounds;
+    }
+    let mut prepared = session::prepare(setup, Path::new("/"))?;
+    prepared.use_cache = !measuring.fresh;
+    Ok(prepared)
+}
+
+/// Runs a prepared session, or goes on with the one that was interrupted.
+pub(super) fn measure(prepared: &mut Prepared, wanted: &Wanted<'_>) -> Result<Done> {
+    let output = prepared.setup.config.output.clone();
+    let interrupt = catch_interrupts()?;
+    let program = std::env::current_exe()
+        .map_err(|error| Problem::new(format!("cannot find perfgate's own binary: {error}")))?;
+    let (mut journal, before) = if wanted.measuring.resume {
+        resume(prepared, &output, wanted.display.quiet)?
+    } else {
+        make_output(&output)?;
+        let folder = output.join("sessions").join(&prepared.header.session);
+        (Journal::create(&folder, &prepared.header.session)?, None)
+    };
+    let done = before.as_ref().map_or(0, |before| before.rounds.len());
+    let mut progress = Progress::new(&prepared.header.plan, done, wanted.display);
+    let ended = session::run(prepared, &mut journal, program, &interrupt, &mut progress, before);
+    progress.finish();
+    let place = journal.path().to_path_buf();
+    let samples = |problem: Problem| {
+        let place = format!("the samples so far are in {}", place.display());
+        let help = problem.help.clone().map_or(place.clone(), |help| format!("{help}\n  {place}"));
+        problem.help(help)
+    };
+    match ended.map_err(samples)? {
+        Ended::Complete(part) => {
+            let folder = place.parent().unwrap_or(&output).to_path_buf();
+            Ok(Done { part: *part, folder, journal: place })
+        }
+        Ended::Interrupted { rounds } => Err(samples(
+            Problem::new(format!(
+                "interrupted after {rounds} of {} rounds; nothing was judged",
+                prepared.header.plan.rounds
+            ))
+            .help("the same command with --resume goes on from there"),
+        )),
+    }
+}
+
+/// Takes up the interrupted session, and says what is used again.
+fn resume(
+    prepared: &mut Prepared,
+    output: &Path,
+    quiet: bool,
+) -> Result<(Journal, Option<Recorded>)> {
+    let interrupted = find_interrupted(prepared, output)?;
+    let journal = Journal::reopen(&interrupted.journal, &prepared.header.session)?;
+    if !quiet {
+        eprintln!(
+            "resuming session {}: {} of {} rounds and {} graded answers are there",
+            prepared.header.session,
+            interrupted.rounds(),
+            prepared.header.plan.rounds,
+            interrupted.recorded.answers.len()
+        );
+    }
+    Ok((journal, Some(interrupted.recorded)))
+}
+
+/// Makes the folder of everything generated, if it is not there, and keeps git from seeing it.
+fn make_output(output: &Path) -> Result<()> {
+    if output.exists() {
+        return Ok(());
+    }
+    let problem = |error: std::io::Error| {
+        Problem::io(output, "make the folder for results", &error)
+            .help("name a writable folder with output = \"FOLDER\" in perfgate.toml")
+    };
+    std::fs::create_dir_all(output).map_err(problem)?;
+    std::fs::write(output.join(".gitignore"), "*\n").map_err(problem)
+}
+
+/// The first Ctrl-C ends the session in order, a second one at once.
+fn catch_interrupts() -> Result<Interrupt> {
+    let interrupt = Interrupt::default();
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let flag = || std::sync::Arc::clone(&interrupt.0);
+        signal_hook::flag::register_conditional_default(signal, flag())
+            .and_then(|_| signal_hook::flag::register(signal, flag()))
+            .map_err(|error| Problem::new(format!("cannot catch signal {signal}: {error}")))?;
+    }
+    Ok(interrupt)
+}
+
+/// Writes results, and their report as Markdown beside them.
+pub(super) fn save(results: &Results, file: &Path) -> Result<[PathBuf; 2]> {
+    let mut json = serde_json::to_string(results).expect("results are plain data");
+    json.push('\n');
+    write_atomically(file, &json)?;
+    let markdown = file.with_file_name("report.md");
+    let text = (report::MARKDOWN.render)(&report::build(results), Style::default());
+    write_atomically(&markdown, &text)?;
+    Ok([file.to_path_buf(), markdown])
+}
+
+/// Where everything lies.
+pub(super) fn describe(files: &[PathBuf; 2], journal: Option<&Path>) -> String {
+    let [results, report] = files;
+    let mut lines = vec![("results", results.as_path()), ("report ", report.as_path())];
+    lines.extend(journal.map(|journal| ("journal", journal)));
+    let line = |(what, file): (&str, &Path)| format!("{what}  {}", relative(file).display());
+    lines.into_iter().map(line).collect::<Vec<_>>().join("\n")
+}

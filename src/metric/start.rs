@@ -1,0 +1,61 @@
+//! Owns the cold start, spawn of the worker process to its first token, and its parts.
+
+use super::{Metric, MetricInfo, Read, Statistic, TIME, VariantRound};
+use crate::record::{Phase, WorkerRun};
+
+const START: MetricInfo = MetricInfo {
+    default_limit: 0.10,
+    words: ["faster initialization", "slower initialization"],
+    ..TIME
+};
+
+/// Seconds from the spawn of the worker process to its first token.
+pub const COLD_START: Metric = Metric(&MetricInfo {
+    id: "cold_start",
+    title: "cold start",
+    read: Read::Round(|of| first(of, |worker| worker.first_token_ns)),
+    table: &[Statistic::Mean],
+    ..START
+});
+
+/// Seconds from the spawn of the worker process to its handshake.
+pub const SPAWN_TIME: Metric = Metric(&MetricInfo {
+    id: "spawn_time",
+    title: "cold start: spawn",
+    read: Read::Round(|of| first(of, |worker| worker.hello_ns)),
+    details: &[Statistic::Mean],
+    ..START
+});
+
+/// Seconds of reading and compiling the model inside the worker.
+pub const LOAD_TIME: Metric = Metric(&MetricInfo {
+    id: "load_time",
+    title: "cold start: load",
+    read: Read::Round(|of| first(of, |worker| worker.load_ns)),
+    details: &[Statistic::Mean],
+    ..START
+});
+
+/// Time to first token of the worker's first request, seconds.
+pub const COLD_TTFT: Metric = Metric(&MetricInfo {
+    id: "cold_ttft",
+    title: "cold start: TTFT",
+    read: Read::Round(cold_ttft),
+    details: &[Statistic::Mean],
+    ..START
+});
+
+/// A span of the round's first worker; a start that failed counts as the worst.
+fn first(of: &VariantRound<'_>, span: impl Fn(&WorkerRun) -> Option<u64>) -> Option<f64> {
+    of.workers().find(|worker| worker.attempt == 1).map(|worker| seconds(span(worker)))
+}
+
+fn cold_ttft(of: &VariantRound<'_>) -> Option<f64> {
+    of.workers().find(|worker| worker.attempt == 1)?;
+    let mut cold = of.requests(Phase::ColdStart).filter(|request| request.attempt <= 1);
+    Some(seconds(cold.next().and_then(|request| request.token_ns.first().copied())))
+}
+
+fn seconds(nanoseconds: Option<u64>) -> f64 {
+    nanoseconds.map_or(f64::INFINITY, |ns| ns as f64 * 1e-9)
+}

@@ -1,0 +1,39 @@
+//! Owns the cells of the tables, which all formats with tables have in common.
+
+use super::{RuleGroup, RuleRow, VariantTable};
+
+/// The titles of a group's table.
+pub(super) fn rule_header(group: &RuleGroup) -> Vec<String> {
+    let mut titles = vec!["rule".to_string()];
+    titles.extend(group.base_title.clone());
+    titles.push(group.now_title.clone());
+    titles.extend(group.base_title.as_ref().map(|_| "change".to_string()));
+    titles.extend(["interval", "limit", "verdict"].map(str::to_string));
+    titles
+}
+
+/// The cells under them, the verdict last.
+pub(super) fn rule_cells(group: &RuleGroup, row: &RuleRow) -> Vec<String> {
+    let compares = group.base_title.is_some();
+    let mut cells = vec![row.what.clone()];
+    cells.extend(compares.then(|| row.base.clone()));
+    cells.push(row.now.clone());
+    cells.extend(compares.then(|| row.change.clone()));
+    cells.extend([row.interval.clone(), row.limit.clone(), row.verdict.to_string()]);
+    cells
+}
+
+/// The titles of a table of variants: the metric, the variants, and perhaps what changed.
+pub(super) fn variant_header(table: &VariantTable) -> Vec<String> {
+    let mut titles = vec!["metric".to_string()];
+    titles.extend(table.columns.clone());
+    if has_notes(table) {
+        titles.push("change".to_string());
+    }
+    titles
+}
+
+/// Whether any row says what changed.
+pub(super) fn has_notes(table: &VariantTable) -> bool {
+    table.rows.iter().any(|row| !row.note.is_empty())
+}

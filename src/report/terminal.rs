@@ -1,0 +1,134 @@
+//! Owns the format `terminal`: text for a terminal of at least 100 columns.
+
+use super::tables::{has_notes, rule_cells, rule_header, variant_header};
+use super::{Format, Report, RuleGroup, Section, Style, VariantTable};
+use crate::record::VerdictKind;
+use comfy_table::{
+    Attribute, Cell, Color, ContentArrangement, LineStyle, Table, TableStyle, presets,
+};
+use std::fmt::Write;
+
+/// Tables for a terminal.
+pub(super) const FORMAT: Format = Format { id: "terminal", help: "Tables for a terminal", render };
+
+/// A line under the header and nothing else: rows of figures need no cage.
+const TABLE: TableStyle =
+    presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// The width that every terminal is taken to have.
+const WIDTH: usize = 100;
+
+fn render(report: &Report, style: Style) -> String {
+    let mut out = String::new();
+    paragraph(&mut out, "", &report.headline);
+    for warning in &report.warnings {
+        paragraph(&mut out, "", &format!("warning: {warning}"));
+    }
+    for part in &report.sections {
+        section(&mut out, part, style);
+    }
+    variants(&mut out, "Variants", &report.variants, style);
+    if style.verbose {
+        variants(&mut out, "Details", &report.details, style);
+    }
+    if !report.failures.is_empty() {
+        out.push_str("\nFailures\n");
+        for failure in &report.failures {
+            paragraph(&mut out, "  ", failure);
+        }
+    }
+    out.push('\n');
+    for method in &report.method {
+        paragraph(&mut out, "", method);
+    }
+    if style.verbose {
+        out.push_str("\nEnvironment\n");
+        for (name, value) in &report.environment {
+            paragraph(&mut out, "  ", &format!("{name}: {value}"));
+        }
+    }
+    out
+}
+
+fn section(out: &mut String, section: &Section, style: Style) {
+    for group in &section.groups {
+        let _ = write!(out, "\n{}: {}\n{}\n", section.title, group.title, rules(group, style));
+        for row in group.rows.iter().filter(|row| !row.reason.is_empty()) {
+            paragraph(out, "  ", &format!("{}: {}", row.id, row.reason));
+        }
+    }
+    for next in &section.next {
+        paragraph(out, "  ", &format!("next: {next}"));
+    }
+}
+
+fn rules(group: &RuleGroup, style: Style) -> String {
+    let mut table = table(style);
+    table.set_header(rule_header(group));
+    for row in &group.rows {
+        let mut cells: Vec<Cell> = rule_cells(group, row).into_iter().map(Cell::new).collect();
+        let last = cells.len() - 1;
+        cells[last] = colored(row.verdict, style);
+        table.add_row(cells);
+    }
+    table.trim_fmt()
+}
+
+fn variants(out: &mut String, title: &str, of: &VariantTable, style: Style) {
+    if of.rows.is_empty() {
+        return;
+    }
+    let mut table = table(style);
+    table.set_header(variant_header(of));
+    for row in &of.rows {
+        let value = |text: &str, differs: bool| match differs && style.color {
+            true => Cell::new(text).add_attribute(Attribute::Bold),
+            false => Cell::new(text),
+        };
+        let mut cells = vec![Cell::new(&row.what)];
+        cells.extend(row.cells.iter().map(|cell| value(&cell.text, cell.differs)));
+        if has_notes(of) {
+            cells.push(Cell::new(&row.note));
+        }
+        table.add_row(cells);
+    }
+    let _ = write!(out, "\n{title}\n{}\n", table.trim_fmt());
+    for note in &of.notes {
+        paragraph(out, "  ", note);
+    }
+}
+
+/// Text wrapped at the width of a narrow terminal, later lines indented under the first.
+fn paragraph(out: &mut String, indent: &str, text: &str) {
+    let later = format!("{indent}  ");
+    for (index, line) in text.lines().enumerate() {
+        let first = if index == 0 { indent } else { &later };
+        let options = textwrap::Options::new(WIDTH).initial_indent(first).subsequent_indent(&later);
+        out.push_str(&textwrap::fill(line, options));
+        out.push('\n');
+    }
+}
+
+fn table(style: Style) -> Table {
+    let mut table = Table::new();
+    table.load_style(TABLE);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH as u16);
+    if style.color {
+        table.enforce_styling()
+    } else {
+        table.force_no_tty()
+    };
+    table
+}
+
+fn colored(verdict: VerdictKind, style: Style) -> Cell {
+    let cell = Cell::new(verdict);
+    match (style.color, verdict) {
+        (false, _) => cell,
+        (true, VerdictKind::Pass | VerdictKind::Improved) => cell.fg(Color::Green),
+        (true, VerdictKind::Regressed | VerdictKind::Invalid) => {
+            cell.fg(Color::Red).add_attribute(Attribute::Bold)
+        }
+        (true, _) => cell.fg(Color::Yellow),
+    }
+}

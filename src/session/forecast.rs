@@ -1,0 +1,80 @@
+//! Owns what can be said before the first round: how long a session takes, and which rules its rounds and
+//! tasks can settle.
+
+use super::plan::Prepared;
+use crate::baseline::mismatch;
+use crate::record::{Part, Results, Round};
+use crate::verdict::{self, Foreseen, Measured};
+use std::time::Duration;
+
+/// What a session will probably come to.
+#[derive(Debug)]
+pub struct Forecast {
+    /// Time of the rounds.
+    pub rounds: Option<Duration>,
+    /// Time of the graded tasks, if they are asked anew.
+    pub quality: Option<Duration>,
+    /// The session that the figures come from.
+    pub past: Option<String>,
+    /// The rules, in their order.
+    pub rules: Vec<Foreseen>,
+}
+
+/// Foresees a session from the latest results, if they are of the same workload and machine class.
+pub fn forecast(prepared: &Prepared, latest: Option<&Results>) -> Forecast {
+    let header = &prepared.header;
+    let past: Vec<Part> = latest
+        .iter()
+        .flat_map(|results| &results.parts)
+        .filter(|part| mismatch(header, &part.header).is_empty())
+        .cloned()
+        .collect();
+    let measured = Measured { parts: &past, earlier: &[], stored: &prepared.stored };
+    let rules = prepared.setup.thresholds.as_ref().map_or_else(Vec::new, |thresholds| {
+        verdict::foresee(&thresholds.rules, header, &measured, thresholds.false_alarms)
+    });
+    let by_variant: Option<f64> =
+        header.plan.variants.iter().map(|name| seconds_of_round(&past, name)).sum();
+    let rounds = by_variant.map(|one| one * f64::from(header.plan.rounds));
+    Forecast {
+        rounds: rounds.map(Duration::from_secs_f64),
+        quality: past.iter().find_map(seconds_of_quality).map(Duration::from_secs_f64),
+        past: past.first().map(|part| part.header.session.clone()),
+        rules,
+    }
+}
+
+/// Mean time of a variant in a round: its starts and its requests.
+fn seconds_of_round(past: &[Part], variant: &str) -> Option<f64> {
+    let part = past.iter().find(|part| part.has(variant))?;
+    let rounds = part.complete();
+    let all: u64 = rounds.iter().map(|round| nanoseconds(round, variant)).sum();
+    (!rounds.is_empty()).then(|| all as f64 * 1e-9 / rounds.len() as f64)
+}
+
+fn nanoseconds(round: &Round, variant: &str) -> u64 {
+    let workers = round.workers.iter().filter(|worker| worker.variant == variant);
+    let starts: u64 =
+        workers.map(|worker| worker.hello_ns.unwrap_or(0) + worker.load_ns.unwrap_or(0)).sum();
+    let requests = round.requests.iter().filter(|request| request.variant == variant);
+    starts + requests.filter_map(|request| request.token_ns.last()).sum::<u64>()
+}
+
+/// What a session took beside its rounds, if most of its answers were asked for.
+fn seconds_of_quality(part: &Part) -> Option<f64> {
+    let asked = part.answers.iter().filter(|answer| !answer.cached).count();
+    if asked == 0 || asked * 2 < part.answers.len() {
+        return None;
+    }
+    let time = |text: &str| humantime::parse_rfc3339(text).ok();
+    let whole = time(&part.ended)?.duration_since(time(&part.header.started)?).ok()?;
+    let rounds: f64 = part
+        .header
+        .plan
+        .variants
+        .iter()
+        .filter_map(|name| seconds_of_round(std::slice::from_ref(part), name))
+        .sum::<f64>()
+        * part.complete().len() as f64;
+    Some((whole.as_secs_f64() - rounds).max(0.0))
+}

@@ -1,0 +1,225 @@
+//! Owns what can be said of a rule before anything is measured: whether the planned rounds and tasks can
+//! settle it, and what it would need.
+
+use super::Measured;
+use super::against_baseline::FEWEST_SESSIONS;
+use super::effect::{self, PerRound};
+use super::graded::bad;
+use super::judge::{MOST_ROUNDS, levels};
+use crate::metric::{Better, Kind, Metric, Needs, Statistic};
+use crate::record::{Against, Evidence, Header, Limit, Part, Reading, Rule};
+use crate::stats::{self, Pairs};
+
+/// Whether a plan can settle a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settles {
+    /// It probably can.
+    Yes,
+    /// It cannot.
+    No,
+    /// Nothing is known of the noise yet.
+    Unknown,
+}
+
+/// A rule with what can be said of it beforehand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Foreseen {
+    /// The rule.
+    pub rule: Rule,
+    /// Whether the plan can settle it.
+    pub settles: Settles,
+    /// Why, with the figures.
+    pub why: String,
+}
+
+/// Most tasks that are worth naming.
+const MOST_TASKS: usize = 100_000;
+
+/// Foresees every rule, from what was measured before under the same plan (which may be nothing).
+pub fn foresee(
+    rules: &[Rule],
+    header: &Header,
+    past: &Measured<'_>,
+    false_alarms: f64,
+) -> Vec<Foreseen> {
+    let foreseen = |(rule, alpha): (&Rule, f64)| {
+        let (settles, why) = Foresight { rule, header, past, alpha }.of_rule();
+        Foreseen { rule: rule.clone(), settles, why }
+    };
+    rules.iter().zip(levels(rules, false_alarms)).map(foreseen).collect()
+}
+
+struct Foresight<'a> {
+    rule: &'a Rule,
+    header: &'a Header,
+    past: &'a Measured<'a>,
+    alpha: f64,
+}
+
+impl Foresight<'_> {
+    fn of_rule(&self) -> (Settles, String) {
+        let rule = self.rule;
+        if let (Needs::Energy, Reading::Unavailable(why)) =
+            (rule.metric.info().needs, &self.header.environment.energy)
+        {
+            return (Settles::No, why.clone());
+        }
+        if rule.evidence == Evidence::Point {
+            return (Settles::Yes, "its point decides".to_string());
+        }
+        match (&rule.against, rule.metric.kind(), rule.limit) {
+            (Against::Baseline { .. }, _, _) => self.baseline(),
+            (_, Kind::TaskProportion, Limit::Points(limit)) => self.tasks(limit),
+            (_, Kind::TaskProportion, _) => (Settles::Unknown, "depends on the share".to_string()),
+            (_, Kind::Proportion, Limit::Points(limit)) => self.requests(limit, self.alpha / 2.0),
+            (_, Kind::Proportion, Limit::Max(limit)) => self.requests(limit, self.alpha),
+            (_, _, Limit::Max(_)) if rule.statistic == Statistic::P99 => {
+                self.requests(0.01, self.alpha)
+            }
+            _ if rule.statistic.is_far_tail() => {
+                (Settles::No, "it has no valid interval and only informs".to_string())
+            }
+            _ => self.rounds(),
+        }
+    }
+
+    /// A count: so many clean requests would prove it.
+    fn requests(&self, limit: f64, alpha: f64) -> (Settles, String) {
+        let plan = &self.header.plan;
+        let takes = |task: &&String| self.rule.only.takes(plan.labels.get(*task));
+        let tasks = plan.tasks.iter().filter(takes).count() as u64;
+        let (planned, needed) =
+            (tasks * u64::from(plan.rounds), stats::clean_trials_needed(limit, alpha));
+        let why = format!("{planned} requests; {needed} without a failure would show it");
+        let why = if self.rule.metric.is_proportion() {
+            why
+        } else {
+            why.replace("a failure", "one over")
+        };
+        (settles(planned >= needed), why)
+    }
+
+    /// A share of the graded tasks: so many pairs, with the shares of the past.
+    fn tasks(&self, limit: f64) -> (Settles, String) {
+        let Some(quality) = &self.header.plan.quality else {
+            return (Settles::No, "there are no graded tasks".to_string());
+        };
+        let takes = |task: &&String| self.rule.only.takes(quality.labels.get(*task));
+        let planned = quality.tasks.iter().filter(takes).count();
+        let pairs = self.discordant();
+        let from = if pairs.is_some() { "with the shares of the past" } else { "if none differs" };
+        let none = Pairs { first_only: 0.0, second_only: 0.0, all: planned as f64 };
+        match stats::pairs_needed(pairs.unwrap_or(none), limit, self.alpha, MOST_TASKS) {
+            Some(needed) if needed <= planned => {
+                (settles(true), format!("{planned} tasks; {needed} would do, {from}"))
+            }
+            Some(needed) => (Settles::No, format!("{planned} tasks; about {needed}, {from}")),
+            None => (Settles::No, format!("{planned} tasks; {MOST_TASKS} would not do, {from}")),
+        }
+    }
+
+    /// How the answers of the past fell out against the other variant's.
+    fn discordant(&self) -> Option<Pairs> {
+        let part = self.past.part_of(&self.rule.variant)?;
+        let other = self.rule.against.variant()?;
+        let of = |variant: &str| -> Vec<(&str, bool)> {
+            let answers = part.answers.iter().filter(|answer| answer.variant == variant);
+            answers.map(|a| (a.task.as_str(), bad(self.rule.metric, a.grade))).collect()
+        };
+        let (now, base) = (of(&self.rule.variant), of(other));
+        let mut pairs = Pairs { first_only: 0.0, second_only: 0.0, all: 0.0 };
+        for (task, bad) in now {
+            let Some((_, bad_base)) = base.iter().find(|(other, _)| *other == task) else {
+                continue;
+            };
+            pairs.all += 1.0;
+            pairs.first_only += f64::from(u8::from(bad && !bad_base));
+            pairs.second_only += f64::from(u8::from(!bad && *bad_base));
+        }
+        (pairs.all > 0.0).then_some(pairs)
+    }
+
+    /// A value by round: so many rounds, at the spread of the past.
+    fn rounds(&self) -> (Settles, String) {
+        let planned = self.header.plan.rounds as usize;
+        let Some((effect, limit)) =
+            self.past.part_of(&self.rule.variant).and_then(|p| self.seen(p))
+        else {
+            return (Settles::Unknown, "its noise is not known before a first session".to_string());
+        };
+        let spread = stats::standard_deviation(&effect.values);
+        let distance = self.oriented(stats::mean(&effect.values)) - limit;
+        let told = match planned {
+            0 | 1 => "1 round tells nothing".to_string(),
+            _ => {
+                let half = stats::t_half_width(spread, planned, self.alpha).exp_m1();
+                format!("{planned} rounds tell changes of {:.1}%", half * 100.0)
+            }
+        };
+        match stats::rounds_needed(spread, distance, self.alpha, MOST_ROUNDS) {
+            Some(needed) if needed <= planned => (settles(true), told),
+            Some(needed) => (Settles::No, format!("{told}; about {needed} rounds would settle it")),
+            None => (Settles::No, format!("{told}; too near its limit for {MOST_ROUNDS} rounds")),
+        }
+    }
+
+    /// The rule's values by round in the past, with the limit on their scale.
+    fn seen(&self, part: &Part) -> Option<(PerRound, f64)> {
+        let rule = self.rule;
+        let rounds = part.complete();
+        let (effect, limit) = match (&rule.against, rule.limit) {
+            (Against::Variant(other), Limit::Relative(limit)) if part.has(other) => {
+                let log = match rule.better() {
+                    Better::Lower => limit.ln_1p(),
+                    Better::Higher => -(-limit).ln_1p(),
+                };
+                let ratios =
+                    effect::log_ratios(rule.metric, rule.statistic, &rounds, &rule.variant, other);
+                (ratios, log)
+            }
+            (Against::Absolute, Limit::Max(limit) | Limit::Min(limit)) => {
+                let values =
+                    effect::log_values(rule.metric, rule.statistic, &rounds, &rule.variant);
+                (values, self.oriented(limit.ln()))
+            }
+            _ => return None,
+        };
+        (effect.values.len() >= 2).then_some((effect, limit))
+    }
+
+    /// A number turned so that more is worse.
+    fn oriented(&self, value: f64) -> f64 {
+        let lower_is_worse = match self.rule.limit {
+            Limit::Min(_) => true,
+            Limit::Max(_) => false,
+            _ => self.rule.better() == Better::Higher,
+        };
+        if lower_is_worse { -value } else { value }
+    }
+
+    fn baseline(&self) -> (Settles, String) {
+        let rule = self.rule;
+        let stored = self.past.stored.iter();
+        let class = self.header.environment.machine.key();
+        let workload = &self.header.plan.workload_sha256;
+        let sessions = stored
+            .filter(|s| s.variants.contains_key(&rule.variant) && s.machine.key() == class)
+            .filter(|s| s.workload.sha256 == *workload || graded(rule.metric))
+            .count();
+        let fewest = if rule.metric.info().varies_by_session { FEWEST_SESSIONS } else { 1 };
+        let why = match sessions {
+            0 => "no stored session of this class and workload; `perfgate baseline update` accepts one"
+                .to_string(),
+            count => format!("{count} stored sessions of {fewest} that are needed"),
+        };
+        (settles(sessions >= fewest), why)
+    }
+}
+
+fn graded(metric: Metric) -> bool {
+    metric.kind() == Kind::TaskProportion
+}
+
+fn settles(yes: bool) -> Settles {
+    if yes { Settles::Yes } else { Settles::No }
+}
