@@ -17,10 +17,7 @@ pub(super) fn report(results: &Path, format: Format) -> Result<u8> {
 /// A report in a format.
 pub(super) fn text(report: &Report, format: Format) -> String {
     match format {
-        Format::Terminal => {
-            let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            report::terminal(report, std::io::stdout().is_terminal() && !plain)
-        }
+        Format::Terminal => report::terminal(report, colors()),
         Format::Markdown => report::markdown(report),
         Format::Json => {
             let mut text = serde_json::to_string_pretty(report).expect("a report is plain data");
@@ -30,12 +27,18 @@ pub(super) fn text(report: &Report, format: Format) -> String {
     }
 }
 
+/// Whether stdout is a terminal whose user wants colors.
+pub(super) fn colors() -> bool {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !plain
+}
+
 /// Prints to stdout. A reader that has gone (`perfgate report | head`) is no error.
 pub(super) fn print(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Problem::new(format!("cannot print the report: {error}")))
+            Err(Problem::new(format!("cannot print: {error}")))
         }
         _ => Ok(()),
     }

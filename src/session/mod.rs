@@ -5,7 +5,7 @@ mod plan;
 mod results;
 
 pub use journal::Journal;
-pub use plan::{Prepared, prepare};
+pub use plan::{Prepared, prepare, variant_record};
 pub use results::{read_results, write_atomically};
 
 use crate::problem::{Problem, Result};
