@@ -10,6 +10,13 @@ use crate::session;
 use crate::workload;
 use std::path::{Path, PathBuf};
 
+/// The remedy of an error that names a line and no other remedy.
+const CORRECT: &str = "correct the file in this line";
+
+/// The remedy where memory is short at the moment.
+const FREE_MEMORY: &str = "end programs that need much memory, or leave a variant out of perfgate.toml: \
+                           a worker that gets none counts as a failure of its variant";
+
 /// Looks at the project of a `perfgate.toml`, which has been read.
 pub(super) fn section(file: &Path, read: &Result<Config>, limits: &Limits) -> Section {
     let findings = match read {
@@ -23,7 +30,7 @@ pub(super) fn section(file: &Path, read: &Result<Config>, limits: &Limits) -> Se
             findings
         }
         Err(problem) => {
-            vec![Finding::error("perfgate.toml", problem.clone(), "correct this line")]
+            vec![Finding::error("perfgate.toml", problem.clone(), CORRECT)]
         }
     };
     Section { title: "Configuration", findings }
@@ -42,8 +49,11 @@ fn of_file(file: &Path, config: &Config) -> Finding {
 fn thresholds(file: &Path) -> Finding {
     let thresholds = file.with_file_name("thresholds.toml");
     match config::read(&WorkTree, file, &thresholds) {
-        Ok(_) => Finding::ok("thresholds.toml", format!("{}: can be read", thresholds.display())),
-        Err(problem) => Finding::error("thresholds.toml", problem, "correct this line"),
+        Ok(_) => Finding::ok(
+            "thresholds.toml",
+            format!("{}: its rules are understood", thresholds.display()),
+        ),
+        Err(problem) => Finding::error("thresholds.toml", problem, CORRECT),
     }
 }
 
@@ -73,9 +83,11 @@ fn of_variant(config: &Config, variant: &Variant, limits: &Limits) -> Vec<Findin
     // Without its model a variant lacks its tokenizer as well; one finding says it.
     if engine::model_files(&variant.load).is_ok() {
         findings.extend(prompts(config, variant));
-        findings.extend(memory(variant, limits));
+        // The scripted engine computes nothing.
+        if variant.load.engine != "scripted" {
+            findings.extend(needs(variant, limits));
+        }
     }
-    findings.extend(threads(variant, limits));
     findings
 }
 
@@ -134,7 +146,10 @@ fn prompts(config: &Config, variant: &Variant) -> Option<Finding> {
     }
     let failed: Option<Problem> = results.into_iter().find_map(Result::err);
     Some(match failed {
-        None => Finding::ok(subject, "its tokenizer loads, and all prompts can be made"),
+        None if variant.load.engine == "scripted" => {
+            Finding::ok(subject, "its prompts can be made")
+        }
+        None => Finding::ok(subject, "its tokenizer loads, and its prompts can be made"),
         Some(problem) => Finding::error(
             subject,
             problem,
@@ -144,41 +159,57 @@ fn prompts(config: &Config, variant: &Variant) -> Option<Finding> {
     })
 }
 
-/// A finding if the weights alone are more than there is memory.
-fn memory(variant: &Variant, limits: &Limits) -> Option<Finding> {
+/// What a variant's worker takes of the machine: memory for its weights, and CPUs.
+fn needs(variant: &Variant, limits: &Limits) -> Vec<Finding> {
+    let (threads, cpus) = (variant.load.threads, limits.cpus());
+    let mut short: Vec<Finding> = too_large(variant, limits).into_iter().collect();
+    if threads as f64 > cpus {
+        short.push(too_many_threads(variant, cpus));
+    }
+    if short.is_empty() {
+        let text = format!("{} for {}", count(threads, "thread"), time_of(cpus));
+        let memory = limits.usable_memory().map_or(String::new(), |usable| {
+            format!(", weights of about {} for {} of memory", size(weights(variant)), size(usable))
+        });
+        short.push(Finding::ok(&variant.name, text + &memory));
+    }
+    short
+}
+
+/// A finding if the weights alone are more than there is memory, ever or now.
+fn too_large(variant: &Variant, limits: &Limits) -> Option<Finding> {
     let need = weights(variant);
     let most = limits.memory_limit.or(limits.memory)?;
-    (need > most).then(|| {
-        Finding::problem(
+    if need > most {
+        return Some(Finding::problem(
             &variant.name,
             format!("its weights take {}, and there is memory for {}", size(need), size(most)),
             "quantize the model further, raise the control group's limit (`docker run --memory`), or \
              run on a machine with more memory",
-        )
-    })
+        ));
+    }
+    let usable = limits.usable_memory().filter(|usable| need > *usable)?;
+    let text = format!("its weights take {}, and {} are available", size(need), size(usable));
+    Some(Finding::warning(&variant.name, text, FREE_MEMORY))
 }
 
-fn threads(variant: &Variant, limits: &Limits) -> Option<Finding> {
-    // The scripted engine computes nothing.
-    if variant.load.engine == "scripted" || variant.load.threads as f64 <= limits.cpus() {
-        return None;
-    }
-    let (threads, cpus) = (variant.load.threads, limits.cpus());
-    Some(Finding::warning(
+fn too_many_threads(variant: &Variant, cpus: f64) -> Finding {
+    Finding::warning(
         &variant.name,
         format!(
-            "{threads} threads share {} of this process: they wait for each other, and times scatter",
-            count_of_time(cpus)
+            "{} share {}: they wait for each other, and times scatter",
+            count(variant.load.threads, "thread"),
+            time_of(cpus)
         ),
         format!(
             "write threads = {} for this variant in perfgate.toml, or run where it may use more CPUs",
             (cpus as usize).max(1)
         ),
-    ))
+    )
 }
 
 /// CPUs' worth of time, whole or not.
-fn count_of_time(cpus: f64) -> String {
+fn time_of(cpus: f64) -> String {
     if cpus.fract() == 0.0 { count(cpus as usize, "CPU") } else { format!("{cpus:.2} CPUs' time") }
 }
 
@@ -194,12 +225,7 @@ fn together(config: &Config, limits: &Limits) -> Option<Finding> {
     Some(if need <= usable {
         Finding::ok("memory", text)
     } else {
-        Finding::warning(
-            "memory",
-            text,
-            "end programs that need much memory, or leave a variant out of perfgate.toml: a worker \
-             that gets none counts as a failure of its variant",
-        )
+        Finding::warning("memory", text, FREE_MEMORY)
     })
 }
 
@@ -217,7 +243,7 @@ mod tests {
     fn look(root: &Path, variants: &str, limits: &Limits) -> Section {
         put(root, "t.jsonl", "{\"id\": \"a\", \"prompt\": \"x\"}\n");
         put(root, "thresholds.toml", "[rules]\nfailure_rate = { max = \"0%\" }\n");
-        put(root, "perfgate.toml", &format!("[workload]\ntasks = \"t.jsonl\"\n{variants}"));
+        put(root, "perfgate.toml", &format!("{HEAD}{variants}"));
         let file = root.join("perfgate.toml");
         section(&file, &config::read_config(&WorkTree, &file), limits)
     }
@@ -231,6 +257,8 @@ mod tests {
         }
     }
 
+    /// The rules judge what is not the reference.
+    const HEAD: &str = "[workload]\ntasks = \"t.jsonl\"\n[variants.first]\nengine = \"scripted\"\n";
     const IR: &str = "[variants.ir]\nengine = \"openvino\"\nmodel = \"m\"\nthreads = 4\n";
 
     fn with_model(root: &Path) {
@@ -257,12 +285,16 @@ mod tests {
     fn a_missing_tokenizer_is_a_problem_of_its_own() {
         let root = tempfile::tempdir().unwrap();
         with_model(root.path());
-        let section = look(root.path(), IR, &limits(4, 1 << 30));
+        let section = look(root.path(), IR, &limits(8, 1 << 30));
         let found = all(&section, "ir");
         assert_eq!(found[0].mark, Mark::Ok);
         assert!(found[0].text.contains("openvino_model.bin; 4 KiB; sha256 "), "{}", found[0].text);
         assert_eq!(found[1].mark, Mark::Problem);
         assert!(found[1].text.contains("there is no such tokenizer"), "{}", found[1].text);
+        assert_eq!(
+            found[2].text,
+            "4 threads for 8 CPUs, weights of about 4 KiB for 512 MiB of memory"
+        );
         assert_eq!(about(&section, "memory").mark, Mark::Ok);
     }
 
@@ -272,6 +304,7 @@ mod tests {
         with_model(root.path());
         let short = look(root.path(), IR, &limits(4, 5000));
         assert_eq!(about(&short, "memory").mark, Mark::Warning);
+        assert_eq!(all(&short, "ir")[2].mark, Mark::Warning);
         let limited = Limits { memory_limit: Some(2000), ..limits(4, 1 << 30) };
         let never = look(root.path(), IR, &limited);
         let problem = all(&never, "ir").into_iter().find(|f| f.text.contains("its weights take"));
@@ -281,6 +314,7 @@ mod tests {
     #[test]
     fn threads_beyond_the_cpus_are_a_warning() {
         let root = tempfile::tempdir().unwrap();
+        with_model(root.path());
         let quota = Limits { quota: Some(2.5), ..limits(4, 1 << 30) };
         let section = look(root.path(), IR, &quota);
         let found = all(&section, "ir").into_iter().find(|f| f.text.starts_with("4 threads"));
@@ -304,7 +338,7 @@ mod tests {
         let section = look(root.path(), variants, &limits(1, 1 << 30));
         let finding = about(&section, "perfgate.toml");
         assert_eq!(finding.mark, Mark::Problem);
-        assert!(finding.text.contains("perfgate.toml:5:1: "), "{}", finding.text);
+        assert!(finding.text.contains("perfgate.toml:7:1: "), "{}", finding.text);
         assert_eq!(finding.remedy.as_deref(), Some("did you mean 'threads'?"));
         let whole = "[variants.a]\nengine = \"scripted\"\n";
         look(root.path(), whole, &limits(1, 1 << 30));

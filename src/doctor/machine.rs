@@ -59,21 +59,20 @@ fn cpus(limits: &Limits) -> Finding {
     let affinity = limits.affinity.map_or("some CPUs".to_string(), |cpus| count(cpus, "CPU"));
     match (limits.affinity, limits.quota) {
         (affinity_cpus, Some(quota)) if affinity_cpus.is_none_or(|cpus| quota < cpus as f64) => {
-            let cpus = affinity_cpus.unwrap_or_else(|| quota.ceil() as usize);
             let whole = (quota.floor() as usize).max(1);
             Finding::warning(
                 "CPUs",
                 format!(
                     "this process may run on {affinity}, and the quota of its control group is the \
-                     time of {quota:.2}: once it is used up, the kernel stops all threads for a \
+                     time of {quota:.2} CPUs: once it is used up, the kernel stops all threads for a \
                      while, and times scatter"
                 ),
                 format!(
                     "give whole CPUs instead of a share of their time: `docker run --cpuset-cpus \
                      0-{}` in place of --cpus; in Kubernetes, the static CPU manager with equal \
                      requests and limits; in systemd, AllowedCPUs= in place of CPUQuota=. Or raise \
-                     the quota to {cpus}. Until then, write threads = {whole} for each variant",
-                    cpus.saturating_sub(1),
+                     the quota to all of its CPUs. Until then, write threads = {whole} for each variant",
+                    (quota.ceil() as usize).saturating_sub(1),
                 ),
             )
         }
@@ -192,9 +191,9 @@ mod tests {
         let finding = about(&section, "CPUs");
         assert_eq!(finding.mark, Mark::Warning);
         assert!(finding.text.contains("run on 4 CPUs"), "{}", finding.text);
-        assert!(finding.text.contains("the time of 1.50"), "{}", finding.text);
+        assert!(finding.text.contains("the time of 1.50 CPUs"), "{}", finding.text);
         let remedy = finding.remedy.as_ref().unwrap();
-        assert!(remedy.contains("--cpuset-cpus 0-3"), "{remedy}");
+        assert!(remedy.contains("--cpuset-cpus 0-1"), "{remedy}");
         assert!(remedy.contains("threads = 1"), "{remedy}");
         put(root, "sys/fs/cgroup/cpu.max", "400000 100000\n");
         assert_eq!(about(&look(root), "CPUs").text, "4 CPUs, with a quota of 4.00");

@@ -119,7 +119,9 @@ fn none_found(config: Option<&Config>, output: &Path) -> Finding {
 fn of_runtime(found: &FoundRuntime, answer: &Answer, folder: Option<&Path>) -> Finding {
     let place = format!("{} ({})", shown(&found.library, folder), found.origin);
     match answer {
-        Ok(runtime) => Finding::ok("found", format!("{}, {place}", runtime.version)),
+        Ok(runtime) => {
+            Finding::ok("found", format!("{} on {}, {place}", runtime.version, runtime.device))
+        }
         Err(why) => Finding::warning(
             "found",
             format!("{place}: {why}"),
@@ -134,16 +136,15 @@ fn of_variant(
     folder: Option<&Path>,
 ) -> Finding {
     let subject = format!("for {}", variant.name);
+    let install = engine::install_words(&variant.load.root);
     match answer {
         Ok((library, Ok(runtime))) => {
             // The build behind the version stands with what was found.
             let version = runtime.version.split('-').next().unwrap_or_default();
             Finding::ok(subject, format!("{version}, {}", shown(library, folder)))
         }
-        Ok((_, Err(why))) => {
-            Finding::problem(subject, why.clone(), engine::install_words(&variant.load.root))
-        }
-        Err(problem) => Finding::error(subject, problem.clone(), ""),
+        Ok((_, Err(why))) => Finding::problem(subject, why.clone(), install),
+        Err(problem) => Finding::error(subject, problem.clone(), &install),
     }
 }
 
