@@ -64,7 +64,8 @@ fn line(out: &mut String, finding: &Finding, subjects: usize, color: bool) {
     }
     out.push_str(&text);
     if let Some(remedy) = &finding.remedy {
-        out.push_str(&wrapped(remedy, &format!("{indent}> "), &format!("{indent}  ")));
+        // Not under the text: most commands fit into a line so.
+        out.push_str(&wrapped(remedy, "           > ", "             "));
     }
 }
 

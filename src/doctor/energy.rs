@@ -29,7 +29,7 @@ fn energy(found: Result<EnergyCounter, NoCounters>, is_virtual: bool) -> Finding
             format!("{} may be read by root only", file.display()),
             "until the next boot: `sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj`. For \
              good, this line in /etc/udev/rules.d/99-rapl.rules:\n\
-             SUBSYSTEM==\"powercap\", KERNEL==\"intel-rapl:*\", ACTION==\"add\", \
+             SUBSYSTEM==\"powercap\", KERNEL==\"intel-rapl:*\", \
              RUN+=\"/bin/chmod a+r /sys%p/energy_uj\"\n\
              Who can read them can guess at what others compute, so not on a machine shared with \
              strangers",

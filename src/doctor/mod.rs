@@ -115,7 +115,7 @@ pub fn examine(root: &Path, file: &Path, program: &Path) -> Diagnosis {
     Diagnosis::new(vec![
         machine::section(root, &limits),
         energy::section(root),
-        runtimes::section(config, &folder.join(".perfgate"), &ask),
+        runtimes::section(config, &file.with_file_name(".perfgate"), &ask),
         configuration::section(file, &read, &limits),
         history::baselines(config, root),
         history::git(folder),

@@ -117,14 +117,15 @@ fn none_found(config: Option<&Config>, output: &Path) -> Finding {
 }
 
 fn of_runtime(found: &FoundRuntime, answer: &Answer, folder: Option<&Path>) -> Finding {
-    let place = format!("{} ({})", shown(&found.library, folder), found.origin);
     match answer {
         Ok(runtime) => {
-            Finding::ok("found", format!("{} on {}, {place}", runtime.version, runtime.device))
+            let said = format!("{} on {}", runtime.version, runtime.device);
+            let place = shown(&found.library, folder);
+            Finding::ok("found", format!("{said}, {place} ({})", found.origin))
         }
         Err(why) => Finding::warning(
             "found",
-            format!("{place}: {why}"),
+            format!("{why} ({})", found.origin),
             "remove it, or put another version in its place, 2025.1 or newer",
         ),
     }
@@ -143,7 +144,11 @@ fn of_variant(
             let version = runtime.version.split('-').next().unwrap_or_default();
             Finding::ok(subject, format!("{version}, {}", shown(library, folder)))
         }
-        Ok((_, Err(why))) => Finding::problem(subject, why.clone(), install),
+        Ok((_, Err(why))) => {
+            let named = "what the variant's runtime or PERFGATE_OPENVINO names comes before these: \
+                         if that is this one, correct it there or leave it out";
+            Finding::problem(subject, why.clone(), format!("{install}\n    {named}"))
+        }
         Err(problem) => Finding::error(subject, problem.clone(), &install),
     }
 }
@@ -208,7 +213,8 @@ mod tests {
         let section = look(root, &format!("{OPENVINO}runtime = \"openvino-2024.6.0\"\n"));
         let finding = about(&section, "for a");
         assert_eq!(finding.mark, Mark::Problem);
-        assert!(finding.remedy.as_ref().unwrap().contains("pip install"), "{finding:?}");
+        let remedy = finding.remedy.as_ref().unwrap();
+        assert!(remedy.contains("pip install") && remedy.contains("leave it out"), "{remedy}");
         assert_eq!(about(&section, "found").mark, Mark::Warning);
     }
 

@@ -6,6 +6,7 @@ mod runtime;
 pub use runtime::{FoundRuntime, all_runtimes, find_runtime, install_words};
 
 use super::{Engine, LoadError, Sequence, failed};
+use crate::problem::Problem;
 use crate::protocol::LoadSpec;
 use crate::record::{EngineInfo, Failure};
 use openvino::{
@@ -44,7 +45,7 @@ pub(super) struct OpenVino {
 pub(super) fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
     let (xml, bin) = ir_files(&spec.model)?;
     let library = find_runtime(spec.runtime.as_deref(), &spec.root)
-        .map_err(|problem| LoadError::setup(problem.to_string()))?;
+        .map_err(|problem| LoadError::setup(words(problem)))?;
     let (version, mut core) = start(&library)?;
     let broken = |doing: &str, error: &dyn std::fmt::Display| {
         LoadError::setup(format!("OpenVINO {version} cannot {doing}: {error}"))
@@ -67,6 +68,11 @@ pub(super) fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
         vocab_size: None,
     };
     Ok(OpenVino { compiled, has_position_ids, info, _core: core })
+}
+
+/// A problem as a failure's message, which has no place for the remedy.
+fn words(Problem { what, help, .. }: Problem) -> String {
+    help.map_or_else(|| what.clone(), |help| format!("{what}; {help}"))
 }
 
 /// Loads a runtime library; returns its version and what everything else is asked of.

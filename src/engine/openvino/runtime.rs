@@ -78,6 +78,9 @@ pub fn find_runtime(named: Option<&Path>, root: &Path) -> Result<PathBuf, Proble
 
 /// How to get a runtime.
 pub fn install_words(root: &Path) -> String {
+    // A command to be copied is short.
+    let here = std::env::current_dir().unwrap_or_default();
+    let root = root.strip_prefix(&here).unwrap_or(root);
     format!(
         "install one of\n      pip install --no-deps --target {}/runtimes/openvino-2026.4.1 \
          openvino==2026.4.1\n      pip install openvino\n    or name it: runtime = \"FOLDER\" for the \
