@@ -29,5 +29,6 @@ pub mod quality;
 pub mod baseline;
 pub mod verdict;
 pub mod session;
+pub mod doctor;
 pub mod report;
 pub mod cli;

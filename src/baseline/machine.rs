@@ -27,7 +27,7 @@ pub fn environment(root: &Path) -> Environment {
     let host = runner::host(root);
     let text = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default();
     let cpuinfo = text("proc/cpuinfo");
-    let memory_bytes = memory_bytes(&text("proc/meminfo"));
+    let memory_bytes = memory_bytes(root, "MemTotal").unwrap_or(0);
     Environment {
         machine: MachineClass {
             cpu: cpu_model(&cpuinfo),
@@ -77,11 +77,18 @@ fn instruction_sets(cpuinfo: &str) -> Vec<String> {
     found
 }
 
-fn memory_bytes(meminfo: &str) -> u64 {
-    value(meminfo, "MemTotal")
-        .and_then(|text| text.strip_suffix("kB")?.trim().parse::<u64>().ok())
-        .unwrap_or(0)
-        * 1024
+/// A line of `/proc/meminfo`, such as `MemAvailable`, bytes.
+pub fn memory_bytes(root: &Path, key: &str) -> Option<u64> {
+    let meminfo = std::fs::read_to_string(root.join("proc/meminfo")).ok()?;
+    let kib: u64 = value(&meminfo, key)?.strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Whether the processor says that it is a virtual machine's. Those of ARM never do.
+pub fn is_virtual(root: &Path) -> bool {
+    let cpuinfo = std::fs::read_to_string(root.join("proc/cpuinfo")).unwrap_or_default();
+    let flags = value(&cpuinfo, "flags").unwrap_or_default();
+    flags.split_whitespace().any(|flag| flag == "hypervisor")
 }
 
 /// The nearest power of two on a log scale, at least 1.

@@ -7,8 +7,8 @@ mod provenance;
 mod store;
 
 pub use comparable::{differences, mismatch};
-pub use machine::environment;
-pub use provenance::provenance;
+pub use machine::{environment, is_virtual, memory_bytes};
+pub use provenance::{git_state, is_shallow, provenance};
 pub use store::{
     Stored, StoredQuality, StoredRun, StoredVariant, StoredWorkload, class_folder, load, place,
 };

@@ -21,7 +21,10 @@ pub fn provenance(setup: &Setup) -> Provenance {
 }
 
 /// The state of the repository that holds a folder, or why there is none.
-fn git_state(folder: &Path) -> Result<GitState, String> {
+///
+/// # Errors
+/// If there is no repository or no commit, in git's words.
+pub fn git_state(folder: &Path) -> Result<GitState, String> {
     let why = |error: git2::Error| error.message().to_string();
     let repository = Repository::discover(folder).map_err(why)?;
     let head = repository.head().map_err(why)?;
@@ -32,6 +35,11 @@ fn git_state(folder: &Path) -> Result<GitState, String> {
     let statuses = repository.statuses(Some(&mut options)).map_err(why)?;
     let untracked = statuses.iter().filter(|s| s.status().is_wt_new()).count();
     Ok(GitState { commit, branch, modified: statuses.len() - untracked, untracked })
+}
+
+/// Whether the repository that holds a folder lacks the older part of its history.
+pub fn is_shallow(folder: &Path) -> bool {
+    Repository::discover(folder).is_ok_and(|repository| repository.is_shallow())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod baseline;
 mod check;
 mod compare;
+mod doctor;
 mod exit;
 mod measure;
 mod plan;
@@ -13,7 +14,7 @@ mod run;
 use crate::problem::Problem;
 use crate::report::{FORMATS, Format};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -39,6 +40,11 @@ enum Command {
     /// Accept sessions as what later ones are held against
     #[command(subcommand)]
     Baseline(BaselineCommand),
+    /// Show whether this machine and this project can run the gate; exits with 2 if not
+    Doctor(DoctorArguments),
+    /// Say what one OpenVINO runtime is
+    #[command(name = crate::doctor::ASK_RUNTIME, hide = true)]
+    AskRuntime { library: PathBuf },
     /// Serve one model to the parent process
     #[command(name = crate::worker::SUBCOMMAND, hide = true)]
     Worker,
@@ -183,6 +189,25 @@ struct ReportArguments {
     display: Display,
 }
 
+#[derive(Debug, clap::Args)]
+struct DoctorArguments {
+    /// The project's configuration
+    #[arg(long, value_name = "FILE", default_value = "perfgate.toml")]
+    config: PathBuf,
+    /// How the findings are printed
+    #[arg(long, value_enum, default_value_t = DoctorFormat::Terminal)]
+    format: DoctorFormat,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DoctorFormat {
+    /// Lines for a terminal
+    Terminal,
+    /// The same findings as JSON
+    Json,
+}
+
 /// Runs the command line and returns the exit code.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -193,6 +218,8 @@ pub fn main() -> ExitCode {
         Command::Report(arguments) => render::report(&arguments.results, &arguments.display),
         Command::Baseline(BaselineCommand::Update(arguments)) => baseline::update(&arguments),
         Command::Baseline(BaselineCommand::List(arguments)) => baseline::list(&arguments),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
+        Command::AskRuntime { library } => doctor::ask_runtime(&library),
         Command::Worker => {
             crate::worker::run_child().map(|()| 0).map_err(|error| Problem::new(error.to_string()))
         }

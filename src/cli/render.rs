@@ -17,11 +17,15 @@ pub(super) fn report(results: &Path, display: &Display) -> Result<u8> {
 /// Prints the report of some results; returns what they came to, if they were judged.
 pub(super) fn print_results(results: &Results, display: &Display) -> Result<Option<Outcome>> {
     let report = report::build(results);
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let style =
-        Style { color: std::io::stdout().is_terminal() && !plain, verbose: display.verbose };
+    let style = Style { color: colors(), verbose: display.verbose };
     print(&(display.format.render)(&report, style))?;
     Ok(report.outcome)
+}
+
+/// Whether stdout is a terminal whose user wants colors.
+pub(super) fn colors() -> bool {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !plain
 }
 
 /// Prints to stdout. A reader that has gone (`perfgate report | head`) is no error.
@@ -29,7 +33,7 @@ pub(super) fn print(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Problem::new(format!("cannot print the report: {error}")))
+            Err(Problem::new(format!("cannot print: {error}")))
         }
         _ => Ok(()),
     }

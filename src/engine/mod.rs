@@ -7,6 +7,8 @@ mod sampler;
 mod scripted;
 mod slowed;
 
+pub use openvino::{FoundRuntime, Runtime, all_runtimes, ask_runtime, find_runtime, install_words};
+
 use crate::protocol::{LoadSpec, Order, monotonic_ns};
 use crate::record::{EngineInfo, Failure, FailureClass};
 use sampler::Sampler;

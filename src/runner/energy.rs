@@ -1,5 +1,6 @@
 //! Owns the processors' energy counters (RAPL), as Linux shows them under `/sys/class/powercap`.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 const POWERCAP: &str = "sys/class/powercap";
@@ -11,6 +12,30 @@ const POWERCAP: &str = "sys/class/powercap";
 #[derive(Debug, Clone)]
 pub struct EnergyCounter {
     packages: Vec<Package>,
+}
+
+/// Why there are no energy counters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoCounters {
+    /// The system shows none.
+    Absent(String),
+    /// This one may be read by others only, usually root.
+    Forbidden(PathBuf),
+    /// One is there and cannot be made sense of.
+    Broken(String),
+}
+
+impl fmt::Display for NoCounters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoCounters::Absent(why) | NoCounters::Broken(why) => f.write_str(why),
+            NoCounters::Forbidden(file) => write!(
+                f,
+                "{} may be read by root only; run as root, or `chmod a+r` it at boot",
+                file.display()
+            ),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -26,7 +51,7 @@ impl EnergyCounter {
     ///
     /// # Errors
     /// If there are none, or they cannot be read; the reason is for the report.
-    pub fn find(root: &Path) -> Result<EnergyCounter, String> {
+    pub fn find(root: &Path) -> Result<EnergyCounter, NoCounters> {
         let folder = root.join(POWERCAP);
         let mut packages = Vec::new();
         // The zones `intel-rapl:N` (AMD's too) are packages; `intel-rapl:N:M` are parts of them, and
@@ -53,7 +78,8 @@ impl EnergyCounter {
             packages.push(Package { name, counter, range });
         }
         if packages.is_empty() {
-            return Err(format!("/{POWERCAP} has no energy counters (RAPL) on this machine"));
+            let why = format!("/{POWERCAP} has no energy counters (RAPL) on this machine");
+            return Err(NoCounters::Absent(why));
         }
         Ok(EnergyCounter { packages })
     }
@@ -83,20 +109,23 @@ impl EnergyCounter {
     }
 }
 
-fn read(file: &Path) -> Result<String, String> {
+fn read(file: &Path) -> Result<String, NoCounters> {
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(text.trim().to_string()),
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(format!(
-            "{} may be read by root only; run as root, or `chmod a+r` it at boot",
-            file.display()
-        )),
-        Err(error) => Err(format!("{} cannot be read: {error}", file.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(NoCounters::Forbidden(file.to_path_buf()))
+        }
+        Err(error) => {
+            Err(NoCounters::Broken(format!("{} cannot be read: {error}", file.display())))
+        }
     }
 }
 
-fn number(file: &Path) -> Result<u64, String> {
+fn number(file: &Path) -> Result<u64, NoCounters> {
     let text = read(file)?;
-    text.parse().map_err(|_| format!("{} holds '{text}', which is no count", file.display()))
+    text.parse().map_err(|_| {
+        NoCounters::Broken(format!("{} holds '{text}', which is no count", file.display()))
+    })
 }
 
 #[cfg(test)]
@@ -147,7 +176,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_says_why() {
         let root = tempfile::tempdir().unwrap();
-        let why = || EnergyCounter::find(root.path()).unwrap_err();
+        let why = || EnergyCounter::find(root.path()).unwrap_err().to_string();
         assert!(why().contains("no energy counters (RAPL) on this machine"));
         put(root.path(), "intel-rapl:0", &package("package-0", "many"));
         assert!(why().contains("energy_uj holds 'many', which is no count"));

@@ -6,7 +6,7 @@ mod order;
 mod probe;
 mod start;
 
-pub use energy::EnergyCounter;
+pub use energy::{EnergyCounter, NoCounters};
 pub use order::{order, spawn_order};
 pub use probe::{host, memory_use};
 pub use start::Starter;

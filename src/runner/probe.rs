@@ -45,7 +45,7 @@ pub fn host(root: &Path) -> Host {
         governor: read(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         energy: match EnergyCounter::find(root) {
             Ok(counter) => Reading::Available(counter.name()),
-            Err(why) => Reading::Unavailable(why),
+            Err(why) => Reading::Unavailable(why.to_string()),
         },
         throttling: read(
             root,

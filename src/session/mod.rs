@@ -8,7 +8,7 @@ mod resume;
 
 pub use forecast::{Forecast, forecast};
 pub use journal::{Journal, Recorded, read_journal};
-pub use plan::{Prepared, prepare};
+pub use plan::{Prepared, prepare, variant_record};
 pub use results::{add_part, fits, judged, read_results, write_atomically};
 pub use resume::{Interrupted, find_interrupted};
 

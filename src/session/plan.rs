@@ -127,7 +127,11 @@ fn quality_plan((quality, graded): (&Quality, &Graded)) -> QualityPlan {
     }
 }
 
-fn variant_record(variant: &Variant) -> Result<VariantRecord> {
+/// What is asked of a variant, with the hash of its model.
+///
+/// # Errors
+/// If a file of the model is missing or cannot be read.
+pub fn variant_record(variant: &Variant) -> Result<VariantRecord> {
     let load = &variant.load;
     let named = |what: String| {
         let help = if load.model.starts_with(&load.root) {

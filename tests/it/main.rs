@@ -5,6 +5,7 @@
 
 mod architecture;
 mod baseline;
+mod doctor;
 mod energy;
 mod gate;
 mod interruption;

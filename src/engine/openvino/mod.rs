@@ -3,13 +3,17 @@
 
 mod runtime;
 
+pub use runtime::{FoundRuntime, all_runtimes, find_runtime, install_words};
+
 use super::{Engine, LoadError, Sequence, failed};
+use crate::problem::Problem;
 use crate::protocol::LoadSpec;
 use crate::record::{EngineInfo, Failure};
 use openvino::{
     CompiledModel, Core, DeviceType, ElementType, InferRequest, Model, PropertyKey, RwPropertyKey,
     Shape, Tensor,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -40,20 +44,12 @@ pub(super) struct OpenVino {
 /// Loads and compiles the IR of a folder.
 pub(super) fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
     let (xml, bin) = ir_files(&spec.model)?;
-    let library =
-        runtime::find_runtime(spec.runtime.as_deref(), &spec.root).map_err(LoadError::setup)?;
-    // Refuses runtimes whose C API lacks functions; calling these would end the process.
-    openvino_sys::library::load_from(library.clone()).map_err(|error| {
-        LoadError::setup(format!(
-            "the OpenVINO runtime {} cannot be used; 2025.1 or newer is needed: {error}",
-            library.display()
-        ))
-    })?;
-    let version = openvino::version().build_number;
+    let library = find_runtime(spec.runtime.as_deref(), &spec.root)
+        .map_err(|problem| LoadError::setup(words(problem)))?;
+    let (version, mut core) = start(&library)?;
     let broken = |doing: &str, error: &dyn std::fmt::Display| {
         LoadError::setup(format!("OpenVINO {version} cannot {doing}: {error}"))
     };
-    let mut core = Core::new().map_err(|error| broken("start", &error))?;
     let asked = properties(spec);
     set_properties(&mut core, &asked)?;
     let model = core
@@ -72,6 +68,49 @@ pub(super) fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
         vocab_size: None,
     };
     Ok(OpenVino { compiled, has_position_ids, info, _core: core })
+}
+
+/// A problem as a failure's message, which has no place for the remedy.
+fn words(Problem { what, help, .. }: Problem) -> String {
+    help.map_or_else(|| what.clone(), |help| format!("{what}; {help}"))
+}
+
+/// Loads a runtime library; returns its version and what everything else is asked of.
+fn start(library: &Path) -> Result<(String, Core), LoadError> {
+    // Refuses runtimes whose C API lacks functions; calling these would end the process.
+    openvino_sys::library::load_from(library).map_err(|error| {
+        LoadError::setup(format!(
+            "the OpenVINO runtime {} cannot be used; 2025.1 or newer is needed: {error}",
+            library.display()
+        ))
+    })?;
+    let version = openvino::version().build_number;
+    let core = Core::new()
+        .map_err(|error| LoadError::setup(format!("OpenVINO {version} cannot start: {error}")))?;
+    Ok((version, core))
+}
+
+/// What a runtime library says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runtime {
+    /// Its version, with the build.
+    pub version: String,
+    /// The processor as its CPU device names it.
+    pub device: String,
+}
+
+/// Loads a runtime library and asks what it is. A process can load one library and no other after
+/// it, so this is for a process of its own.
+///
+/// # Errors
+/// If it cannot be loaded, is too old, or has no CPU device.
+pub fn ask_runtime(library: &Path) -> Result<Runtime, LoadError> {
+    let (version, core) = start(library)?;
+    let device =
+        core.get_property(&DeviceType::CPU, &PropertyKey::DeviceFullName).map_err(|error| {
+            LoadError::setup(format!("OpenVINO {version} has no CPU device: {error}"))
+        })?;
+    Ok(Runtime { version, device })
 }
 
 /// The files that OpenVINO reads.

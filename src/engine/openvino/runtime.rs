@@ -1,10 +1,44 @@
 //! Owns finding the OpenVINO runtime library: named by the variant, the environment, under
 //! `.perfgate/`, in an installed wheel, in the system, in this order.
 
+use crate::problem::Problem;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The environment variable that names the library or a folder that holds it.
 const VARIABLE: &str = "PERFGATE_OPENVINO";
+
+/// A runtime library, and what led to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundRuntime {
+    /// Where it was found, in words.
+    pub origin: &'static str,
+    /// The library's file.
+    pub library: PathBuf,
+}
+
+/// Every runtime of this machine that the search comes by when a variant names none, each once, in
+/// the order in which they are preferred.
+pub fn all_runtimes(root: &Path) -> Vec<FoundRuntime> {
+    let variable = std::env::var_os(VARIABLE).and_then(|place| within(Path::new(&place)));
+    let named = variable.map(|library| FoundRuntime { origin: VARIABLE, library });
+    // The same folder often stands in several of the places, as in PATH.
+    let mut seen = BTreeSet::new();
+    let new = |found: &FoundRuntime| {
+        seen.insert(found.library.canonicalize().unwrap_or_else(|_| found.library.clone()))
+    };
+    named.into_iter().chain(searched(root)).filter(new).collect()
+}
+
+/// The runtimes that nobody named, looked for one after the other as they are asked for.
+fn searched(root: &Path) -> impl Iterator<Item = FoundRuntime> {
+    let found = |origin| move |library| FoundRuntime { origin, library };
+    newest(&root.join("runtimes"))
+        .into_iter()
+        .map(found("the output folder"))
+        .chain(in_wheels(python_libraries()).map(found("a Python wheel")))
+        .chain(std::iter::once_with(system).flatten().map(found("the system")))
+}
 
 /// Finds `libopenvino_c`.
 ///
@@ -13,31 +47,44 @@ const VARIABLE: &str = "PERFGATE_OPENVINO";
 /// # Errors
 /// If there is none: the message lists what was looked through and what to install. A place that
 /// was named but holds none is an error, never passed over.
-pub(super) fn find_runtime(named: Option<&Path>, root: &Path) -> Result<PathBuf, String> {
+pub fn find_runtime(named: Option<&Path>, root: &Path) -> Result<PathBuf, Problem> {
     if let Some(place) = named {
         return within(place).ok_or_else(|| {
-            format!("the variant's runtime {} holds no OpenVINO ({})", place.display(), LIBRARY)
+            let what =
+                format!("the variant's runtime {} holds no OpenVINO ({LIBRARY})", place.display());
+            Problem::new(what).help(format!(
+                "correct the variant's runtime = \"FOLDER\" in perfgate.toml, or leave it out, or {}",
+                install_words(root)
+            ))
         });
     }
     if let Some(place) = std::env::var_os(VARIABLE) {
         let place = PathBuf::from(place);
         return within(&place).ok_or_else(|| {
-            format!("{VARIABLE}={} holds no OpenVINO ({LIBRARY})", place.display())
+            let what = format!("{VARIABLE}={} holds no OpenVINO ({LIBRARY})", place.display());
+            Problem::new(what).help(format!("correct {VARIABLE}, or `unset {VARIABLE}`"))
         });
     }
-    newest(&root.join("runtimes"))
-        .or_else(|| in_wheel(&python_libraries()))
-        .or_else(system)
-        .ok_or_else(|| not_found(root))
+    let found = searched(root).next().map(|found| found.library);
+    found.ok_or_else(|| {
+        Problem::new(format!(
+            "no OpenVINO runtime was found: not in {}/runtimes, nor in an installed Python wheel, \
+             nor in the system",
+            root.display()
+        ))
+        .help(install_words(root))
+    })
 }
 
-fn not_found(root: &Path) -> String {
+/// How to get a runtime.
+pub fn install_words(root: &Path) -> String {
+    // A command to be copied is short.
+    let here = std::env::current_dir().unwrap_or_default();
+    let root = root.strip_prefix(&here).unwrap_or(root);
     format!(
-        "no OpenVINO runtime was found: not in {}/runtimes, nor in an installed Python wheel, nor in \
-         the system. Install one of\n      pip install --no-deps --target \
-         {}/runtimes/openvino-2026.4.1 openvino==2026.4.1\n      pip install openvino\n    or name \
-         it: runtime = \"FOLDER\" for the variant, or {VARIABLE}=FOLDER",
-        root.display(),
+        "install one of\n      pip install --no-deps --target {}/runtimes/openvino-2026.4.1 \
+         openvino==2026.4.1\n      pip install openvino\n    or name it: runtime = \"FOLDER\" for the \
+         variant, or {VARIABLE}=FOLDER",
         root.display()
     )
 }
@@ -72,12 +119,12 @@ fn library_in(folder: &Path) -> Option<PathBuf> {
     names.first().map(|name| folder.join(name))
 }
 
-/// The runtime of the highest version among `runtimes/openvino-VERSION`.
-fn newest(runtimes: &Path) -> Option<PathBuf> {
-    let mut folders: Vec<PathBuf> =
-        std::fs::read_dir(runtimes).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+/// The runtimes among `runtimes/openvino-VERSION`, the highest version first.
+fn newest(runtimes: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(runtimes).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     folders.sort_by_key(|folder| std::cmp::Reverse(version_key(folder)));
-    folders.iter().find_map(|folder| within(folder))
+    folders.iter().filter_map(|folder| within(folder)).collect()
 }
 
 /// The numbers in a folder's name, so that 2026.10 comes after 2026.4.
@@ -98,16 +145,16 @@ fn python_libraries() -> Vec<PathBuf> {
     roots.into_iter().map(|root| root.join("lib")).collect()
 }
 
-/// The library in an installed wheel, found without running Python.
-fn in_wheel(libraries: &[PathBuf]) -> Option<PathBuf> {
+/// The libraries in installed wheels, found without running Python.
+fn in_wheels(libraries: Vec<PathBuf>) -> impl Iterator<Item = PathBuf> {
     libraries
-        .iter()
+        .into_iter()
         .filter_map(|library| std::fs::read_dir(library).ok())
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("python3")))
         .flat_map(|python| ["site-packages", "dist-packages"].map(|kind| python.join(kind)))
-        .find_map(|packages| within(&packages.join("openvino")))
+        .filter_map(|packages| within(&packages.join("openvino")))
 }
 
 /// Where the `openvino-finder` crate looks, and the archives' usual folder.
@@ -137,7 +184,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let named = root.path().join("mine");
         touch(&root.path().join("runtimes/openvino-2026.4.1/openvino/libs/libopenvino_c.so.2641"));
-        let error = find_runtime(Some(&named), root.path()).unwrap_err();
+        let error = find_runtime(Some(&named), root.path()).unwrap_err().what;
         assert!(error.contains("mine holds no OpenVINO"), "{error}");
         touch(&named.join("runtime/lib/intel64/libopenvino_c.so"));
         let found = find_runtime(Some(&named), root.path()).unwrap();
@@ -148,11 +195,12 @@ mod tests {
     fn an_installed_wheel_is_found_without_python() {
         let root = tempfile::tempdir().unwrap();
         let library = root.path().join("lib");
-        assert_eq!(in_wheel(std::slice::from_ref(&library)), None);
+        assert_eq!(in_wheels(vec![library.clone()]).next(), None);
         touch(&library.join("python3.12/site-packages/other/x.so"));
         let wheel = library.join("python3.12/site-packages/openvino/libs/libopenvino_c.so.2641");
         touch(&wheel);
-        assert_eq!(in_wheel(&[root.path().join("none"), library]), Some(wheel));
+        let found: Vec<PathBuf> = in_wheels(vec![root.path().join("none"), library]).collect();
+        assert_eq!(found, [wheel]);
     }
 
     #[test]
@@ -165,7 +213,8 @@ mod tests {
                 )),
             );
         }
-        let found = newest(&root.path().join("runtimes")).unwrap();
-        assert!(found.to_string_lossy().contains("2026.10.0"), "{}", found.display());
+        let found = newest(&root.path().join("runtimes"));
+        assert_eq!(found.len(), 3);
+        assert!(found[0].to_string_lossy().contains("2026.10.0"), "{found:?}");
     }
 }

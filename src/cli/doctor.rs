@@ -1,0 +1,98 @@
+//! Owns `perfgate doctor`: from the diagnosis to its printed form and the exit code.
+
+use super::render::{colors, print};
+use super::{DoctorArguments, DoctorFormat, exit};
+use crate::doctor::{self, Diagnosis, Finding, Mark};
+use crate::problem::{Problem, Result};
+use std::path::Path;
+use textwrap::WordSplitter;
+
+/// The width that every terminal is taken to have.
+const WIDTH: usize = 100;
+
+/// Looks at machine and project.
+pub(super) fn doctor(arguments: &DoctorArguments) -> Result<u8> {
+    let program = std::env::current_exe()
+        .map_err(|error| Problem::new(format!("cannot find perfgate's own binary: {error}")))?;
+    let diagnosis = doctor::examine(Path::new("/"), &arguments.config, &program);
+    let text = match arguments.format {
+        DoctorFormat::Terminal => terminal(&diagnosis, colors()),
+        DoctorFormat::Json => {
+            let json = serde_json::to_string_pretty(&diagnosis).expect("findings are plain data");
+            json + "\n"
+        }
+    };
+    print(&text)?;
+    Ok(if diagnosis.problems > 0 { exit::COULD_NOT_RUN } else { 0 })
+}
+
+/// Asks one OpenVINO runtime in this process, for the process that looks at all of them.
+pub(super) fn ask_runtime(library: &Path) -> Result<u8> {
+    print(&format!("{}\n", doctor::answer_for_runtime(library)))?;
+    Ok(0)
+}
+
+/// Text for a terminal of at least 100 columns; `color` for those that show it.
+fn terminal(diagnosis: &Diagnosis, color: bool) -> String {
+    let findings = diagnosis.sections.iter().flat_map(|section| &section.findings);
+    let subjects = findings.map(|finding| finding.subject.chars().count()).max().unwrap_or(0);
+    let mut out = String::new();
+    for section in &diagnosis.sections {
+        out.push_str(section.title);
+        out.push('\n');
+        for finding in &section.findings {
+            line(&mut out, finding, subjects.min(24), color);
+        }
+        out.push('\n');
+    }
+    out.push_str(&summary(diagnosis));
+    out
+}
+
+/// A finding, with its remedy below.
+fn line(out: &mut String, finding: &Finding, subjects: usize, color: bool) {
+    let (word, style) = match finding.mark {
+        Mark::Ok => ("ok", "32"),
+        Mark::Warning => ("warning", "33"),
+        Mark::Problem => ("problem", "1;31"),
+    };
+    let head = format!("  {word:7}  {:subjects$}  ", finding.subject);
+    let indent = " ".repeat(subjects + 13);
+    let mut text = wrapped(&finding.text, &head, &indent);
+    if color {
+        text = text.replacen(word, &format!("\x1b[{style}m{word}\x1b[0m"), 1);
+    }
+    out.push_str(&text);
+    if let Some(remedy) = &finding.remedy {
+        // Not under the text: most commands fit into a line so.
+        out.push_str(&wrapped(remedy, "           > ", "             "));
+    }
+}
+
+/// Text within the width. Words are broken only if a whole line is too short for them: commands and
+/// paths are there to be copied.
+fn wrapped(text: &str, head: &str, indent: &str) -> String {
+    let mut out = String::new();
+    for (index, line) in text.lines().enumerate() {
+        let first = if index == 0 { head } else { indent };
+        let options = textwrap::Options::new(WIDTH)
+            .initial_indent(first)
+            .subsequent_indent(indent)
+            .word_splitter(WordSplitter::NoHyphenation);
+        out.push_str(&textwrap::fill(line.trim_start(), options));
+        out.push('\n');
+    }
+    out
+}
+
+fn summary(diagnosis: &Diagnosis) -> String {
+    let number = |number: usize, noun: &str| match number {
+        0 => format!("no {noun}s"),
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    };
+    let (problems, warnings) =
+        (number(diagnosis.problems, "problem"), number(diagnosis.warnings, "warning"));
+    let meaning = if diagnosis.problems > 0 { "cannot run" } else { "can run" };
+    format!("{problems}, {warnings}: the gate {meaning} here\n")
+}

@@ -1,0 +1,354 @@
+//! Owns the findings about the project's files: both configuration files, the workloads, and each
+//! variant's model, prompts, threads and memory.
+
+use super::limits::Limits;
+use super::{Finding, Section, count, size};
+use crate::config::{self, Config, Variant, WorkTree};
+use crate::engine;
+use crate::problem::{Problem, Result};
+use crate::session;
+use crate::workload;
+use std::path::{Path, PathBuf};
+
+/// The remedy of an error that names a line and no other remedy.
+const CORRECT: &str = "correct the file in this line";
+
+/// The remedy where memory is short at the moment.
+const FREE_MEMORY: &str = "end programs that need much memory, or leave a variant out of perfgate.toml: \
+                           a worker that gets none counts as a failure of its variant";
+
+/// Looks at the project of a `perfgate.toml`, which has been read.
+pub(super) fn section(file: &Path, read: &Result<Config>, limits: &Limits) -> Section {
+    let findings = match read {
+        Ok(config) => {
+            let mut findings = vec![of_file(file, config), thresholds(file)];
+            findings.extend(workloads(config));
+            for variant in &config.variants {
+                findings.extend(of_variant(config, variant, limits));
+            }
+            findings.extend(together(config, limits));
+            findings
+        }
+        Err(problem) => {
+            vec![Finding::error("perfgate.toml", problem.clone(), CORRECT)]
+        }
+    };
+    Section { title: "Configuration", findings }
+}
+
+fn of_file(file: &Path, config: &Config) -> Finding {
+    let text = format!(
+        "{}: {}, the reference is '{}'",
+        file.display(),
+        count(config.variants.len(), "variant"),
+        config.reference
+    );
+    Finding::ok("perfgate.toml", text)
+}
+
+fn thresholds(file: &Path) -> Finding {
+    let thresholds = file.with_file_name("thresholds.toml");
+    match config::read(&WorkTree, file, Some(&thresholds)) {
+        Ok(_) => Finding::ok(
+            "thresholds.toml",
+            format!("{}: its rules are understood", thresholds.display()),
+        ),
+        Err(problem) => Finding::error("thresholds.toml", problem, CORRECT),
+    }
+}
+
+/// The files of tasks on their own; what they become for a variant stands with the variant.
+fn workloads(config: &Config) -> Vec<Finding> {
+    let otherwise = "correct this file of tasks";
+    let timing = workload::prepare(&config.workload, &[]).map(|prompts| prompts.ids.len());
+    let mut found = vec![("workload", &config.workload.tasks, timing)];
+    if let Some(quality) = &config.quality {
+        let graded = workload::prepare_graded(quality, &config.workload, &[]);
+        found.push(("quality", &quality.tasks, graded.map(|graded| graded.ids.len())));
+    }
+    found
+        .into_iter()
+        .map(|(subject, file, tasks)| match tasks {
+            Ok(tasks) => {
+                let file = shown(file, config);
+                Finding::ok(subject, format!("{file}: {}", count(tasks, "task")))
+            }
+            Err(problem) => Finding::error(subject, problem, otherwise),
+        })
+        .collect()
+}
+
+fn of_variant(config: &Config, variant: &Variant, limits: &Limits) -> Vec<Finding> {
+    let mut findings = vec![model(variant)];
+    // Without its model a variant lacks its tokenizer as well; one finding says it.
+    if engine::model_files(&variant.load).is_ok() {
+        findings.extend(prompts(config, variant));
+        // The scripted engine computes nothing.
+        if variant.load.engine != "scripted" {
+            findings.extend(needs(variant, limits));
+        }
+    }
+    findings
+}
+
+/// The model's files, their size and the hash that a session records.
+fn model(variant: &Variant) -> Finding {
+    let load = &variant.load;
+    let record = match session::variant_record(variant) {
+        Ok(record) => record,
+        Err(problem) => {
+            let otherwise = "look at the model's files: their owner, and whether they are whole";
+            return Finding::error(&variant.name, problem, otherwise);
+        }
+    };
+    let names: Vec<String> = files(variant).iter().map(|file| file.display().to_string()).collect();
+    let text = if names.is_empty() {
+        format!("{}, without a model; sha256 {}", load.engine, record.model_sha256)
+    } else {
+        format!(
+            "{}, {}: {}; {}; sha256 {}",
+            load.engine,
+            variant.model_as_written,
+            names.join(", "),
+            size(weights(variant)),
+            record.model_sha256
+        )
+    };
+    Finding::ok(&variant.name, text)
+}
+
+/// The model's files that its engine reads; none if one is missing.
+fn files(variant: &Variant) -> Vec<PathBuf> {
+    engine::model_files(&variant.load).unwrap_or_default()
+}
+
+/// The bytes of the model's files, about what its weights take in memory.
+fn weights(variant: &Variant) -> u64 {
+    let bytes = |file: PathBuf| std::fs::metadata(variant.load.model.join(file)).map(|m| m.len());
+    files(variant).into_iter().filter_map(|file| bytes(file).ok()).sum()
+}
+
+/// A finding if the tokenizer, a template or a task keeps the variant's prompts from being made.
+fn prompts(config: &Config, variant: &Variant) -> Option<Finding> {
+    let one = std::slice::from_ref(variant);
+    // A file of tasks that is wrong by itself has been found already.
+    let whole = workload::prepare(&config.workload, &[]).is_ok();
+    let timing = whole.then(|| workload::prepare(&config.workload, one).map(drop));
+    let answers = |quality: &&config::Quality| quality.variants.contains(&variant.name);
+    let graded = config.quality.as_ref().filter(answers).and_then(|quality| {
+        let prepare = |variants| workload::prepare_graded(quality, &config.workload, variants);
+        prepare(&[]).is_ok().then(|| prepare(one).map(drop))
+    });
+    let subject = variant.name.as_str();
+    let results: Vec<Result<()>> = timing.into_iter().chain(graded).collect();
+    if results.is_empty() {
+        return None;
+    }
+    let failed: Option<Problem> = results.into_iter().find_map(Result::err);
+    Some(match failed {
+        None if variant.load.engine == "scripted" => {
+            Finding::ok(subject, "its prompts can be made")
+        }
+        None => Finding::ok(subject, "its tokenizer loads, and its prompts can be made"),
+        Some(problem) => Finding::error(
+            subject,
+            problem,
+            "copy the tokenizer's files from where the model was made, or name another with \
+             tokenizer = \"FILE\"",
+        ),
+    })
+}
+
+/// What a variant's worker takes of the machine: memory for its weights, and CPUs.
+fn needs(variant: &Variant, limits: &Limits) -> Vec<Finding> {
+    let (threads, cpus) = (variant.load.threads, limits.cpus());
+    let mut short: Vec<Finding> = too_large(variant, limits).into_iter().collect();
+    if threads as f64 > cpus {
+        short.push(too_many_threads(variant, cpus));
+    }
+    if short.is_empty() {
+        let text = format!("{} for {}", count(threads, "thread"), time_of(cpus));
+        let memory = limits.usable_memory().map_or(String::new(), |usable| {
+            format!(", weights of about {} for {} of memory", size(weights(variant)), size(usable))
+        });
+        short.push(Finding::ok(&variant.name, text + &memory));
+    }
+    short
+}
+
+/// A finding if the weights alone are more than there is memory, ever or now.
+fn too_large(variant: &Variant, limits: &Limits) -> Option<Finding> {
+    let need = weights(variant);
+    let most = limits.memory_limit.or(limits.memory)?;
+    if need > most {
+        return Some(Finding::problem(
+            &variant.name,
+            format!("its weights take {}, and there is memory for {}", size(need), size(most)),
+            "quantize the model further, raise the control group's limit (`docker run --memory`), or \
+             run on a machine with more memory",
+        ));
+    }
+    let usable = limits.usable_memory().filter(|usable| need > *usable)?;
+    let text = format!("its weights take {}, and {} are available", size(need), size(usable));
+    Some(Finding::warning(&variant.name, text, FREE_MEMORY))
+}
+
+fn too_many_threads(variant: &Variant, cpus: f64) -> Finding {
+    Finding::warning(
+        &variant.name,
+        format!(
+            "{} share {}: they wait for each other, and times scatter",
+            count(variant.load.threads, "thread"),
+            time_of(cpus)
+        ),
+        format!(
+            "write threads = {} for this variant in perfgate.toml, or run where it may use more CPUs",
+            (cpus as usize).max(1)
+        ),
+    )
+}
+
+/// CPUs' worth of time, whole or not.
+fn time_of(cpus: f64) -> String {
+    if cpus.fract() == 0.0 { count(cpus as usize, "CPU") } else { format!("{cpus:.2} CPUs' time") }
+}
+
+/// The weights of all variants, which are in memory side by side, against what is available.
+fn together(config: &Config, limits: &Limits) -> Option<Finding> {
+    let need: u64 = config.variants.iter().map(weights).sum();
+    let usable = limits.usable_memory().filter(|_| need > 0)?;
+    let text = format!(
+        "the weights of all variants take about {} side by side, and {} are available",
+        size(need),
+        size(usable)
+    );
+    Some(if need <= usable {
+        Finding::ok("memory", text)
+    } else {
+        Finding::warning("memory", text, FREE_MEMORY)
+    })
+}
+
+/// A path as it is seen from the project's folder.
+fn shown(path: &Path, config: &Config) -> String {
+    path.strip_prefix(&config.folder).unwrap_or(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Mark;
+    use super::super::tests::{about, put};
+    use super::*;
+
+    fn look(root: &Path, variants: &str, limits: &Limits) -> Section {
+        put(root, "t.jsonl", "{\"id\": \"a\", \"prompt\": \"x\"}\n");
+        put(root, "thresholds.toml", "[rules]\nfailure_rate = { max = \"0%\" }\n");
+        put(root, "perfgate.toml", &format!("{HEAD}{variants}"));
+        let file = root.join("perfgate.toml");
+        section(&file, &config::read_config(&WorkTree, &file), limits)
+    }
+
+    fn limits(cpus: usize, memory: u64) -> Limits {
+        Limits {
+            affinity: Some(cpus),
+            memory: Some(memory),
+            available: Some(memory / 2),
+            ..Limits::default()
+        }
+    }
+
+    /// The rules judge what is not the reference.
+    const HEAD: &str = "[workload]\ntasks = \"t.jsonl\"\n[variants.first]\nengine = \"scripted\"\n";
+    const IR: &str = "[variants.ir]\nengine = \"openvino\"\nmodel = \"m\"\nthreads = 4\n";
+
+    fn with_model(root: &Path) {
+        put(root, "m/openvino_model.xml", &"x".repeat(1000));
+        put(root, "m/openvino_model.bin", &"y".repeat(3000));
+    }
+
+    fn all<'a>(section: &'a Section, subject: &str) -> Vec<&'a Finding> {
+        section.findings.iter().filter(|finding| finding.subject == subject).collect()
+    }
+
+    #[test]
+    fn a_missing_model_is_one_problem_with_a_remedy() {
+        let root = tempfile::tempdir().unwrap();
+        let section = look(root.path(), IR, &limits(4, 1 << 30));
+        let found = all(&section, "ir");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].mark, Mark::Problem);
+        assert!(found[0].text.contains("does not exist"), "{}", found[0].text);
+        assert!(found[0].remedy.as_ref().unwrap().contains("model = "), "{:?}", found[0]);
+    }
+
+    #[test]
+    fn a_missing_tokenizer_is_a_problem_of_its_own() {
+        let root = tempfile::tempdir().unwrap();
+        with_model(root.path());
+        let section = look(root.path(), IR, &limits(8, 1 << 30));
+        let found = all(&section, "ir");
+        assert_eq!(found[0].mark, Mark::Ok);
+        assert!(found[0].text.contains("openvino_model.bin; 4 KiB; sha256 "), "{}", found[0].text);
+        assert_eq!(found[1].mark, Mark::Problem);
+        assert!(found[1].text.contains("there is no such tokenizer"), "{}", found[1].text);
+        assert_eq!(
+            found[2].text,
+            "4 threads for 8 CPUs, weights of about 4 KiB for 512 MiB of memory"
+        );
+        assert_eq!(about(&section, "memory").mark, Mark::Ok);
+    }
+
+    #[test]
+    fn weights_are_held_against_memory() {
+        let root = tempfile::tempdir().unwrap();
+        with_model(root.path());
+        let short = look(root.path(), IR, &limits(4, 5000));
+        assert_eq!(about(&short, "memory").mark, Mark::Warning);
+        assert_eq!(all(&short, "ir")[2].mark, Mark::Warning);
+        let limited = Limits { memory_limit: Some(2000), ..limits(4, 1 << 30) };
+        let never = look(root.path(), IR, &limited);
+        let problem = all(&never, "ir").into_iter().find(|f| f.text.contains("its weights take"));
+        assert_eq!(problem.unwrap().mark, Mark::Problem);
+    }
+
+    #[test]
+    fn threads_beyond_the_cpus_are_a_warning() {
+        let root = tempfile::tempdir().unwrap();
+        with_model(root.path());
+        let quota = Limits { quota: Some(2.5), ..limits(4, 1 << 30) };
+        let section = look(root.path(), IR, &quota);
+        let found = all(&section, "ir").into_iter().find(|f| f.text.starts_with("4 threads"));
+        let found = found.unwrap();
+        assert!(found.text.contains("share 2.50 CPUs' time"), "{}", found.text);
+        assert!(found.remedy.as_ref().unwrap().contains("threads = 2"), "{found:?}");
+    }
+
+    #[test]
+    fn the_scripted_engine_needs_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let variants = "[variants.a]\nengine = \"scripted\"\n";
+        let section = look(root.path(), variants, &limits(1, 1 << 30));
+        assert!(section.findings.iter().all(|f| f.mark == Mark::Ok), "{section:?}");
+    }
+
+    #[test]
+    fn both_files_bring_their_own_errors() {
+        let root = tempfile::tempdir().unwrap();
+        let variants = "[variants.a]\nengine = \"scripted\"\ntreads = 2\n";
+        let section = look(root.path(), variants, &limits(1, 1 << 30));
+        let finding = about(&section, "perfgate.toml");
+        assert_eq!(finding.mark, Mark::Problem);
+        assert!(finding.text.contains("perfgate.toml:7:1: "), "{}", finding.text);
+        assert_eq!(finding.remedy.as_deref(), Some("did you mean 'threads'?"));
+        let whole = "[variants.a]\nengine = \"scripted\"\n";
+        look(root.path(), whole, &limits(1, 1 << 30));
+        put(root.path(), "thresholds.toml", "[rules]\n");
+        assert_eq!(thresholds(&root.path().join("perfgate.toml")).mark, Mark::Problem);
+        put(root.path(), "t.jsonl", "none\n");
+        let file = root.path().join("perfgate.toml");
+        let read = config::read_config(&WorkTree, &file);
+        let section = super::section(&file, &read, &limits(1, 1 << 30));
+        assert_eq!(about(&section, "workload").mark, Mark::Problem);
+        assert_eq!(all(&section, "a").len(), 1, "said once, not for each variant");
+    }
+}

@@ -1,0 +1,160 @@
+//! Owns the findings about what earlier runs left: stored sessions of this machine's class, and git.
+
+use super::{Finding, Section, count};
+use crate::baseline;
+use crate::config::Config;
+use std::path::Path;
+
+/// Looks at the store of accepted sessions.
+pub(super) fn baselines(config: Option<&Config>, root: &Path) -> Section {
+    let finding = match config {
+        Some(config) => stored(config, root),
+        None => Finding::ok("sessions", "perfgate.toml, which names the store, could not be read"),
+    };
+    Section { title: "Baselines", findings: vec![finding] }
+}
+
+fn stored(config: &Config, root: &Path) -> Finding {
+    let store = &config.baselines;
+    let folder = store.folder.strip_prefix(&config.folder).unwrap_or(&store.folder).display();
+    let sessions = match baseline::load(&store.folder) {
+        Ok(sessions) => sessions,
+        Err(problem) => {
+            let otherwise = "take the file from git again, or remove it";
+            return Finding::error("sessions", problem, otherwise);
+        }
+    };
+    let here = baseline::environment(root).machine.key();
+    let of_class = sessions.iter().filter(|stored| stored.machine.key() == here).count();
+    if sessions.is_empty() {
+        let text = format!("none is stored in {folder}; only rules against a baseline need some");
+        return Finding::ok("sessions", text);
+    }
+    if of_class == 0 {
+        return Finding::warning(
+            "sessions",
+            format!(
+                "none of the {} in {folder} is of this machine's class: rules against a baseline \
+                 cannot be decided here",
+                sessions.len()
+            ),
+            "run `perfgate check` and `perfgate baseline update` in turn a few times on this machine \
+             and commit the files, or run on the machine whose sessions are stored (`perfgate \
+             baseline list` shows them)",
+        );
+    }
+    let text = format!("{of_class} of {} in {folder} of this machine's class", sessions.len());
+    Finding::ok("sessions", text)
+}
+
+/// Looks at the repository that holds the project's folder.
+pub(super) fn git(folder: &Path) -> Section {
+    let mut findings = Vec::new();
+    match baseline::git_state(folder) {
+        Ok(state) => {
+            let on = match &state.branch {
+                Some(branch) => format!("on branch {branch}"),
+                None => "on no branch".to_string(),
+            };
+            findings.push(Finding::ok("commit", format!("{} {on}", &state.commit[..12])));
+            findings.push(if state.dirty() {
+                Finding::warning(
+                    "work tree",
+                    format!(
+                        "{} modified, {} untracked: no commit tells what is measured",
+                        count(state.modified, "file"),
+                        state.untracked
+                    ),
+                    "commit, or put aside with `git stash`, before a session that is to be stored",
+                )
+            } else {
+                Finding::ok("work tree", "clean")
+            });
+            findings.push(history(baseline::is_shallow(folder)));
+        }
+        Err(why) => findings.push(no_commit(folder, &why)),
+    }
+    Section { title: "Git", findings }
+}
+
+fn history(shallow: bool) -> Finding {
+    if !shallow {
+        return Finding::ok("history", "complete");
+    }
+    Finding::warning(
+        "history",
+        "the clone is shallow: the target branch's commits, which later comparisons with it need, \
+         are not here",
+        "`git fetch --unshallow`; on GitHub, fetch-depth: 0 under `with:` of actions/checkout",
+    )
+}
+
+fn no_commit(folder: &Path, why: &str) -> Finding {
+    let remedy = if why.contains("not owned") {
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+        format!(
+            "git does not trust a folder of somebody else, as is usual in containers: `git config \
+             --global --add safe.directory {}`",
+            folder.display()
+        )
+    } else {
+        "run it in a clone that has a commit, or make one: `git init`, `git add .`, `git commit`"
+            .to_string()
+    };
+    Finding::warning("commit", format!("{why}; results are traced to no commit"), remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Mark;
+    use super::super::tests::{about, put};
+    use super::*;
+    use std::process::Command;
+
+    fn run(folder: &Path, arguments: &[&str]) {
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
+        let done = Command::new("git").current_dir(folder).args(identity).args(arguments).output();
+        assert!(done.unwrap().status.success(), "git {arguments:?}");
+    }
+
+    #[test]
+    fn a_repository_is_told_with_what_differs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let section = git(path);
+        assert_eq!(about(&section, "commit").mark, Mark::Warning);
+        assert!(about(&section, "commit").remedy.as_ref().unwrap().contains("git init"));
+        run(path, &["init", "-q", "-b", "trunk"]);
+        put(path, "a", "1");
+        run(path, &["add", "."]);
+        run(path, &["commit", "-qm", "first"]);
+        let section = git(path);
+        assert!(about(&section, "commit").text.ends_with("on branch trunk"));
+        assert!(section.findings.iter().all(|finding| finding.mark == Mark::Ok), "{section:?}");
+        put(path, "b", "2");
+        let section = git(path);
+        assert_eq!(about(&section, "work tree").mark, Mark::Warning);
+    }
+
+    #[test]
+    fn a_shallow_clone_is_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, part) = (folder.path().join("whole"), folder.path().join("part"));
+        std::fs::create_dir(&whole).unwrap();
+        run(&whole, &["init", "-q"]);
+        run(&whole, &["commit", "-q", "--allow-empty", "-m", "first"]);
+        run(&whole, &["commit", "-q", "--allow-empty", "-m", "second"]);
+        let url = format!("file://{}", whole.display());
+        run(folder.path(), &["clone", "-q", "--depth", "1", &url, "part"]);
+        assert_eq!(about(&git(&whole), "history").mark, Mark::Ok);
+        let section = git(&part);
+        assert_eq!(about(&section, "history").mark, Mark::Warning);
+        assert!(about(&section, "history").remedy.as_ref().unwrap().contains("fetch-depth: 0"));
+    }
+
+    #[test]
+    fn somebody_elses_folder_has_its_own_remedy() {
+        let finding = no_commit(Path::new("/src"), "repository path '/src' is not owned by you");
+        assert!(finding.remedy.unwrap().contains("safe.directory /src"));
+    }
+}

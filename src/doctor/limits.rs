@@ -1,0 +1,161 @@
+//! Owns how much of the machine this process may use: its CPUs, and the quota and memory that control
+//! groups of both versions leave it.
+
+use crate::baseline;
+use std::path::{Path, PathBuf};
+
+/// What this process may use.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Limits {
+    /// CPUs that it may run on.
+    pub(super) affinity: Option<usize>,
+    /// CPUs' worth of time that its control groups allow.
+    pub(super) quota: Option<f64>,
+    /// The machine's memory, bytes.
+    pub(super) memory: Option<u64>,
+    /// Memory that is free or can be freed now, bytes.
+    pub(super) available: Option<u64>,
+    /// Memory that its control groups allow, bytes, if less than the machine's.
+    pub(super) memory_limit: Option<u64>,
+}
+
+impl Limits {
+    /// Reads them below a root.
+    pub(super) fn read(root: &Path) -> Limits {
+        let memory = baseline::memory_bytes(root, "MemTotal");
+        let limit = group_folders(root, "memory").iter().filter_map(|f| memory_limit(f)).min();
+        Limits {
+            affinity: affinity(root),
+            quota: group_folders(root, "cpu").iter().filter_map(|f| quota(f)).reduce(f64::min),
+            memory,
+            available: baseline::memory_bytes(root, "MemAvailable"),
+            // Version 1 writes a huge number for none.
+            memory_limit: limit.filter(|limit| memory.is_none_or(|memory| *limit < memory)),
+        }
+    }
+
+    /// CPUs whose time this process gets.
+    pub(super) fn cpus(&self) -> f64 {
+        let of_process = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let affinity = self.affinity.unwrap_or_else(of_process) as f64;
+        self.quota.map_or(affinity, |quota| quota.min(affinity))
+    }
+
+    /// Memory that models may fill now, bytes.
+    pub(super) fn usable_memory(&self) -> Option<u64> {
+        self.available.into_iter().chain(self.memory_limit).min()
+    }
+}
+
+/// The number of CPUs in a list of the kernel's, such as `0-3,8`.
+pub(super) fn listed(list: &str) -> Option<usize> {
+    let in_range = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last) = (first.parse::<usize>().ok()?, last.parse::<usize>().ok()?);
+        Some((last + 1).saturating_sub(first))
+    };
+    list.trim().split(',').map(in_range).sum()
+}
+
+fn affinity(root: &Path) -> Option<usize> {
+    let status = std::fs::read_to_string(root.join("proc/self/status")).ok()?;
+    listed(status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?)
+}
+
+/// The folders that may limit this process: of its control group and those that contain it.
+///
+/// Inside a container the paths may be the host's, and the group itself lies where the outermost
+/// is expected; folders that are not there limit nothing.
+fn group_folders(root: &Path, controller: &str) -> Vec<PathBuf> {
+    let groups = std::fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
+    let mount = root.join("sys/fs/cgroup");
+    let mut folders = Vec::new();
+    // Version 1 has lines `N:cpu,cpuacct:PATH`, version 2 the line `0::PATH`.
+    for line in groups.lines() {
+        let Some((_, rest)) = line.split_once(':') else { continue };
+        let Some((controllers, path)) = rest.split_once(':') else { continue };
+        let mount = match controllers {
+            "" => mount.clone(),
+            list if list.split(',').any(|one| one == controller) => mount.join(controller),
+            _ => continue,
+        };
+        let path = Path::new(path.trim_start_matches('/'));
+        let inside = path.ancestors().filter(|part| !part.to_string_lossy().contains(".."));
+        folders.extend(inside.map(|part| mount.join(part)));
+    }
+    folders
+}
+
+/// A group's quota in CPUs, if it has one: `cpu.max` holds `QUOTA PERIOD` or `max PERIOD`.
+fn quota(folder: &Path) -> Option<f64> {
+    let text = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+    let (quota, period) = match text("cpu.max") {
+        Some(both) => {
+            let (quota, period) = both.trim().split_once(' ')?;
+            (quota.to_string(), period.to_string())
+        }
+        None => (text("cpu.cfs_quota_us")?, text("cpu.cfs_period_us")?),
+    };
+    let (quota, period) = (quota.trim().parse::<f64>().ok()?, period.trim().parse::<f64>().ok()?);
+    // Version 1 writes -1 for none.
+    (quota > 0.0 && period > 0.0).then_some(quota / period)
+}
+
+fn memory_limit(folder: &Path) -> Option<u64> {
+    ["memory.max", "memory.limit_in_bytes"].iter().find_map(|name| {
+        let text = std::fs::read_to_string(folder.join(name)).ok()?;
+        text.trim().parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::put;
+    use super::*;
+
+    #[test]
+    fn version_2_limits_by_every_group_above() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        put(root, "proc/self/status", "Name:\tx\nCpus_allowed_list:\t0-2,8\n");
+        put(root, "proc/meminfo", "MemTotal: 8388608 kB\nMemAvailable: 4194304 kB\n");
+        put(root, "proc/self/cgroup", "0::/jobs/one\n");
+        put(root, "sys/fs/cgroup/jobs/one/cpu.max", "max 100000\n");
+        put(root, "sys/fs/cgroup/jobs/cpu.max", "150000 100000\n");
+        put(root, "sys/fs/cgroup/jobs/one/memory.max", "2147483648\n");
+        put(root, "sys/fs/cgroup/jobs/memory.max", "max\n");
+        let limits = Limits::read(root);
+        assert_eq!((limits.affinity, limits.quota), (Some(4), Some(1.5)));
+        assert_eq!(limits.memory_limit, Some(2 << 30));
+        assert_eq!(limits.usable_memory(), Some(2 << 30));
+        assert!((limits.cpus() - 1.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn version_1_limits_inside_a_container() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        put(root, "proc/self/cgroup", "4:memory:/docker/abc\n1:cpu,cpuacct:/docker/abc\n");
+        put(root, "proc/meminfo", "MemTotal: 8388608 kB\n");
+        put(root, "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "200000\n");
+        put(root, "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+        put(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+        let limits = Limits::read(root);
+        assert_eq!(limits.quota, Some(2.0));
+        assert_eq!(limits.memory_limit, None, "the number that means none");
+        put(root, "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
+        put(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "1073741824\n");
+        let limits = Limits::read(root);
+        assert_eq!((limits.quota, limits.memory_limit), (None, Some(1 << 30)));
+    }
+
+    #[test]
+    fn a_system_that_tells_nothing_limits_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let limits = Limits::read(root.path());
+        assert_eq!(limits, Limits::default());
+        assert!(limits.cpus() >= 1.0);
+        assert_eq!(listed("0-3,8"), Some(5));
+        assert_eq!(listed("many"), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! Owns the findings about OpenVINO runtimes: all that the search comes by, each asked for its version
+//! in a process of its own, and which one each variant gets.
+
+use super::{Finding, Section};
+use crate::config::{Config, Variant};
+use crate::engine::{self, FoundRuntime, Runtime};
+use crate::problem::Problem;
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The hidden subcommand by which perfgate's own binary asks one runtime.
+pub const ASK_RUNTIME: &str = "__ask-runtime";
+
+/// Longer than a runtime takes to load from a slow disk.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a runtime says of itself, or why it cannot be used.
+type Answer = Result<Runtime, String>;
+
+/// Asks the runtime in this process, as [`ASK_RUNTIME`] does; the answer is one line of JSON.
+pub fn answer_for_runtime(library: &Path) -> String {
+    let answer: Answer = engine::ask_runtime(library).map_err(|error| error.failure.message);
+    serde_json::to_string(&answer).expect("plain data")
+}
+
+/// Asks a runtime in another process: one can load a single library, and a broken one may end it.
+pub(super) fn ask(program: &Path, library: &Path) -> Answer {
+    let mut command = Command::new(program);
+    command.arg(ASK_RUNTIME).arg(library).stdin(Stdio::null());
+    let output = output_in_time(command)
+        .map_err(|error| format!("{} cannot be asked: {error}", library.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // A library may print something of its own before.
+    let answer = text.lines().last().and_then(|line| serde_json::from_str::<Answer>(line).ok());
+    answer.unwrap_or_else(|| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().last().unwrap_or("no message");
+        let how = match output.status.signal() {
+            Some(signal) => format!("signal {signal}"),
+            None => output.status.to_string(),
+        };
+        Err(format!("{} ended the process that loaded it ({how}): {last}", library.display()))
+    })
+}
+
+/// The output of a process that prints little; it is killed if it takes too long.
+fn output_in_time(mut command: Command) -> std::io::Result<Output> {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let end = Instant::now() + PATIENCE;
+    while child.try_wait()?.is_none() {
+        if Instant::now() > end {
+            child.kill()?;
+            child.wait()?;
+            let what = format!("no answer within {} s", PATIENCE.as_secs());
+            return Err(std::io::Error::other(what));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output()
+}
+
+/// Looks for runtimes, for the variants of a configuration or without one.
+///
+/// `output` is the folder of everything generated where no configuration says otherwise.
+pub(super) fn section(
+    config: Option<&Config>,
+    output: &Path,
+    ask: &dyn Fn(&Path) -> Answer,
+) -> Section {
+    let output = config.map_or(output, |config| config.output.as_path());
+    let variants: Vec<&Variant> = config
+        .iter()
+        .flat_map(|config| &config.variants)
+        .filter(|variant| variant.load.engine == "openvino")
+        .collect();
+    let choices: Vec<(&Variant, Result<PathBuf, Problem>)> = variants
+        .iter()
+        .map(|variant| {
+            let load = &variant.load;
+            (*variant, engine::find_runtime(load.runtime.as_deref(), &load.root))
+        })
+        .collect();
+    let mut found = engine::all_runtimes(output);
+    for library in choices.iter().filter_map(|(_, choice)| choice.as_ref().ok()) {
+        if found.iter().all(|other| other.library != *library) {
+            let named = FoundRuntime { origin: "a variant's own", library: library.clone() };
+            found.insert(0, named);
+        }
+    }
+    let folder = config.map(|config| config.folder.as_path());
+    let answers: BTreeMap<&Path, Answer> =
+        found.iter().map(|one| (one.library.as_path(), ask(&one.library))).collect();
+    let mut findings: Vec<Finding> =
+        found.iter().map(|one| of_runtime(one, &answers[one.library.as_path()], folder)).collect();
+    if found.is_empty() {
+        findings.push(none_found(config, output));
+    }
+    for (variant, choice) in &choices {
+        let answer = choice.as_ref().map(|library| (library, &answers[library.as_path()]));
+        findings.push(of_variant(variant, answer, folder));
+    }
+    Section { title: "OpenVINO runtimes", findings }
+}
+
+fn none_found(config: Option<&Config>, output: &Path) -> Finding {
+    match config {
+        Some(_) => Finding::ok("runtimes", "none was found"),
+        None => Finding::warning(
+            "runtimes",
+            "none was found; variants with engine = \"openvino\" need one",
+            engine::install_words(output),
+        ),
+    }
+}
+
+fn of_runtime(found: &FoundRuntime, answer: &Answer, folder: Option<&Path>) -> Finding {
+    match answer {
+        Ok(runtime) => {
+            let said = format!("{} on {}", runtime.version, runtime.device);
+            let place = shown(&found.library, folder);
+            Finding::ok("found", format!("{said}, {place} ({})", found.origin))
+        }
+        Err(why) => Finding::warning(
+            "found",
+            format!("{why} ({})", found.origin),
+            "remove it, or put another version in its place, 2025.1 or newer",
+        ),
+    }
+}
+
+fn of_variant(
+    variant: &Variant,
+    answer: Result<(&PathBuf, &Answer), &Problem>,
+    folder: Option<&Path>,
+) -> Finding {
+    let subject = format!("for {}", variant.name);
+    let install = engine::install_words(&variant.load.root);
+    match answer {
+        Ok((library, Ok(runtime))) => {
+            // The build behind the version stands with what was found.
+            let version = runtime.version.split('-').next().unwrap_or_default();
+            Finding::ok(subject, format!("{version}, {}", shown(library, folder)))
+        }
+        Ok((_, Err(why))) => {
+            let named = "what the variant's runtime or PERFGATE_OPENVINO names comes before these: \
+                         if that is this one, correct it there or leave it out";
+            Finding::problem(subject, why.clone(), format!("{install}\n    {named}"))
+        }
+        Err(problem) => Finding::error(subject, problem.clone(), &install),
+    }
+}
+
+/// A path as it is seen from the project's folder.
+fn shown(path: &Path, folder: Option<&Path>) -> String {
+    let inner = folder.and_then(|folder| path.strip_prefix(folder).ok());
+    inner.unwrap_or(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Mark;
+    use super::super::tests::{about, put};
+    use super::*;
+    use crate::config::{WorkTree, read_config};
+
+    const HEAD: &str = "[workload]\ntasks = \"t\"\n";
+
+    fn answer(library: &Path) -> Answer {
+        if library.to_string_lossy().contains("2024") {
+            return Err("2025.1 or newer is needed".to_string());
+        }
+        Ok(Runtime { version: "2026.4.1-1-x".to_string(), device: "CPU".to_string() })
+    }
+
+    fn look(root: &Path, variants: &str) -> Section {
+        put(root, "perfgate.toml", &format!("{HEAD}{variants}"));
+        let config = read_config(&WorkTree, &root.join("perfgate.toml")).unwrap();
+        section(Some(&config), root, &answer)
+    }
+
+    fn runtime(root: &Path, version: &str) {
+        let file = format!("{version}/openvino/libs/libopenvino_c.so.1");
+        put(root, &file, "");
+    }
+
+    const OPENVINO: &str = "[variants.a]\nengine = \"openvino\"\nmodel = \"m\"\n";
+
+    #[test]
+    fn each_variant_gets_its_own_or_the_first_found() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        runtime(root, ".perfgate/runtimes/openvino-2026.4.1");
+        runtime(root, "mine");
+        let both = format!(
+            "{OPENVINO}[variants.b]\nengine = \"openvino\"\nmodel = \"m\"\nruntime = \"mine\"\n"
+        );
+        let section = look(root, &both);
+        let text = |subject: &str| about(&section, subject).text.clone();
+        assert!(text("for a").starts_with("2026.4.1, .perfgate/runtimes/openvino-2026.4.1/"));
+        assert!(text("for b").starts_with("2026.4.1, mine/openvino/libs/"), "{}", text("for b"));
+        assert!(text("found").contains("mine/openvino/libs/libopenvino_c.so.1 (a variant's own)"));
+        assert!(section.findings.iter().all(|finding| finding.mark == Mark::Ok));
+    }
+
+    #[test]
+    fn a_runtime_that_is_too_old_is_a_problem_of_those_who_get_it() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        runtime(root, "openvino-2024.6.0");
+        let section = look(root, &format!("{OPENVINO}runtime = \"openvino-2024.6.0\"\n"));
+        let finding = about(&section, "for a");
+        assert_eq!(finding.mark, Mark::Problem);
+        let remedy = finding.remedy.as_ref().unwrap();
+        assert!(remedy.contains("pip install") && remedy.contains("leave it out"), "{remedy}");
+        assert_eq!(about(&section, "found").mark, Mark::Warning);
+    }
+
+    #[test]
+    fn a_named_folder_without_a_runtime_is_a_problem() {
+        let root = tempfile::tempdir().unwrap();
+        let section = look(root.path(), &format!("{OPENVINO}runtime = \"nowhere\"\n"));
+        let finding = about(&section, "for a");
+        assert_eq!(finding.mark, Mark::Problem);
+        assert!(finding.text.contains("nowhere holds no OpenVINO"), "{}", finding.text);
+        assert!(finding.remedy.as_ref().unwrap().contains("runtime = \"FOLDER\""), "{finding:?}");
+    }
+
+    #[test]
+    fn a_process_that_says_nothing_is_explained() {
+        let why = ask(Path::new("/bin/false"), Path::new("lib.so")).unwrap_err();
+        assert!(why.starts_with("lib.so ended the process that loaded it"), "{why}");
+        let why = ask(Path::new("/no/such/program"), Path::new("lib.so")).unwrap_err();
+        assert!(why.starts_with("lib.so cannot be asked"), "{why}");
+    }
+}
