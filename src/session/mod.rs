@@ -1,11 +1,14 @@
 //! Owns a session: the plan, the loop over rounds, the journal and the results.
 
 mod journal;
+mod memory;
 mod plan;
+mod preflight;
 mod results;
 
 pub use journal::Journal;
 pub use plan::{Prepared, prepare};
+pub use preflight::warnings;
 pub use results::{read_results, write_atomically};
 
 use crate::problem::{Problem, Result};

@@ -8,7 +8,7 @@ mod vocabulary;
 
 pub use grade::{Expectation, ToolCall, grade};
 pub use graded::{Graded, prepare_graded};
-pub use vocabulary::load_tokenizer;
+pub use vocabulary::{load_tokenizer, tokenizer_size};
 
 use crate::config::{Variant, Workload};
 use crate::hash;

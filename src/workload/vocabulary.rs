@@ -119,6 +119,20 @@ impl Vocabulary {
     }
 }
 
+/// How many tokens a variant's tokenizer has, those left out that were added to it: its highest id
+/// and one. The scripted engine's has 256.
+///
+/// # Errors
+/// If the tokenizer is missing or not understood.
+pub fn tokenizer_size(variant: &Variant) -> Result<usize> {
+    match Vocabulary::of(variant)? {
+        Vocabulary::Bytes => Ok(256),
+        Vocabulary::Tokenizer(tokenizer) => {
+            Ok(tokenizer.get_vocab(false).into_values().max().map_or(0, |id| id as usize + 1))
+        }
+    }
+}
+
 /// Reads a `tokenizer.json`.
 ///
 /// # Errors
@@ -129,5 +143,6 @@ pub fn load_tokenizer(file: &Path) -> Result<Tokenizer> {
             file,
             format!("is no tokenizer that the 'tokenizers' crate reads: {error}"),
         )
+        .help("take the tokenizer.json that belongs to the model, or name it with tokenizer = \"FILE\"")
     })
 }

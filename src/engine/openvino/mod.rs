@@ -1,9 +1,11 @@
 //! Owns the `openvino` backend: a language model's IR as `optimum-cli export openvino` or OpenVINO
 //! GenAI write it, executed by a runtime library that is loaded at run time.
 
+mod ir;
 mod runtime;
 
-use super::{Engine, LoadError, Sequence, failed};
+use super::{Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, failed, size_of};
+use crate::problem::{self, Problem};
 use crate::protocol::LoadSpec;
 use crate::record::{EngineInfo, Failure};
 use openvino::{
@@ -40,9 +42,7 @@ pub(super) struct OpenVino {
 /// Loads and compiles the IR of a folder.
 pub(super) fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
     let (xml, bin) = ir_files(&spec.model)?;
-    let library =
-        runtime::find_runtime(spec.runtime.as_deref(), &spec.root).map_err(LoadError::setup)?;
-    // Refuses runtimes whose C API lacks functions; calling these would end the process.
+    let library = runtime::find_runtime(spec.runtime.as_deref(), &spec.root)?;
     openvino_sys::library::load_from(library.clone()).map_err(|error| {
         LoadError::setup(format!(
             "the OpenVINO runtime {} cannot be used; 2025.1 or newer is needed: {error}",
@@ -74,24 +74,39 @@ pub(super) fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
     Ok(OpenVino { compiled, has_position_ids, info, _core: core })
 }
 
-/// The files that OpenVINO reads.
-pub(super) fn files(model: &Path) -> Result<Vec<PathBuf>, LoadError> {
+/// What the files say before they are loaded.
+pub(super) fn inspect(model: &Path) -> problem::Result<Inspected> {
     let (xml, bin) = ir_files(model)?;
-    Ok(vec![xml, bin])
+    let vocab_size = ir::inspect(&xml, &bin)?.or_else(|| configured_vocabulary(model));
+    let weight_bytes = size_of(std::slice::from_ref(&bin))?;
+    Ok(Inspected { files: vec![xml, bin], weight_bytes, vocab_size })
+}
+
+/// The size of the vocabulary by the model's `config.json`, which exporters put beside the IR.
+fn configured_vocabulary(model: &Path) -> Option<usize> {
+    let text = std::fs::read_to_string(model.join("config.json")).ok()?;
+    let config: serde_json::Value = serde_json::from_str(&text).ok()?;
+    Some(config["vocab_size"].as_u64()? as usize)
+}
+
+/// Looks for the runtime, and for what is called in it.
+pub(super) fn inspect_runtime(spec: &LoadSpec) -> problem::Result<()> {
+    runtime::check_library(&runtime::find_runtime(spec.runtime.as_deref(), &spec.root)?)
 }
 
 /// The IR's two files.
-fn ir_files(model: &Path) -> Result<(PathBuf, PathBuf), LoadError> {
+fn ir_files(model: &Path) -> problem::Result<(PathBuf, PathBuf)> {
     let xml = model.join("openvino_model.xml");
     let bin = model.join("openvino_model.bin");
     let missing = [&xml, &bin].into_iter().find(|file| !file.is_file());
     match missing {
         None => Ok((xml, bin)),
-        Some(file) => Err(LoadError::setup(format!(
-            "{} is missing; an IR is openvino_model.xml and openvino_model.bin, as `optimum-cli \
-             export openvino` writes them",
-            file.display()
-        ))),
+        Some(file) => Err(Problem::in_file(
+            file,
+            "is missing; an IR is openvino_model.xml and openvino_model.bin, as `optimum-cli export \
+             openvino` writes them",
+        )
+        .help(MAKE_AGAIN)),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Owns finding the OpenVINO runtime library: named by the variant, the environment, under
 //! `.perfgate/`, in an installed wheel, in the system, in this order.
 
+use crate::problem::{Problem, Result};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The environment variable that names the library or a folder that holds it.
@@ -13,16 +15,18 @@ const VARIABLE: &str = "PERFGATE_OPENVINO";
 /// # Errors
 /// If there is none: the message lists what was looked through and what to install. A place that
 /// was named but holds none is an error, never passed over.
-pub(super) fn find_runtime(named: Option<&Path>, root: &Path) -> Result<PathBuf, String> {
+pub(super) fn find_runtime(named: Option<&Path>, root: &Path) -> Result<PathBuf> {
     if let Some(place) = named {
         return within(place).ok_or_else(|| {
-            format!("the variant's runtime {} holds no OpenVINO ({})", place.display(), LIBRARY)
+            Problem::in_file(place, format!("holds no OpenVINO ({LIBRARY})"))
+                .help("look at the variant's runtime = \"…\" in perfgate.toml")
         });
     }
     if let Some(place) = std::env::var_os(VARIABLE) {
         let place = PathBuf::from(place);
         return within(&place).ok_or_else(|| {
-            format!("{VARIABLE}={} holds no OpenVINO ({LIBRARY})", place.display())
+            Problem::in_file(&place, format!("holds no OpenVINO ({LIBRARY})"))
+                .help(format!("look at the environment variable {VARIABLE}, or unset it"))
         });
     }
     newest(&root.join("runtimes"))
@@ -31,15 +35,80 @@ pub(super) fn find_runtime(named: Option<&Path>, root: &Path) -> Result<PathBuf,
         .ok_or_else(|| not_found(root))
 }
 
-fn not_found(root: &Path) -> String {
-    format!(
-        "no OpenVINO runtime was found: not in {}/runtimes, nor in an installed Python wheel, nor in \
-         the system. Install one of\n      pip install --no-deps --target \
-         {}/runtimes/openvino-2026.4.1 openvino==2026.4.1\n      pip install openvino\n    or name \
-         it: runtime = \"FOLDER\" for the variant, or {VARIABLE}=FOLDER",
-        root.display(),
-        root.display()
-    )
+fn not_found(root: &Path) -> Problem {
+    let root = root.display();
+    Problem::new(format!(
+        "no OpenVINO runtime was found: not in {root}/runtimes, nor in an installed Python wheel, \
+         nor in the system"
+    ))
+    .help(format!(
+        "install one of\n      pip install --no-deps --target {root}/runtimes/openvino-2026.4.1 \
+         openvino==2026.4.1\n      pip install openvino\n    or name it: runtime = \"FOLDER\" for the \
+         variant, or {VARIABLE}=FOLDER"
+    ))
+}
+
+/// What is called in the library. The crate that loads it takes a function that is not there for a
+/// bug and panics once it is called, which would count as a failure of the model.
+const FUNCTIONS: [&str; 21] = [
+    "ov_compiled_model_create_infer_request",
+    "ov_compiled_model_get_property",
+    "ov_core_compile_model",
+    "ov_core_create",
+    "ov_core_get_property",
+    "ov_core_read_model",
+    "ov_core_set_property",
+    "ov_get_last_err_msg",
+    "ov_get_openvino_version",
+    "ov_infer_request_get_tensor",
+    "ov_infer_request_set_tensor",
+    "ov_infer_request_start_async",
+    "ov_infer_request_wait_for",
+    "ov_model_const_input_by_index",
+    "ov_model_inputs_size",
+    "ov_port_get_any_name",
+    "ov_shape_create",
+    "ov_tensor_create",
+    "ov_tensor_data",
+    "ov_tensor_get_element_type",
+    "ov_tensor_get_shape",
+];
+
+/// Looks into a library without loading it, which would not be undone in this process.
+///
+/// # Errors
+/// If it is no library of this system, or lacks a function.
+pub(super) fn check_library(library: &Path) -> Result<()> {
+    let bytes = std::fs::read(library)
+        .map_err(|error| Problem::io(library, "read the OpenVINO runtime", &error))?;
+    let wrong = |why: String| {
+        Problem::in_file(library, why).help(
+            "perfgate needs OpenVINO 2025.1 or newer: `pip install openvino`, or name another with \
+             runtime = \"FOLDER\" for the variant",
+        )
+    };
+    // ELF, and Mach-O of one or of several architectures.
+    let magic: [&[u8]; 3] = [b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"];
+    if !magic.iter().any(|magic| bytes.starts_with(magic)) {
+        return Err(wrong("is no shared library".to_string()));
+    }
+    // Names of symbols stand in the file as text that ends with a zero byte.
+    let words = words(&bytes);
+    match FUNCTIONS.iter().find(|name| !words.contains(**name)) {
+        Some(name) => Err(wrong(format!("is an OpenVINO too old: it has no function {name}"))),
+        None => Ok(()),
+    }
+}
+
+/// The names of functions of OpenVINO in a library.
+fn words(bytes: &[u8]) -> BTreeSet<&str> {
+    bytes
+        .split(|byte| *byte == 0)
+        .filter_map(|word| std::str::from_utf8(word).ok())
+        // Mach-O puts an underscore before each name.
+        .map(|word| word.trim_start_matches('_'))
+        .filter(|word| word.starts_with("ov_"))
+        .collect()
 }
 
 #[cfg(target_os = "macos")]
@@ -137,8 +206,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let named = root.path().join("mine");
         touch(&root.path().join("runtimes/openvino-2026.4.1/openvino/libs/libopenvino_c.so.2641"));
-        let error = find_runtime(Some(&named), root.path()).unwrap_err();
-        assert!(error.contains("mine holds no OpenVINO"), "{error}");
+        let error = find_runtime(Some(&named), root.path()).unwrap_err().to_string();
+        assert!(error.contains("mine: holds no OpenVINO"), "{error}");
         touch(&named.join("runtime/lib/intel64/libopenvino_c.so"));
         let found = find_runtime(Some(&named), root.path()).unwrap();
         assert!(found.ends_with("mine/runtime/lib/intel64/libopenvino_c.so"));
