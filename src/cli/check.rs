@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// Runs the gate.
 pub(super) fn check(arguments: CheckArguments) -> Result<u8> {
     let prepared = prepare(&arguments)?;
+    if !arguments.quiet {
+        session::warnings(&prepared.header).iter().for_each(|text| eprintln!("warning: {text}"));
+    }
     let interrupt = catch_interrupts()?;
     let program = std::env::current_exe()
         .map_err(|error| Problem::new(format!("cannot find perfgate's own binary: {error}")))?;
@@ -24,6 +27,10 @@ pub(super) fn check(arguments: CheckArguments) -> Result<u8> {
     let ended = session::run(&prepared, &mut journal, program, &interrupt, &mut progress);
     progress.finish();
     let samples = |problem: Problem| {
+        if journal.samples() == 0 {
+            journal.discard();
+            return problem;
+        }
         let place = format!("the samples so far are in {}", journal.path().display());
         let help = problem.help.clone().map_or(place.clone(), |help| format!("{help}\n  {place}"));
         problem.help(help)
@@ -31,7 +38,7 @@ pub(super) fn check(arguments: CheckArguments) -> Result<u8> {
     match ended.map_err(samples)? {
         Ended::Complete(results) => {
             let report = report::build(&results);
-            let files = save(&results, &report, &output, &folder)?;
+            let files = save(&results, &report, &output, &folder).map_err(samples)?;
             render::print(&render::text(&report, arguments.format))?;
             if !arguments.quiet {
                 eprintln!("\n{}", describe(&files, journal.path()));
@@ -81,6 +88,10 @@ fn catch_interrupts() -> Result<Interrupt> {
             .and_then(|_| signal_hook::flag::register(signal, flag()))
             .map_err(|error| Problem::new(format!("cannot catch signal {signal}: {error}")))?;
     }
+    // A limit on the size of files ends a process by default; caught, it is an error of the write.
+    let signal = signal_hook::consts::SIGXFSZ;
+    signal_hook::flag::register(signal, std::sync::Arc::default())
+        .map_err(|error| Problem::new(format!("cannot catch signal {signal}: {error}")))?;
     Ok(interrupt)
 }
 

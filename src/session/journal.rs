@@ -11,6 +11,7 @@ pub struct Journal {
     path: PathBuf,
     file: File,
     session: String,
+    samples: u64,
 }
 
 impl Journal {
@@ -26,12 +27,25 @@ impl Journal {
         };
         std::fs::create_dir_all(folder).map_err(problem)?;
         let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(problem)?;
-        Ok(Journal { path, file, session: session.to_string() })
+        Ok(Journal { path, file, session: session.to_string(), samples: 0 })
     }
 
     /// Where the journal lies.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How many samples it holds: of requests, of graded tasks and of workers that have ended.
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    /// Removes the session's folder, of a session that could not begin.
+    pub fn discard(&self) {
+        if let Some(folder) = self.path.parent() {
+            // What cannot be removed does no harm: it is never read as results.
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
 
     /// Appends one line with a single write, so that a kill cuts at most the last one.
@@ -44,7 +58,10 @@ impl Journal {
         text.push('\n');
         self.file.write_all(text.as_bytes()).map_err(|error| {
             Problem::io(&self.path, "write to the journal", &error)
-                .help("the samples up to here are kept")
-        })
+                .help("make room there and run again; the samples up to here are kept")
+        })?;
+        self.samples +=
+            u64::from(matches!(entry, Entry::Request(_) | Entry::Answer(_) | Entry::Worker(_)));
+        Ok(())
     }
 }

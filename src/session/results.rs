@@ -24,7 +24,10 @@ pub fn write_atomically(path: &Path, content: &str) -> Result<()> {
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
     };
-    write().map_err(|error| Problem::io(path, "write it", &error))
+    write().map_err(|error| {
+        Problem::io(path, "write it", &error)
+            .help("make room there and see that files can be made; what was there before is kept")
+    })
 }
 
 /// Reads results.
@@ -36,9 +39,12 @@ pub fn read_results(path: &Path) -> Result<Results> {
         Problem::io(path, "read it", &error)
             .help("run `perfgate check` first, or name a file of results")
     })?;
+    let help = "name a file that `perfgate check` of this version wrote, or run it again";
+    if text.trim().is_empty() {
+        return Err(Problem::in_file(path, "is empty").help(help));
+    }
     let broken = |error: serde_json::Error| {
-        Problem::in_file(path, format!("is no benchmark_results.json: {error}"))
-            .at(error.line(), error.column())
+        Problem::json(path, "is no benchmark_results.json, or is cut short", &error).help(help)
     };
     let json: Value = serde_json::from_str(&text).map_err(broken)?;
     match json["format"].as_u64() {
@@ -47,9 +53,13 @@ pub fn read_results(path: &Path) -> Result<Results> {
             return Err(Problem::in_file(
                 path,
                 format!("is of format {version}, and this perfgate reads format {FORMAT_VERSION}"),
-            ));
+            )
+            .help(help));
         }
-        None => return Err(Problem::in_file(path, "is no benchmark_results.json: no 'format'")),
+        None => {
+            let what = "is no benchmark_results.json: no 'format'";
+            return Err(Problem::in_file(path, what).help(help));
+        }
     }
     serde_json::from_str(&text).map_err(broken)
 }
@@ -76,7 +86,7 @@ mod tests {
         let path = folder.path().join("r.json");
         for (text, expected) in [
             ("{\"format\": 99}", "is of format 99, and this perfgate reads format 1"),
-            ("{\"format\": 1, ", "r.json:1:14: is no benchmark_results.json: EOF"),
+            ("{\"format\": 1, ", "r.json:1:14: is no benchmark_results.json, or is cut short: EOF"),
             ("{}", "no 'format'"),
             ("{\"format\": 1}", "missing field"),
         ] {

@@ -139,7 +139,9 @@ fn parse_lines<T: DeserializeOwned>(
             () => None,
         };
         if let Some(what) = complaint {
-            return Err(Problem::in_file(file, what).at(index + 1, 1));
+            return Err(Problem::in_file(file, what).at(index + 1, 1).help(
+                "each task has a prompt and an id of its own, by which its results are compared",
+            ));
         }
         tasks.push((index + 1, task));
     }

@@ -38,7 +38,9 @@ impl Vocabulary {
         if let Some(tokenizer) = LOADED.lock().ok().and_then(|loaded| known(&loaded)) {
             return Ok(Vocabulary::Tokenizer(tokenizer));
         }
-        let tokenizer = Arc::new(load_tokenizer(file)?);
+        let loaded = load_tokenizer(file);
+        let tokenizer =
+            Arc::new(loaded.map_err(|problem| problem.of(&format!("variant '{}'", variant.name)))?);
         if let Ok(mut loaded) = LOADED.lock() {
             loaded.insert(sum, Arc::clone(&tokenizer));
         }

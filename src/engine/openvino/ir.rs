@@ -29,9 +29,8 @@ pub(super) fn inspect(xml: &Path, bin: &Path) -> Result<Option<usize>> {
             .at(line, column)
             .help(MAKE_AGAIN)
     })?;
-    let length = std::fs::metadata(bin)
-        .map_err(|error| Problem::io(bin, "read its size", &error))?
-        .len();
+    let length =
+        std::fs::metadata(bin).map_err(|error| Problem::io(bin, "read its size", &error))?.len();
     match facts.end {
         Some((end, name)) if end > length => Err(Problem::in_file(
             bin,
