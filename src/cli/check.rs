@@ -105,13 +105,14 @@ fn save(
     let mut json = serde_json::to_string(results).expect("results are plain data");
     json.push('\n');
     let markdown = report::markdown(report);
-    let mut latest = Vec::new();
-    for (name, content) in [("benchmark_results.json", &json), ("report.md", &markdown)] {
-        write_atomically(&session.join(name), content)?;
-        write_atomically(&output.join(name), content)?;
-        latest.push(output.join(name));
+    let files = [("benchmark_results.json", &json), ("report.md", &markdown)];
+    // The session's own first: a disk that is full shows there, and the latest stay as they are.
+    for folder in [session, output] {
+        for (name, content) in files {
+            write_atomically(&folder.join(name), content)?;
+        }
     }
-    Ok(latest)
+    Ok(files.map(|(name, _)| output.join(name)).to_vec())
 }
 
 fn describe(files: &[PathBuf], journal: &Path) -> String {

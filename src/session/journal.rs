@@ -45,6 +45,8 @@ impl Journal {
         if let Some(folder) = self.path.parent() {
             // What cannot be removed does no harm: it is never read as results.
             let _ = std::fs::remove_dir_all(folder);
+            // The folder of all sessions goes too if it is empty, and only then.
+            let _ = folder.parent().map(std::fs::remove_dir);
         }
     }
 

@@ -532,11 +532,34 @@ fn no_openvino_and_one_that_is_too_old() {
     std::fs::write(&library, "no library").unwrap();
     named(&["libopenvino_c.so: ", "is no shared library", "2025.1 or newer"]);
     let source = place.join("old.c");
-    std::fs::write(&source, "int ov_get_openvino_version(void *v) { return 0; }\n").unwrap();
-    let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
-    assert!(compiler.status().unwrap().success());
+    let build = |code: &str| {
+        std::fs::write(&source, code).unwrap();
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+        assert!(compiler.status().unwrap().success());
+    };
+    build("int ov_get_openvino_version(void *v) { return 0; }\n");
     named(&["libopenvino_c.so: ", "is an OpenVINO too old: it has no function ov_", "2025.1"]);
+    // What only loading tells, in the first worker: a version, and a library that misses another.
+    let text = include_str!("../../src/engine/openvino/runtime.rs");
+    let names =
+        text.lines().filter_map(|line| line.trim().strip_prefix("\"ov_")?.strip_suffix("\","));
+    let code: String = names
+        .filter(|name| *name != "get_openvino_version")
+        .map(|name| format!("int ov_{name}(void) {{ return 0; }}\n"))
+        .collect();
+    let version = "int ov_get_openvino_version(const char **v) \
+                   { v[0] = \"2024.6.0-1\"; v[1] = \"x\"; return 0; }\n";
+    build(&(code + version));
+    named(&["libopenvino_c.so: ", "OpenVINO version is too old", "2024.6.0-1", "2025.1"]);
+    std::fs::remove_file(&library).unwrap();
+    let libraries = std::fs::read_dir(runtime().join("openvino/libs")).unwrap();
+    let whole = libraries
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().contains("libopenvino_c."))
+        .unwrap();
+    std::fs::copy(whole, &library).unwrap();
+    named(&["libopenvino_c.so: ", "cannot be loaded", "libopenvino.so"]);
 }
 
 #[test]

@@ -43,12 +43,9 @@ pub(super) struct OpenVino {
 pub(super) fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
     let (xml, bin) = ir_files(&spec.model)?;
     let library = runtime::find_runtime(spec.runtime.as_deref(), &spec.root)?;
-    openvino_sys::library::load_from(library.clone()).map_err(|error| {
-        LoadError::setup(format!(
-            "the OpenVINO runtime {} cannot be used; 2025.1 or newer is needed: {error}",
-            library.display()
-        ))
-    })?;
+    // It also refuses a version whose C API is another.
+    openvino_sys::library::load_from(library.clone())
+        .map_err(|error| runtime::unusable(&library, format!("cannot be loaded: {error}")))?;
     let version = openvino::version().build_number;
     let broken = |doing: &str, error: &dyn std::fmt::Display| {
         LoadError::setup(format!("OpenVINO {version} cannot {doing}: {error}"))

@@ -50,11 +50,13 @@ fn not_found(root: &Path) -> Problem {
 
 /// What is called in the library. The crate that loads it takes a function that is not there for a
 /// bug and panics once it is called, which would count as a failure of the model.
-const FUNCTIONS: [&str; 21] = [
+const FUNCTIONS: [&str; 26] = [
     "ov_compiled_model_create_infer_request",
+    "ov_compiled_model_free",
     "ov_compiled_model_get_property",
     "ov_core_compile_model",
     "ov_core_create",
+    "ov_core_free",
     "ov_core_get_property",
     "ov_core_read_model",
     "ov_core_set_property",
@@ -65,13 +67,16 @@ const FUNCTIONS: [&str; 21] = [
     "ov_infer_request_start_async",
     "ov_infer_request_wait_for",
     "ov_model_const_input_by_index",
+    "ov_model_free",
     "ov_model_inputs_size",
     "ov_port_get_any_name",
     "ov_shape_create",
     "ov_tensor_create",
     "ov_tensor_data",
+    "ov_tensor_free",
     "ov_tensor_get_element_type",
     "ov_tensor_get_shape",
+    "ov_version_free",
 ];
 
 /// Looks into a library without loading it, which would not be undone in this process.
@@ -81,23 +86,28 @@ const FUNCTIONS: [&str; 21] = [
 pub(super) fn check_library(library: &Path) -> Result<()> {
     let bytes = std::fs::read(library)
         .map_err(|error| Problem::io(library, "read the OpenVINO runtime", &error))?;
-    let wrong = |why: String| {
-        Problem::in_file(library, why).help(
-            "perfgate needs OpenVINO 2025.1 or newer: `pip install openvino`, or name another with \
-             runtime = \"FOLDER\" for the variant",
-        )
-    };
     // ELF, and Mach-O of one or of several architectures.
     let magic: [&[u8]; 3] = [b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"];
     if !magic.iter().any(|magic| bytes.starts_with(magic)) {
-        return Err(wrong("is no shared library".to_string()));
+        return Err(unusable(library, "is no shared library"));
     }
     // Names of symbols stand in the file as text that ends with a zero byte.
     let words = words(&bytes);
     match FUNCTIONS.iter().find(|name| !words.contains(**name)) {
-        Some(name) => Err(wrong(format!("is an OpenVINO too old: it has no function {name}"))),
+        Some(name) => {
+            let what = format!("is an OpenVINO too old: it has no function {name}");
+            Err(unusable(library, what))
+        }
         None => Ok(()),
     }
+}
+
+/// A library that cannot serve, with what to do.
+pub(super) fn unusable(library: &Path, why: impl Into<String>) -> Problem {
+    Problem::in_file(library, why).help(
+        "perfgate needs a whole OpenVINO, 2025.1 or newer: `pip install openvino`, or name another with \
+         runtime = \"FOLDER\" for the variant",
+    )
 }
 
 /// The names of functions of OpenVINO in a library.
