@@ -32,8 +32,9 @@ pub struct Prepared {
     pub header: Header,
 }
 
-/// Prepares a session: looks at the models, reads tasks and tokenizers, hashes the models (which also brings their files
-/// into the page cache, the same for every variant), looks at the machine and at git.
+/// Prepares a session: looks at what could go wrong, reads tasks and tokenizers, hashes the models
+/// (which also brings their files into the page cache, the same for every variant), looks at the
+/// machine and at git.
 ///
 /// The machine is looked at below `root`, which is `/` but in tests.
 ///
