@@ -35,6 +35,15 @@ impl Problem {
         Problem::in_file(file, format!("cannot {doing}: {error}"))
     }
 
+    /// A file of JSON that is cut, or something else than `what`.
+    pub fn json(file: &Path, what: &str, error: &serde_json::Error) -> Problem {
+        let text = error.to_string();
+        // The position is the problem's own; serde_json says it at the end of its sentence.
+        let why = text.split(" at line ").next().unwrap_or_default();
+        Problem::in_file(file, format!("{what}: {why}"))
+            .at(error.line().max(1), error.column().max(1))
+    }
+
     /// Adds line and column.
     pub fn at(mut self, line: usize, column: usize) -> Problem {
         self.position = Some((line, column));
@@ -44,6 +53,12 @@ impl Problem {
     /// Adds the remedy.
     pub fn help(mut self, help: impl Into<String>) -> Problem {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Says whose problem it is, in front of what is wrong.
+    pub fn of(mut self, whose: &str) -> Problem {
+        self.what = format!("{whose}: {}", self.what);
         self
     }
 }

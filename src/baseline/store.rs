@@ -363,16 +363,18 @@ fn read(file: &Path) -> Result<Stored> {
     let help = "restore it with git, or delete it and accept a session anew with `perfgate baseline update`";
     let text = std::fs::read_to_string(file)
         .map_err(|error| Problem::io(file, "read the stored session", &error).help(help))?;
-    let stored: Stored = serde_json::from_str(&text).map_err(|error| {
-        Problem::in_file(file, format!("is no stored session: {error}"))
-            .at(error.line(), error.column())
-            .help(help)
-    })?;
-    if stored.format == FORMAT {
-        return Ok(stored);
+    let broken = |error: serde_json::Error| {
+        Problem::json(file, "is no stored session, or is cut short", &error).help(help)
+    };
+    // The version first: of another one, anything else may differ too.
+    let json: serde_json::Value = serde_json::from_str(&text).map_err(broken)?;
+    match json["format"].as_u64() {
+        Some(format) if format != u64::from(FORMAT) => {
+            let what = format!("is of format {format}, and this perfgate reads format {FORMAT}");
+            Err(Problem::in_file(file, what).help(help))
+        }
+        _ => serde_json::from_str(&text).map_err(broken),
     }
-    let what = format!("is of format {}, and this perfgate reads format {FORMAT}", stored.format);
-    Err(Problem::in_file(file, what).help(help))
 }
 
 /// Where a session is stored, and which files its machine class then has too many of, oldest first.

@@ -41,6 +41,9 @@ pub(super) fn measure(prepared: &mut Prepared, wanted: &Wanted<'_>) -> Result<Do
     let interrupt = catch_interrupts()?;
     let program = std::env::current_exe()
         .map_err(|error| Problem::new(format!("cannot find perfgate's own binary: {error}")))?;
+    if !wanted.display.quiet {
+        session::warnings(&prepared.header).iter().for_each(|text| eprintln!("warning: {text}"));
+    }
     let (mut journal, before) = if wanted.measuring.resume {
         resume(prepared, &output, wanted.display.quiet)?
     } else {
@@ -54,6 +57,10 @@ pub(super) fn measure(prepared: &mut Prepared, wanted: &Wanted<'_>) -> Result<Do
     progress.finish();
     let place = journal.path().to_path_buf();
     let samples = |problem: Problem| {
+        if journal.samples() == 0 && !wanted.measuring.resume {
+            journal.discard();
+            return problem;
+        }
         let place = format!("the samples so far are in {}", place.display());
         let help = problem.help.clone().map_or(place.clone(), |help| format!("{help}\n  {place}"));
         problem.help(help)
@@ -115,6 +122,10 @@ fn catch_interrupts() -> Result<Interrupt> {
             .and_then(|_| signal_hook::flag::register(signal, flag()))
             .map_err(|error| Problem::new(format!("cannot catch signal {signal}: {error}")))?;
     }
+    // A limit on the size of files ends a process by default; caught, it is an error of the write.
+    let signal = signal_hook::consts::SIGXFSZ;
+    signal_hook::flag::register(signal, std::sync::Arc::default())
+        .map_err(|error| Problem::new(format!("cannot catch signal {signal}: {error}")))?;
     Ok(interrupt)
 }
 

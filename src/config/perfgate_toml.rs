@@ -215,7 +215,9 @@ fn sampling(node: Option<Node<'_>>) -> Result<Sampling> {
     if let Some(node) = table.take("temperature") {
         sampling.temperature = node.number()?;
         if !(0.0..=100.0).contains(&sampling.temperature) {
-            return Err(node.problem("'temperature' should be between 0 (greedy) and 100"));
+            return Err(node
+                .problem("'temperature' should be between 0 (greedy) and 100")
+                .help("usual are values from 0.5 to 1; leave it out for greedy decoding"));
         }
     }
     if let Some(node) = table.take("top_k") {
@@ -224,7 +226,9 @@ fn sampling(node: Option<Node<'_>>) -> Result<Sampling> {
     if let Some(node) = table.take("top_p") {
         let p = node.number()?;
         if !(p > 0.0 && p <= 1.0) {
-            return Err(node.problem("'top_p' is a probability: above 0, at most 1"));
+            return Err(node
+                .problem("'top_p' is a probability: above 0, at most 1")
+                .help("usual is 0.95; leave it out to draw from all tokens"));
         }
         sampling.top_p = Some(p);
     }
@@ -266,7 +270,9 @@ fn quality(mut table: Table<'_>, folder: &Path, variants: &[Variant]) -> Result<
 fn stop_string(node: &Node<'_>) -> Result<String> {
     let text = node.string()?;
     if text.is_empty() {
-        return Err(node.problem("an empty string would stop before the first token"));
+        return Err(node
+            .problem("an empty string would stop before the first token")
+            .help("leave it out, or name what ends an answer, such as \"\\n\""));
     }
     Ok(text)
 }
@@ -336,9 +342,11 @@ const ENGINES: [(&str, &str); 3] =
 fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Result<Variant> {
     let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.is_empty() || !name.chars().all(legal) {
-        return Err(node.problem(format!(
-            "the variant's name '{name}' should be of letters, digits, '.', '_' and '-'"
-        )));
+        return Err(node
+            .problem(format!(
+                "the variant's name '{name}' should be of letters, digits, '.', '_' and '-'"
+            ))
+            .help("rename it, such as [variants.int8]"));
     }
     let mut table = node.table()?;
     let engine = table.need("engine")?.choice(&ENGINES)?;
@@ -396,7 +404,9 @@ fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Resul
         if let Some(node) = test.take("slowdown_percent") {
             load.slowdown = node.number()? / 100.0;
             if !(0.0..=1000.0).contains(&load.slowdown) {
-                return Err(node.problem("'slowdown_percent' should be between 0 and 100000"));
+                return Err(node
+                    .problem("'slowdown_percent' should be between 0 and 100000")
+                    .help("write 10 for a variant that is to take a tenth longer"));
             }
         }
         test.finish()?;

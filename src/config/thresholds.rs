@@ -46,7 +46,9 @@ pub(super) fn parse(file: &Path, text: &str, config: &Config) -> Result<Threshol
         Some(node) => {
             let share = percent(&node)?;
             if !(0.0001..=0.5).contains(&share) {
-                return Err(node.problem("'false_alarms' should be between 0.01% and 50%"));
+                return Err(node
+                    .problem("'false_alarms' should be between 0.01% and 50%")
+                    .help("usual is \"5%\""));
             }
             share
         }
@@ -340,7 +342,9 @@ fn boundary(
             };
             Ok((other, limit))
         }
-        _ => Err(table.problem("a rule takes one of 'limit', 'max' and 'min'")),
+        _ => Err(table
+            .problem("a rule takes one of 'limit', 'max' and 'min'")
+            .help("keep one; another rule with metric = \"…\" can have the other")),
     }
 }
 
@@ -353,10 +357,12 @@ fn relative(node: &Node<'_>, metric: Metric, statistic: Statistic) -> Result<Lim
         if share <= most {
             return Ok(Limit::Relative(share));
         }
-        return Err(node.problem(format!(
-            "the limit of '{metric}' should be between 0% and {:.0}%",
-            most * 100.0
-        )));
+        return Err(node
+            .problem(format!(
+                "the limit of '{metric}' should be between 0% and {:.0}%",
+                most * 100.0
+            ))
+            .help("it is the change for the worse that is still allowed, such as \"5%\""));
     }
     let text = node.string()?;
     let points = text
@@ -403,6 +409,9 @@ fn absolute(node: &Node<'_>, metric: Metric, statistic: Statistic) -> Result<f64
         text.strip_suffix(suffix)?.trim().parse::<f64>().ok().map(|number| number * factor)
     });
     match value {
+        Some(value) if metric.is_proportion() && value > 1.0 => Err(node
+            .problem(format!("'{text}' is more than all of '{metric}'"))
+            .help("a proportion is at most 100%")),
         Some(value) if value.is_finite() && value >= 0.0 => Ok(value),
         _ => Err(node.problem(format!("'{text}' is no value of '{metric}'")).help(help())),
     }

@@ -42,7 +42,9 @@ impl<'a> Document<'a> {
     pub fn parse(&self) -> Result<Spanned<DeTable<'a>>> {
         DeTable::parse(self.text).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
-            self.problem(offset, error.message().to_string())
+            self.problem(offset, format!("is no TOML: {}", error.message())).help(
+                "texts stand in quotes, tables in [brackets], and each key once: https://toml.io",
+            )
         })
     }
 
@@ -94,7 +96,9 @@ impl<'a> Table<'a> {
         self.take(key).ok_or_else(|| {
             let place =
                 if self.name.is_empty() { String::new() } else { format!(" in [{}]", self.name) };
-            self.document.problem(self.position, format!("the key '{key}' is missing{place}"))
+            self.document
+                .problem(self.position, format!("the key '{key}' is missing{place}"))
+                .help(format!("add it; README.md shows where '{key}' stands in a short file"))
         })
     }
 
@@ -163,7 +167,7 @@ impl<'a> Node<'a> {
         position(self.document.text, self.value.span().start).0
     }
 
-    fn expected(&self, what: &str) -> Problem {
+    fn expected(&self, what: &str, example: &str) -> Problem {
         let found = match self.value.get_ref() {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",
@@ -173,7 +177,9 @@ impl<'a> Node<'a> {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
+        let key = self.key.rsplit('.').next().unwrap_or_default();
         self.problem(format!("'{}' should be {what}, not {found}", self.key))
+            .help(format!("write it as {key} = {example}"))
     }
 
     /// The value as a string.
@@ -183,7 +189,7 @@ impl<'a> Node<'a> {
     pub fn string(&self) -> Result<String> {
         match self.value.get_ref() {
             DeValue::String(text) => Ok(text.to_string()),
-            _ => Err(self.expected("a string in quotes")),
+            _ => Err(self.expected("a string in quotes", "\"…\"")),
         }
     }
 
@@ -211,18 +217,17 @@ impl<'a> Node<'a> {
     /// If it is something else or out of bounds.
     pub fn integer(&self, low: u64, high: u64) -> Result<u64> {
         let DeValue::Integer(integer) = self.value.get_ref() else {
-            return Err(self.expected("an integer"));
+            return Err(self.expected("an integer", "5"));
         };
         let text = integer.as_str().replace('_', "");
         match u64::from_str_radix(&text, integer.radix()) {
             Ok(value) if (low..=high).contains(&value) => Ok(value),
-            _ if high == u64::MAX => {
-                Err(self.problem(format!("'{}' is {text}; it should be at least {low}", self.key)))
-            }
-            _ => Err(self.problem(format!(
-                "'{}' is {text}; it should be between {low} and {high}",
-                self.key
-            ))),
+            _ if high == u64::MAX => Err(self
+                .problem(format!("'{}' is {text}; it should be at least {low}", self.key))
+                .help(format!("write {low} or more"))),
+            _ => Err(self
+                .problem(format!("'{}' is {text}; it should be between {low} and {high}", self.key))
+                .help("write a whole number between them, both included")),
         }
     }
 
@@ -234,13 +239,14 @@ impl<'a> Node<'a> {
         let text = match self.value.get_ref() {
             DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
             DeValue::Float(float) => float.as_str(),
-            _ => return Err(self.expected("a number")),
+            _ => return Err(self.expected("a number", "0.5")),
         };
-        text.replace('_', "")
-            .parse::<f64>()
-            .ok()
-            .filter(|value| value.is_finite())
-            .ok_or_else(|| self.problem(format!("'{}' is no finite number", self.key)))
+        text.replace('_', "").parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(
+            || {
+                self.problem(format!("'{}' is no finite number", self.key))
+                    .help("write a decimal number such as 0.5")
+            },
+        )
     }
 
     /// The value as a number, if it is one.
@@ -267,7 +273,7 @@ impl<'a> Node<'a> {
     /// If it is something else.
     pub fn list(&self) -> Result<Vec<Node<'a>>> {
         let DeValue::Array(array) = self.value.get_ref() else {
-            return Err(self.expected("a list"));
+            return Err(self.expected("a list", "[\"…\", \"…\"]"));
         };
         Ok(array
             .iter()
@@ -281,7 +287,7 @@ impl<'a> Node<'a> {
     /// If it is something else.
     pub fn table(&self) -> Result<Table<'a>> {
         let DeValue::Table(table) = self.value.get_ref() else {
-            return Err(self.expected("a table"));
+            return Err(self.expected("a table", "{ … }"));
         };
         Ok(Table::new(self.document, self.key.clone(), self.value.span().start, table))
     }
@@ -297,7 +303,7 @@ impl<'a> Node<'a> {
             DeValue::Integer(integer) => Ok(integer.as_str().to_string()),
             DeValue::Float(float) => Ok(float.as_str().to_string()),
             DeValue::Boolean(truth) => Ok(if *truth { "YES" } else { "NO" }.to_string()),
-            _ => Err(self.expected("a string, a number or true/false")),
+            _ => Err(self.expected("a string, a number or true/false", "\"…\"")),
         }
     }
 }

@@ -4,21 +4,17 @@
 use super::limits::Limits;
 use super::{Finding, Section, count, size};
 use crate::config::{self, Config, Variant, WorkTree};
-use crate::engine;
+use crate::engine::Inspected;
 use crate::problem::{Problem, Result};
 use crate::session;
 use crate::workload;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The remedy of an error that names a line and no other remedy.
 const CORRECT: &str = "correct the file in this line";
 
-/// The remedy where memory is short at the moment.
-const FREE_MEMORY: &str = "end programs that need much memory, or leave a variant out of perfgate.toml: \
-                           a worker that gets none counts as a failure of its variant";
-
 /// Looks at the project of a `perfgate.toml`, which has been read.
-pub(super) fn section(file: &Path, read: &Result<Config>, limits: &Limits) -> Section {
+pub(super) fn section(root: &Path, file: &Path, read: &Result<Config>, limits: &Limits) -> Section {
     let findings = match read {
         Ok(config) => {
             let mut findings = vec![of_file(file, config), thresholds(file)];
@@ -26,7 +22,7 @@ pub(super) fn section(file: &Path, read: &Result<Config>, limits: &Limits) -> Se
             for variant in &config.variants {
                 findings.extend(of_variant(config, variant, limits));
             }
-            findings.extend(together(config, limits));
+            findings.extend(together(config, root));
             findings
         }
         Err(problem) => {
@@ -79,53 +75,44 @@ fn workloads(config: &Config) -> Vec<Finding> {
 }
 
 fn of_variant(config: &Config, variant: &Variant, limits: &Limits) -> Vec<Finding> {
-    let mut findings = vec![model(variant)];
-    // Without its model a variant lacks its tokenizer as well; one finding says it.
-    if engine::model_files(&variant.load).is_ok() {
-        findings.extend(prompts(config, variant));
-        // The scripted engine computes nothing.
-        if variant.load.engine != "scripted" {
-            findings.extend(needs(variant, limits));
-        }
+    // As the session does before it begins, and in the same words.
+    let model = match session::inspect_model(variant) {
+        Ok(model) => model,
+        Err(problem) => return vec![Finding::error(&variant.name, problem, MODEL)],
+    };
+    let mut findings = vec![hashed(variant, &model)];
+    findings.extend(prompts(config, variant));
+    // The scripted engine computes nothing.
+    if variant.load.engine != "scripted" {
+        findings.push(threads(variant, limits));
     }
     findings
 }
 
+/// The remedy where a model's files cannot be used and the error brings none.
+const MODEL: &str = "look at the model's files: their owner, and whether they are whole";
+
 /// The model's files, their size and the hash that a session records.
-fn model(variant: &Variant) -> Finding {
+fn hashed(variant: &Variant, model: &Inspected) -> Finding {
     let load = &variant.load;
-    let record = match session::variant_record(variant) {
+    let record = match session::variant_record(variant, &model.files) {
         Ok(record) => record,
-        Err(problem) => {
-            let otherwise = "look at the model's files: their owner, and whether they are whole";
-            return Finding::error(&variant.name, problem, otherwise);
-        }
+        Err(problem) => return Finding::error(&variant.name, problem, MODEL),
     };
-    let names: Vec<String> = files(variant).iter().map(|file| file.display().to_string()).collect();
+    let names: Vec<String> = model.files.iter().map(|file| file.display().to_string()).collect();
     let text = if names.is_empty() {
         format!("{}, without a model; sha256 {}", load.engine, record.model_sha256)
     } else {
         format!(
-            "{}, {}: {}; {}; sha256 {}",
+            "{}, {}: {}; weights of {}; sha256 {}",
             load.engine,
             variant.model_as_written,
             names.join(", "),
-            size(weights(variant)),
+            size(model.weight_bytes),
             record.model_sha256
         )
     };
     Finding::ok(&variant.name, text)
-}
-
-/// The model's files that its engine reads; none if one is missing.
-fn files(variant: &Variant) -> Vec<PathBuf> {
-    engine::model_files(&variant.load).unwrap_or_default()
-}
-
-/// The bytes of the model's files, about what its weights take in memory.
-fn weights(variant: &Variant) -> u64 {
-    let bytes = |file: PathBuf| std::fs::metadata(variant.load.model.join(file)).map(|m| m.len());
-    files(variant).into_iter().filter_map(|file| bytes(file).ok()).sum()
 }
 
 /// A finding if the tokenizer, a template or a task keeps the variant's prompts from being made.
@@ -159,38 +146,13 @@ fn prompts(config: &Config, variant: &Variant) -> Option<Finding> {
     })
 }
 
-/// What a variant's worker takes of the machine: memory for its weights, and CPUs.
-fn needs(variant: &Variant, limits: &Limits) -> Vec<Finding> {
+/// The threads of a variant against the CPUs that it may use.
+fn threads(variant: &Variant, limits: &Limits) -> Finding {
     let (threads, cpus) = (variant.load.threads, limits.cpus());
-    let mut short: Vec<Finding> = too_large(variant, limits).into_iter().collect();
     if threads as f64 > cpus {
-        short.push(too_many_threads(variant, cpus));
+        return too_many_threads(variant, cpus);
     }
-    if short.is_empty() {
-        let text = format!("{} for {}", count(threads, "thread"), time_of(cpus));
-        let memory = limits.usable_memory().map_or(String::new(), |usable| {
-            format!(", weights of about {} for {} of memory", size(weights(variant)), size(usable))
-        });
-        short.push(Finding::ok(&variant.name, text + &memory));
-    }
-    short
-}
-
-/// A finding if the weights alone are more than there is memory, ever or now.
-fn too_large(variant: &Variant, limits: &Limits) -> Option<Finding> {
-    let need = weights(variant);
-    let most = limits.memory_limit.or(limits.memory)?;
-    if need > most {
-        return Some(Finding::problem(
-            &variant.name,
-            format!("its weights take {}, and there is memory for {}", size(need), size(most)),
-            "quantize the model further, raise the control group's limit (`docker run --memory`), or \
-             run on a machine with more memory",
-        ));
-    }
-    let usable = limits.usable_memory().filter(|usable| need > *usable)?;
-    let text = format!("its weights take {}, and {} are available", size(need), size(usable));
-    Some(Finding::warning(&variant.name, text, FREE_MEMORY))
+    Finding::ok(&variant.name, format!("{} for {}", count(threads, "thread"), time_of(cpus)))
 }
 
 fn too_many_threads(variant: &Variant, cpus: f64) -> Finding {
@@ -214,19 +176,21 @@ fn time_of(cpus: f64) -> String {
 }
 
 /// The weights of all variants, which are in memory side by side, against what is available.
-fn together(config: &Config, limits: &Limits) -> Option<Finding> {
-    let need: u64 = config.variants.iter().map(weights).sum();
-    let usable = limits.usable_memory().filter(|_| need > 0)?;
-    let text = format!(
-        "the weights of all variants take about {} side by side, and {} are available",
-        size(need),
-        size(usable)
-    );
-    Some(if need <= usable {
-        Finding::ok("memory", text)
-    } else {
-        Finding::warning("memory", text, FREE_MEMORY)
-    })
+fn together(config: &Config, root: &Path) -> Option<Finding> {
+    let weights = |variant: &Variant| {
+        let model = session::inspect_model(variant).ok()?;
+        Some((variant.name.clone(), model.weight_bytes))
+    };
+    let needs: Vec<(String, u64)> = config.variants.iter().filter_map(weights).collect();
+    let need: u64 = needs.iter().map(|(_, bytes)| bytes).sum();
+    match session::fits_in_memory(&needs, root) {
+        _ if need == 0 => None,
+        Err(problem) => Some(Finding::error("memory", problem, "")),
+        Ok(()) => {
+            let text = format!("the weights of all variants, side by side, take {}", size(need));
+            Some(Finding::ok("memory", text))
+        }
+    }
 }
 
 /// A path as it is seen from the project's folder.
@@ -245,7 +209,7 @@ mod tests {
         put(root, "thresholds.toml", "[rules]\nfailure_rate = { max = \"0%\" }\n");
         put(root, "perfgate.toml", &format!("{HEAD}{variants}"));
         let file = root.join("perfgate.toml");
-        section(&file, &config::read_config(&WorkTree, &file), limits)
+        section(root, &file, &config::read_config(&WorkTree, &file), limits)
     }
 
     fn limits(cpus: usize, memory: u64) -> Limits {
@@ -262,7 +226,7 @@ mod tests {
     const IR: &str = "[variants.ir]\nengine = \"openvino\"\nmodel = \"m\"\nthreads = 4\n";
 
     fn with_model(root: &Path) {
-        put(root, "m/openvino_model.xml", &"x".repeat(1000));
+        put(root, "m/openvino_model.xml", "<net></net>");
         put(root, "m/openvino_model.bin", &"y".repeat(3000));
     }
 
@@ -288,13 +252,14 @@ mod tests {
         let section = look(root.path(), IR, &limits(8, 1 << 30));
         let found = all(&section, "ir");
         assert_eq!(found[0].mark, Mark::Ok);
-        assert!(found[0].text.contains("openvino_model.bin; 4 KiB; sha256 "), "{}", found[0].text);
+        assert!(
+            found[0].text.contains("openvino_model.bin; weights of 3 KiB; sha256 "),
+            "{}",
+            found[0].text
+        );
         assert_eq!(found[1].mark, Mark::Problem);
         assert!(found[1].text.contains("there is no such tokenizer"), "{}", found[1].text);
-        assert_eq!(
-            found[2].text,
-            "4 threads for 8 CPUs, weights of about 4 KiB for 512 MiB of memory"
-        );
+        assert_eq!(found[2].text, "4 threads for 8 CPUs");
         assert_eq!(about(&section, "memory").mark, Mark::Ok);
     }
 
@@ -302,13 +267,14 @@ mod tests {
     fn weights_are_held_against_memory() {
         let root = tempfile::tempdir().unwrap();
         with_model(root.path());
+        put(root.path(), "proc/meminfo", "MemAvailable: 2 kB\n");
         let short = look(root.path(), IR, &limits(4, 5000));
-        assert_eq!(about(&short, "memory").mark, Mark::Warning);
-        assert_eq!(all(&short, "ir")[2].mark, Mark::Warning);
-        let limited = Limits { memory_limit: Some(2000), ..limits(4, 1 << 30) };
-        let never = look(root.path(), IR, &limited);
-        let problem = all(&never, "ir").into_iter().find(|f| f.text.contains("its weights take"));
-        assert_eq!(problem.unwrap().mark, Mark::Problem);
+        let finding = about(&short, "memory");
+        assert_eq!(finding.mark, Mark::Problem);
+        assert!(finding.text.contains("too little memory"), "{}", finding.text);
+        put(root.path(), "proc/meminfo", "MemAvailable: 200 kB\n");
+        let enough = look(root.path(), IR, &limits(4, 5000));
+        assert_eq!(about(&enough, "memory").mark, Mark::Ok);
     }
 
     #[test]
@@ -347,7 +313,7 @@ mod tests {
         put(root.path(), "t.jsonl", "none\n");
         let file = root.path().join("perfgate.toml");
         let read = config::read_config(&WorkTree, &file);
-        let section = super::section(&file, &read, &limits(1, 1 << 30));
+        let section = super::section(root.path(), &file, &read, &limits(1, 1 << 30));
         assert_eq!(about(&section, "workload").mark, Mark::Problem);
         assert_eq!(all(&section, "a").len(), 1, "said once, not for each variant");
     }

@@ -40,11 +40,6 @@ impl Limits {
         let affinity = self.affinity.unwrap_or_else(of_process) as f64;
         self.quota.map_or(affinity, |quota| quota.min(affinity))
     }
-
-    /// Memory that models may fill now, bytes.
-    pub(super) fn usable_memory(&self) -> Option<u64> {
-        self.available.into_iter().chain(self.memory_limit).min()
-    }
 }
 
 /// The number of CPUs in a list of the kernel's, such as `0-3,8`.
@@ -127,7 +122,6 @@ mod tests {
         let limits = Limits::read(root);
         assert_eq!((limits.affinity, limits.quota), (Some(4), Some(1.5)));
         assert_eq!(limits.memory_limit, Some(2 << 30));
-        assert_eq!(limits.usable_memory(), Some(2 << 30));
         assert!((limits.cpus() - 1.5).abs() < 1e-9);
     }
 

@@ -116,7 +116,7 @@ pub fn examine(root: &Path, file: &Path, program: &Path) -> Diagnosis {
         machine::section(root, &limits),
         energy::section(root),
         runtimes::section(config, &file.with_file_name(".perfgate"), &ask),
-        configuration::section(file, &read, &limits),
+        configuration::section(root, file, &read, &limits),
         history::baselines(config, root),
         history::git(folder),
     ])

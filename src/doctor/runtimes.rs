@@ -224,7 +224,7 @@ mod tests {
         let section = look(root.path(), &format!("{OPENVINO}runtime = \"nowhere\"\n"));
         let finding = about(&section, "for a");
         assert_eq!(finding.mark, Mark::Problem);
-        assert!(finding.text.contains("nowhere holds no OpenVINO"), "{}", finding.text);
+        assert!(finding.text.contains("nowhere: holds no OpenVINO"), "{}", finding.text);
         assert!(finding.remedy.as_ref().unwrap().contains("runtime = \"FOLDER\""), "{finding:?}");
     }
 

@@ -1,7 +1,8 @@
 //! Owns the `candle` backend: Llama models (TinyLlama, SmolLM2, Llama 3) from `config.json` and
 //! safetensors, with weights in F16 or F32.
 
-use super::{Engine, LoadError, Sequence, failed};
+use super::{Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, failed, size_of};
+use crate::problem::{Problem, Result};
 use crate::protocol::LoadSpec;
 use crate::record::{EngineInfo, Failure};
 use candle_core::{DType, Device, Tensor};
@@ -25,7 +26,7 @@ pub(super) struct Candle {
 }
 
 /// Loads a Llama model from a folder in the layout of Hugging Face.
-pub(super) fn load(spec: &LoadSpec) -> Result<Candle, LoadError> {
+pub(super) fn load(spec: &LoadSpec) -> std::result::Result<Candle, LoadError> {
     let (dtype, dtype_name) = match spec.dtype.as_deref() {
         None | Some("f16") => (DType::F16, "f16"),
         Some("f32") => (DType::F32, "f32"),
@@ -50,26 +51,42 @@ pub(super) fn load(spec: &LoadSpec) -> Result<Candle, LoadError> {
     Ok(Candle { model, pristine, config, dtype: dtype_name, threads: spec.threads })
 }
 
-fn read_json(file: &Path) -> Result<Value, LoadError> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| LoadError::setup(format!("cannot read {}: {error}", file.display())))?;
-    serde_json::from_str(&text)
-        .map_err(|error| LoadError::setup(format!("{} is no JSON: {error}", file.display())))
+/// What the files say before they are loaded.
+pub(super) fn inspect(model: &Path) -> Result<Inspected> {
+    let file = model.join("config.json");
+    let config = read_config(&file)?;
+    let mut files = weight_files(model)?;
+    check_tensors(&files, &config)?;
+    let weight_bytes = size_of(&files)?;
+    files.push(file);
+    Ok(Inspected { files, weight_bytes, vocab_size: Some(config.vocab_size) })
 }
 
-fn read_config(file: &Path) -> Result<Config, LoadError> {
+fn read_json(file: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Problem::io(file, "read it", &error).help(MAKE_AGAIN))?;
+    serde_json::from_str(&text)
+        .map_err(|error| Problem::json(file, "is no JSON", &error).help(MAKE_AGAIN))
+}
+
+fn read_config(file: &Path) -> Result<Config> {
     let json = read_json(file)?;
     if let Some(what) = unsupported(&json) {
-        return Err(LoadError::setup(format!(
-            "{}: the candle engine does not support {what}; it runs Llama models \
-             (TinyLlama, SmolLM2, Llama 3) with F16 or F32 weights",
-            file.display()
-        )));
+        return Err(Problem::in_file(file, format!("the candle engine does not support {what}"))
+            .help(
+                "it runs Llama models (TinyLlama, SmolLM2, Llama 3) with F16 or F32 weights; \
+                 others run as an IR with engine = \"openvino\"",
+            ));
     }
-    let config: LlamaConfig = serde_json::from_value(json).map_err(|error| {
-        LoadError::setup(format!("{} is no Llama configuration: {error}", file.display()))
-    })?;
-    Ok(config.into_config(false))
+    let broken = |why: String| {
+        Problem::in_file(file, format!("is no Llama configuration: {why}")).help(MAKE_AGAIN)
+    };
+    let config: LlamaConfig =
+        serde_json::from_value(json).map_err(|error| broken(error.to_string()))?;
+    match config.num_attention_heads {
+        0 => Err(broken("'num_attention_heads' is 0".to_string())),
+        _ => Ok(config.into_config(false)),
+    }
 }
 
 /// What of a configuration candle's Llama would silently ignore, or run wrongly.
@@ -110,79 +127,58 @@ fn unsupported(config: &Value) -> Option<String> {
     None
 }
 
-/// The files that candle reads.
-pub(super) fn files(model: &Path) -> Result<Vec<PathBuf>, LoadError> {
-    let config = model.join("config.json");
-    if !config.is_file() {
-        return Err(LoadError::setup(format!("{} is missing", config.display())));
-    }
-    let mut files = weight_files(model)?;
-    files.push(config);
-    Ok(files)
-}
-
 /// The safetensors files of a model: one, or those that its index names.
-fn weight_files(model: &Path) -> Result<Vec<PathBuf>, LoadError> {
+fn weight_files(model: &Path) -> Result<Vec<PathBuf>> {
     let single = model.join("model.safetensors");
     if single.is_file() {
         return Ok(vec![single]);
     }
     let index = model.join("model.safetensors.index.json");
     if !index.is_file() {
-        return Err(LoadError::setup(format!(
-            "{} holds neither model.safetensors nor model.safetensors.index.json",
-            model.display()
-        )));
+        let what = "holds neither model.safetensors nor model.safetensors.index.json";
+        return Err(Problem::in_file(model, what).help(MAKE_AGAIN));
     }
     let json = read_json(&index)?;
-    let names: BTreeSet<&str> = match json["weight_map"].as_object() {
-        Some(map) => map.values().filter_map(Value::as_str).collect(),
-        None => {
-            return Err(LoadError::setup(format!("{} has no weight_map", index.display())));
-        }
-    };
+    let map = json["weight_map"].as_object().into_iter().flatten();
+    let names: BTreeSet<&str> = map.filter_map(|(_, name)| name.as_str()).collect();
+    if names.is_empty() {
+        return Err(Problem::in_file(&index, "has no weight_map").help(MAKE_AGAIN));
+    }
     let files: Vec<PathBuf> = names.into_iter().map(|name| model.join(name)).collect();
     match files.iter().find(|file| !file.is_file()) {
-        Some(missing) => Err(LoadError::setup(format!(
-            "{} names the shard {}, which is missing",
-            index.display(),
-            missing.display()
-        ))),
+        Some(missing) => {
+            let what = format!("names the shard {}, which is missing", missing.display());
+            Err(Problem::in_file(&index, what).help(MAKE_AGAIN))
+        }
         None => Ok(files),
     }
 }
 
 /// Checks names and shapes against the configuration, since candle panics on a missing tensor.
-fn check_tensors(files: &[PathBuf], config: &Config) -> Result<(), LoadError> {
+fn check_tensors(files: &[PathBuf], config: &Config) -> Result<()> {
     let mut found = BTreeMap::new();
     for file in files {
         // SAFETY: as in `load`.
         let tensors =
             unsafe { candle_core::safetensors::MmapedSafetensors::new(file) }.map_err(|error| {
-                LoadError::setup(format!(
-                    "{} is no safetensors file, or is cut short: {error}",
-                    file.display()
-                ))
+                let what = format!("is no safetensors file, or is cut short: {error}");
+                Problem::in_file(file, what).help(MAKE_AGAIN)
             })?;
         for (name, view) in tensors.tensors() {
-            found.insert(name, view.shape().to_vec());
+            found.insert(name, (file, view.shape().to_vec()));
         }
     }
     for (name, shape) in expected_tensors(config) {
-        match found.get(&name) {
-            Some(is) if *is == shape => {}
-            Some(is) => {
-                return Err(LoadError::setup(format!(
-                    "tensor '{name}' has the shape {is:?}, and config.json asks for {shape:?}"
-                )));
-            }
-            None => {
-                return Err(LoadError::setup(format!(
-                    "tensor '{name}' is missing from {}",
-                    files[0].parent().unwrap_or(Path::new(".")).display()
-                )));
-            }
-        }
+        let (file, what) = match found.get(&name) {
+            Some((_, is)) if *is == shape => continue,
+            Some((file, is)) => (
+                *file,
+                format!("tensor '{name}' has the shape {is:?}, and config.json asks for {shape:?}"),
+            ),
+            None => (&files[0], format!("tensor '{name}' is missing, which config.json asks for")),
+        };
+        return Err(Problem::in_file(file, what)
+            .help("config.json and weights are of different models: copy both from one"));
     }
     Ok(())
 }
@@ -234,7 +230,7 @@ impl Engine for Candle {
         }
     }
 
-    fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {
+    fn begin(&mut self) -> std::result::Result<Box<dyn Sequence + '_>, Failure> {
         let cache = self.pristine.clone();
         Ok(Box::new(CandleSequence { engine: self, cache, past: 0, logits: Vec::new() }))
     }
@@ -258,7 +254,7 @@ impl CandleSequence<'_> {
 }
 
 impl Sequence for CandleSequence<'_> {
-    fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], Failure> {
+    fn forward(&mut self, tokens: &[u32]) -> std::result::Result<&[f32], Failure> {
         let vocabulary = self.engine.config.vocab_size;
         if let Some(id) = tokens.iter().find(|id| **id as usize >= vocabulary) {
             return Err(failed(format!(

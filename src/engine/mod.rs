@@ -9,6 +9,7 @@ mod slowed;
 
 pub use openvino::{FoundRuntime, Runtime, all_runtimes, ask_runtime, find_runtime, install_words};
 
+use crate::problem::{self, Problem};
 use crate::protocol::{LoadSpec, Order, monotonic_ns};
 use crate::record::{EngineInfo, Failure, FailureClass};
 use sampler::Sampler;
@@ -65,6 +66,12 @@ impl LoadError {
     }
 }
 
+impl From<Problem> for LoadError {
+    fn from(problem: Problem) -> LoadError {
+        LoadError::setup(problem.to_string())
+    }
+}
+
 /// An engine's error as a failure.
 fn failed(message: impl Into<String>) -> Failure {
     let message = message.into();
@@ -103,29 +110,60 @@ pub fn load(spec: &LoadSpec) -> Result<Box<dyn Engine>, LoadError> {
     Ok(engine)
 }
 
-/// The files of a model that its engine reads, relative to the model's folder: what a model's hash
-/// stands for.
+/// What is known of a model before it is loaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inspected {
+    /// The files that its engine reads, relative to the model's folder: what its hash stands for.
+    pub files: Vec<PathBuf>,
+    /// Bytes of those that hold the weights.
+    pub weight_bytes: u64,
+    /// How many tokens it knows, where its files tell.
+    pub vocab_size: Option<usize>,
+}
+
+/// Looks at a model's files as far as it goes without loading them: whether they are there, are what
+/// they should be, and are whole.
 ///
 /// # Errors
-/// If one is missing.
-pub fn model_files(spec: &LoadSpec) -> Result<Vec<PathBuf>, LoadError> {
+/// If one is missing, broken or cut, or the engine does not support it.
+pub fn inspect(spec: &LoadSpec) -> problem::Result<Inspected> {
     if spec.engine == "scripted" {
-        return Ok(Vec::new());
+        return Ok(Inspected::default());
     }
     if !spec.model.is_dir() {
-        return Err(LoadError::setup(format!(
-            "the model's folder {} does not exist",
-            spec.model.display()
-        )));
+        return Err(Problem::in_file(&spec.model, "the model's folder does not exist"));
     }
-    let files = match spec.engine.as_str() {
-        "candle" => candle::files(&spec.model)?,
-        _ => openvino::files(&spec.model)?,
+    let mut inspected = match spec.engine.as_str() {
+        "candle" => candle::inspect(&spec.model)?,
+        _ => openvino::inspect(&spec.model)?,
     };
-    Ok(files
-        .into_iter()
-        .map(|file| file.strip_prefix(&spec.model).map(Path::to_path_buf).unwrap_or(file))
-        .collect())
+    for file in &mut inspected.files {
+        *file = file.strip_prefix(&spec.model).map(Path::to_path_buf).unwrap_or(file.clone());
+    }
+    Ok(inspected)
+}
+
+/// Looks whether the library that an engine loads at run time is there and has what is called.
+///
+/// # Errors
+/// If it is missing, no library, or too old.
+pub fn inspect_runtime(spec: &LoadSpec) -> problem::Result<()> {
+    match spec.engine.as_str() {
+        "openvino" => openvino::inspect_runtime(spec),
+        _ => Ok(()),
+    }
+}
+
+/// What to do about a file of a model that is missing or broken.
+const MAKE_AGAIN: &str = "copy, download or export the model again";
+
+/// A size of files in bytes.
+fn size_of(files: &[PathBuf]) -> problem::Result<u64> {
+    let size = |file: &PathBuf| {
+        let found = std::fs::metadata(file).map(|metadata| metadata.len());
+        found.map_err(|error| Problem::io(file, "read its size", &error))
+    };
+    files.iter().map(size).sum()
 }
 
 /// A generated sequence with its stamps.

@@ -97,9 +97,10 @@ impl Cache {
     }
 
     fn write(&mut self, line: &str) -> Result<()> {
-        self.file
-            .write_all(format!("{line}\n").as_bytes())
-            .map_err(|error| Problem::io(&self.path, "write to the cache of answers", &error))
+        self.file.write_all(format!("{line}\n").as_bytes()).map_err(|error| {
+            Problem::io(&self.path, "write to the cache of answers", &error)
+                .help("make room there and run again; the answers up to here are kept")
+        })
     }
 }
 

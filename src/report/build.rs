@@ -8,6 +8,7 @@ use crate::record::{
     Against, Failure, FailureClass, Header, Judgement, Part, Phase, Request, Results, Severity,
     Summary, Verdict, VerdictKind,
 };
+use crate::session;
 use crate::verdict::{Outcome, outcome};
 use std::collections::BTreeMap;
 
@@ -334,14 +335,8 @@ fn of_session(header: &Header) -> Vec<String> {
         if variant.engine == "scripted" {
             warnings.push(format!("'{name}' is scripted: its figures are made up, for tests"));
         }
-        let usable = header.environment.machine.usable_cpus;
-        if variant.threads > usable {
-            warnings.push(format!(
-                "'{name}' asks for {} threads, and {usable} CPUs are usable",
-                variant.threads
-            ));
-        }
     }
+    warnings.extend(session::warnings(header));
     warnings
 }
 

@@ -11,6 +11,7 @@ pub struct Journal {
     path: PathBuf,
     file: File,
     session: String,
+    samples: u64,
 }
 
 impl Journal {
@@ -26,7 +27,7 @@ impl Journal {
         };
         std::fs::create_dir_all(folder).map_err(problem)?;
         let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(problem)?;
-        Ok(Journal { path, file, session: session.to_string() })
+        Ok(Journal { path, file, session: session.to_string(), samples: 0 })
     }
 
     /// Opens the journal of an interrupted session to go on with it. A last line that a kill cut is
@@ -40,12 +41,27 @@ impl Journal {
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let file = OpenOptions::new().append(true).open(path).map_err(problem)?;
         file.set_len(whole as u64).map_err(problem)?;
-        Ok(Journal { path: path.to_path_buf(), file, session: session.to_string() })
+        Ok(Journal { path: path.to_path_buf(), file, session: session.to_string(), samples: 0 })
     }
 
     /// Where the journal lies.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How many samples it holds: of requests, of graded tasks and of workers that have ended.
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    /// Removes the session's folder, of a session that could not begin.
+    pub fn discard(&self) {
+        if let Some(folder) = self.path.parent() {
+            // What cannot be removed does no harm: it is never read as results.
+            let _ = std::fs::remove_dir_all(folder);
+            // The folder of all sessions goes too if it is empty, and only then.
+            let _ = folder.parent().map(std::fs::remove_dir);
+        }
     }
 
     /// Appends one line with a single write, so that a kill cuts at most the last one.
@@ -58,8 +74,11 @@ impl Journal {
         text.push('\n');
         self.file.write_all(text.as_bytes()).map_err(|error| {
             Problem::io(&self.path, "write to the journal", &error)
-                .help("the samples up to here are kept")
-        })
+                .help("make room there and run again; the samples up to here are kept")
+        })?;
+        self.samples +=
+            u64::from(matches!(entry, Entry::Request(_) | Entry::Answer(_) | Entry::Worker(_)));
+        Ok(())
     }
 }
 

@@ -2,13 +2,17 @@
 
 mod forecast;
 mod journal;
+mod memory;
 mod plan;
+mod preflight;
 mod results;
 mod resume;
 
 pub use forecast::{Forecast, forecast};
 pub use journal::{Journal, Recorded, read_journal};
+pub use memory::check as fits_in_memory;
 pub use plan::{Prepared, prepare, variant_record};
+pub use preflight::{inspect_model, warnings};
 pub use results::{add_part, fits, judged, read_results, write_atomically};
 pub use resume::{Interrupted, find_interrupted};
 
@@ -72,18 +76,18 @@ pub fn run(
         energy: prepared.energy.clone(),
         interrupt: interrupt.clone(),
     };
-    let (mut rounds, mut resumed) = match before {
+    let (mut rounds, resumed) = match before {
         None => {
             let header = Box::new(prepared.header.clone());
             journal.append(&Entry::Session { format: JOURNAL_FORMAT, header })?;
             (Vec::new(), Vec::new())
         }
-        Some(before) => (before.rounds, before.resumed),
+        Some(before) => {
+            let at = plan::now();
+            journal.append(&Entry::Resume { at: at.clone() })?;
+            (before.rounds, [before.resumed, vec![at]].concat())
+        }
     };
-    if !rounds.is_empty() {
-        resumed.push(plan::now());
-        journal.append(&Entry::Resume { at: plan::now() })?;
-    }
     let mut cut = None;
     while cut.is_none() && complete(&rounds) < config.rounds {
         // The number sets the order of starts, so a round that was cut short is made up for by one

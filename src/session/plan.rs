@@ -1,8 +1,8 @@
 //! Owns what is fixed before the first round: the plan, the models' hashes, provenance and machine.
 
+use super::preflight;
 use crate::baseline::{self, Stored};
 use crate::config::{ChatTemplate, Quality, Setup, Thresholds, Variant};
-use crate::engine;
 use crate::hash;
 use crate::metric::Kind;
 use crate::problem::{Problem, Result};
@@ -11,7 +11,7 @@ use crate::record::{Header, Plan, QualityPlan, VariantRecord};
 use crate::runner::EnergyCounter;
 use crate::workload::{self, Graded, Prompts};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// A session that could begin.
@@ -33,8 +33,9 @@ pub struct Prepared {
     pub header: Header,
 }
 
-/// Prepares a session: reads tasks and tokenizers, hashes the models (which also brings their files
-/// into the page cache, the same for every variant), looks at the machine and at git.
+/// Prepares a session: looks at what could go wrong, reads tasks and tokenizers, hashes the models
+/// (which also brings their files into the page cache, the same for every variant), looks at the
+/// machine and at git.
 ///
 /// The machine is looked at below `root`, which is `/` but in tests.
 ///
@@ -42,10 +43,7 @@ pub struct Prepared {
 /// If a file is missing or wrong.
 pub fn prepare(setup: Setup, root: &Path) -> Result<Prepared> {
     let config = &setup.config;
-    let mut variants = BTreeMap::new();
-    for variant in &config.variants {
-        variants.insert(variant.name.clone(), variant_record(variant)?);
-    }
+    let models = preflight::check(config, root)?;
     let prompts = workload::prepare(&config.workload, &config.variants)?;
     let graded = match &config.quality {
         Some(quality) => {
@@ -53,10 +51,16 @@ pub fn prepare(setup: Setup, root: &Path) -> Result<Prepared> {
         }
         None => None,
     };
+    preflight::vocabularies(config, &models, &prompts, graded.as_ref())?;
     if let Some(thresholds) = &setup.thresholds {
         tasks_are_there(thresholds, &prompts, graded.as_ref())?;
     }
     let stored = baseline::load(&config.baselines.folder)?;
+    let mut variants = BTreeMap::new();
+    for variant in &config.variants {
+        let record = variant_record(variant, &models[&variant.name].files)?;
+        variants.insert(variant.name.clone(), record);
+    }
     let started = now();
     let header = Header {
         session: session_id(&started),
@@ -130,25 +134,16 @@ fn quality_plan((quality, graded): (&Quality, &Graded)) -> QualityPlan {
 /// What is asked of a variant, with the hash of its model.
 ///
 /// # Errors
-/// If a file of the model is missing or cannot be read.
-pub fn variant_record(variant: &Variant) -> Result<VariantRecord> {
+/// If a file of the model cannot be read.
+pub fn variant_record(variant: &Variant, files: &[PathBuf]) -> Result<VariantRecord> {
     let load = &variant.load;
-    let named = |what: String| {
-        let help = if load.model.starts_with(&load.root) {
-            "make the models first; in perfgate's own repository, scripts/setup.sh does (for examples/tinyllama scripts/tinyllama_random.sh)"
-        } else {
-            "look at this variant's model = \"…\" in perfgate.toml"
-        };
-        Problem::new(format!("variant '{}': {what}", variant.name)).help(help)
-    };
-    let files = engine::model_files(load).map_err(|error| named(error.failure.message))?;
     let model_sha256 = match &load.script {
         // Faults are what goes wrong with a model and not what it is.
         Some(script) => {
             let sound = Script { faults: Vec::new(), ..script.clone() };
             hash::of_bytes(format!("{sound:?}").as_bytes())
         }
-        None => hash::of_files(&load.model, &files)?,
+        None => hash::of_files(&load.model, files)?,
     };
     let mut options = BTreeMap::new();
     if let Some(dtype) = &load.dtype {

@@ -28,7 +28,10 @@ pub fn write_atomically(path: &Path, content: &str) -> Result<()> {
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
     };
-    write().map_err(|error| Problem::io(path, "write it", &error))
+    write().map_err(|error| {
+        Problem::io(path, "write it", &error)
+            .help("make room there and see that files can be made; what was there before is kept")
+    })
 }
 
 /// Applies the rules, if there are any, to what was measured.
@@ -144,12 +147,12 @@ pub fn read_results(path: &Path) -> Result<Results> {
         Problem::io(path, "read it", &error)
             .help("run `perfgate check` first, or name a file of results")
     })?;
+    let help = "name a file that `perfgate check` of this version wrote, or run it again";
+    if text.trim().is_empty() {
+        return Err(Problem::in_file(path, "is empty").help(help));
+    }
     let broken = |error: serde_json::Error| {
-        Problem::in_file(path, format!("is no benchmark_results.json: {error}"))
-            .at(error.line(), error.column())
-            .help(
-                "it is written whole or not at all, so it was changed since: run `perfgate check`",
-            )
+        Problem::json(path, "is no benchmark_results.json, or is cut short", &error).help(help)
     };
     let json: Value = serde_json::from_str(&text).map_err(broken)?;
     let previous = u64::from(RESULTS_FORMAT) - 1;
@@ -164,10 +167,12 @@ pub fn read_results(path: &Path) -> Result<Results> {
             let what = format!(
                 "is of format {version}, and this perfgate reads {previous} and {RESULTS_FORMAT}"
             );
-            Err(Problem::in_file(path, what).help("use the version of perfgate that wrote it"))
+            Err(Problem::in_file(path, what).help(help))
         }
-        None => Err(Problem::in_file(path, "is no benchmark_results.json: no 'format'")
-            .help("name a file that perfgate wrote")),
+        None => {
+            let what = "is no benchmark_results.json: no 'format'";
+            Err(Problem::in_file(path, what).help(help))
+        }
     }
 }
 
@@ -194,4 +199,48 @@ fn of_format_1(mut old: Value) -> Value {
             "header": header,
         }],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_or_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/results.json");
+        write_atomically(&path, "one").unwrap();
+        write_atomically(&path, "two").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
+        let left = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
+        assert_eq!(left, 1, "nothing temporary stays behind");
+        assert!(write_atomically(Path::new("/proc/no/such"), "x").is_err());
+    }
+
+    #[test]
+    fn what_is_no_result_is_refused_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.json");
+        for (text, expected) in [
+            ("{\"format\": 99}", "is of format 99, and this perfgate reads 1 and 2"),
+            ("{\"format\": 2, ", "r.json:1:14: is no benchmark_results.json, or is cut short: EOF"),
+            ("{}", "no 'format'"),
+            ("{\"format\": 2}", "missing field"),
+            ("{\"format\": 1}", "is no benchmark_results.json, or is cut short"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let problem = read_results(&path).unwrap_err().to_string();
+            assert!(problem.contains(expected), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_the_previous_format_reads_as_one_part() {
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/results-v1.json"));
+        let results = read_results(path).unwrap();
+        assert_eq!((results.format, results.parts.len()), (RESULTS_FORMAT, 1));
+        assert_eq!(results.variants, ["base", "other"]);
+        assert_eq!(results.parts[0].complete().len(), 2);
+        assert_eq!(results.judgement.unwrap().verdicts.len(), 2);
+    }
 }

@@ -8,7 +8,7 @@ mod vocabulary;
 
 pub use grade::{Expectation, ToolCall, grade};
 pub use graded::{Graded, prepare_graded};
-pub use vocabulary::load_tokenizer;
+pub use vocabulary::{load_tokenizer, tokenizer_size};
 
 use crate::config::{Variant, Workload};
 use crate::hash;
@@ -159,7 +159,9 @@ fn parse_lines<T: DeserializeOwned>(
             () => None,
         };
         if let Some(what) = complaint {
-            return Err(Problem::in_file(file, what).at(index + 1, 1));
+            return Err(Problem::in_file(file, what).at(index + 1, 1).help(
+                "each task has a prompt and an id of its own, by which its results are compared",
+            ));
         }
         tasks.push((index + 1, task));
     }

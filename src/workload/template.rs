@@ -13,9 +13,12 @@ pub(super) fn of_variant(variant: &Variant) -> Result<Option<String>> {
     match &variant.chat_template {
         ChatTemplate::None => Ok(None),
         ChatTemplate::Model => of_model(&variant.load.model).map(Some),
-        ChatTemplate::File(path) => std::fs::read_to_string(path)
-            .map(Some)
-            .map_err(|error| Problem::io(path, "read the chat template", &error)),
+        ChatTemplate::File(path) => std::fs::read_to_string(path).map(Some).map_err(|error| {
+            Problem::io(path, "read the chat template", &error).help(format!(
+                "variant '{}' names it: chat_template = \"FILE\", \"model\" or \"none\"",
+                variant.name
+            ))
+        }),
     }
 }
 
@@ -52,11 +55,11 @@ fn of_model(model: &Path) -> Result<String> {
 
 /// One of a model's small files of JSON.
 pub(super) fn read_json(file: &Path) -> Result<Value> {
+    let help = "copy or download it again from where the model comes from";
     let text = std::fs::read_to_string(file)
-        .map_err(|error| Problem::io(file, "read the model's file", &error))?;
-    serde_json::from_str(&text).map_err(|error| {
-        Problem::in_file(file, format!("is no JSON: {error}")).at(error.line(), error.column())
-    })
+        .map_err(|error| Problem::io(file, "read the model's file", &error).help(help))?;
+    serde_json::from_str(&text)
+        .map_err(|error| Problem::json(file, "is no JSON", &error).help(help))
 }
 
 /// Renders a task as a conversation that waits for the assistant.

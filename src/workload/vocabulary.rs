@@ -38,7 +38,9 @@ impl Vocabulary {
         if let Some(tokenizer) = LOADED.lock().ok().and_then(|loaded| known(&loaded)) {
             return Ok(Vocabulary::Tokenizer(tokenizer));
         }
-        let tokenizer = Arc::new(load_tokenizer(file)?);
+        let loaded = load_tokenizer(file);
+        let tokenizer =
+            Arc::new(loaded.map_err(|problem| problem.of(&format!("variant '{}'", variant.name)))?);
         if let Ok(mut loaded) = LOADED.lock() {
             loaded.insert(sum, Arc::clone(&tokenizer));
         }
@@ -119,6 +121,20 @@ impl Vocabulary {
     }
 }
 
+/// How many tokens a variant's tokenizer has, those left out that were added to it: its highest id
+/// and one. The scripted engine's has 256.
+///
+/// # Errors
+/// If the tokenizer is missing or not understood.
+pub fn tokenizer_size(variant: &Variant) -> Result<usize> {
+    match Vocabulary::of(variant)? {
+        Vocabulary::Bytes => Ok(256),
+        Vocabulary::Tokenizer(tokenizer) => {
+            Ok(tokenizer.get_vocab(false).into_values().max().map_or(0, |id| id as usize + 1))
+        }
+    }
+}
+
 /// Reads a `tokenizer.json`.
 ///
 /// # Errors
@@ -129,5 +145,6 @@ pub fn load_tokenizer(file: &Path) -> Result<Tokenizer> {
             file,
             format!("is no tokenizer that the 'tokenizers' crate reads: {error}"),
         )
+        .help("take the tokenizer.json that belongs to the model, or name it with tokenizer = \"FILE\"")
     })
 }

@@ -4,6 +4,7 @@
 //! use the scripted engine, whose latencies are exact.
 
 mod architecture;
+mod bad_input;
 mod baseline;
 mod doctor;
 mod energy;

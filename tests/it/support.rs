@@ -1,7 +1,6 @@
 //! Owns what the tests share: a project folder with configuration, and the binary run in it.
 
-use perfgate::record::{Answer, Entry, Header, JournalLine, Results, Round, Summary, Verdict};
-use std::collections::BTreeMap;
+use perfgate::record::{Answer, Entry, Header, JournalLine, Results, Round, Verdict};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -18,7 +17,6 @@ pub struct Session {
     pub rounds: Vec<Round>,
     pub answers: Vec<Answer>,
     pub verdicts: Vec<Verdict>,
-    pub summaries: BTreeMap<String, Vec<Summary>>,
 }
 
 /// What a run of perfgate came to.
@@ -88,7 +86,6 @@ impl Project {
             rounds: part.rounds,
             answers: part.answers,
             verdicts: results.judgement.expect("it was judged").verdicts,
-            summaries: results.summaries,
         }
     }
 

@@ -1,12 +1,13 @@
 //! Owns the `openvino` backend: a language model's IR as `optimum-cli export openvino` or OpenVINO
 //! GenAI write it, executed by a runtime library that is loaded at run time.
 
+mod ir;
 mod runtime;
 
 pub use runtime::{FoundRuntime, all_runtimes, find_runtime, install_words};
 
-use super::{Engine, LoadError, Sequence, failed};
-use crate::problem::Problem;
+use super::{Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, failed, size_of};
+use crate::problem::{self, Problem};
 use crate::protocol::LoadSpec;
 use crate::record::{EngineInfo, Failure};
 use openvino::{
@@ -44,8 +45,7 @@ pub(super) struct OpenVino {
 /// Loads and compiles the IR of a folder.
 pub(super) fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
     let (xml, bin) = ir_files(&spec.model)?;
-    let library = find_runtime(spec.runtime.as_deref(), &spec.root)
-        .map_err(|problem| LoadError::setup(words(problem)))?;
+    let library = find_runtime(spec.runtime.as_deref(), &spec.root)?;
     let (version, mut core) = start(&library)?;
     let broken = |doing: &str, error: &dyn std::fmt::Display| {
         LoadError::setup(format!("OpenVINO {version} cannot {doing}: {error}"))
@@ -70,20 +70,11 @@ pub(super) fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
     Ok(OpenVino { compiled, has_position_ids, info, _core: core })
 }
 
-/// A problem as a failure's message, which has no place for the remedy.
-fn words(Problem { what, help, .. }: Problem) -> String {
-    help.map_or_else(|| what.clone(), |help| format!("{what}; {help}"))
-}
-
 /// Loads a runtime library; returns its version and what everything else is asked of.
 fn start(library: &Path) -> Result<(String, Core), LoadError> {
-    // Refuses runtimes whose C API lacks functions; calling these would end the process.
-    openvino_sys::library::load_from(library).map_err(|error| {
-        LoadError::setup(format!(
-            "the OpenVINO runtime {} cannot be used; 2025.1 or newer is needed: {error}",
-            library.display()
-        ))
-    })?;
+    // It also refuses a version whose C API is another.
+    openvino_sys::library::load_from(library)
+        .map_err(|error| runtime::unusable(library, format!("cannot be loaded: {error}")))?;
     let version = openvino::version().build_number;
     let core = Core::new()
         .map_err(|error| LoadError::setup(format!("OpenVINO {version} cannot start: {error}")))?;
@@ -113,24 +104,39 @@ pub fn ask_runtime(library: &Path) -> Result<Runtime, LoadError> {
     Ok(Runtime { version, device })
 }
 
-/// The files that OpenVINO reads.
-pub(super) fn files(model: &Path) -> Result<Vec<PathBuf>, LoadError> {
+/// What the files say before they are loaded.
+pub(super) fn inspect(model: &Path) -> problem::Result<Inspected> {
     let (xml, bin) = ir_files(model)?;
-    Ok(vec![xml, bin])
+    let vocab_size = ir::inspect(&xml, &bin)?.or_else(|| configured_vocabulary(model));
+    let weight_bytes = size_of(std::slice::from_ref(&bin))?;
+    Ok(Inspected { files: vec![xml, bin], weight_bytes, vocab_size })
+}
+
+/// The size of the vocabulary by the model's `config.json`, which exporters put beside the IR.
+fn configured_vocabulary(model: &Path) -> Option<usize> {
+    let text = std::fs::read_to_string(model.join("config.json")).ok()?;
+    let config: serde_json::Value = serde_json::from_str(&text).ok()?;
+    Some(config["vocab_size"].as_u64()? as usize)
+}
+
+/// Looks for the runtime, and for what is called in it.
+pub(super) fn inspect_runtime(spec: &LoadSpec) -> problem::Result<()> {
+    runtime::check_library(&runtime::find_runtime(spec.runtime.as_deref(), &spec.root)?)
 }
 
 /// The IR's two files.
-fn ir_files(model: &Path) -> Result<(PathBuf, PathBuf), LoadError> {
+fn ir_files(model: &Path) -> problem::Result<(PathBuf, PathBuf)> {
     let xml = model.join("openvino_model.xml");
     let bin = model.join("openvino_model.bin");
     let missing = [&xml, &bin].into_iter().find(|file| !file.is_file());
     match missing {
         None => Ok((xml, bin)),
-        Some(file) => Err(LoadError::setup(format!(
-            "{} is missing; an IR is openvino_model.xml and openvino_model.bin, as `optimum-cli \
-             export openvino` writes them",
-            file.display()
-        ))),
+        Some(file) => Err(Problem::in_file(
+            file,
+            "is missing; an IR is openvino_model.xml and openvino_model.bin, as `optimum-cli export \
+             openvino` writes them",
+        )
+        .help(MAKE_AGAIN)),
     }
 }
 

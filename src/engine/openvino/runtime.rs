@@ -1,7 +1,7 @@
 //! Owns finding the OpenVINO runtime library: named by the variant, the environment, under
 //! `.perfgate/`, in an installed wheel, in the system, in this order.
 
-use crate::problem::Problem;
+use crate::problem::{Problem, Result};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -47,12 +47,10 @@ fn searched(root: &Path) -> impl Iterator<Item = FoundRuntime> {
 /// # Errors
 /// If there is none: the message lists what was looked through and what to install. A place that
 /// was named but holds none is an error, never passed over.
-pub fn find_runtime(named: Option<&Path>, root: &Path) -> Result<PathBuf, Problem> {
+pub fn find_runtime(named: Option<&Path>, root: &Path) -> Result<PathBuf> {
     if let Some(place) = named {
         return within(place).ok_or_else(|| {
-            let what =
-                format!("the variant's runtime {} holds no OpenVINO ({LIBRARY})", place.display());
-            Problem::new(what).help(format!(
+            Problem::in_file(place, format!("holds no OpenVINO ({LIBRARY})")).help(format!(
                 "correct the variant's runtime = \"FOLDER\" in perfgate.toml, or leave it out, or {}",
                 install_words(root)
             ))
@@ -61,8 +59,8 @@ pub fn find_runtime(named: Option<&Path>, root: &Path) -> Result<PathBuf, Proble
     if let Some(place) = std::env::var_os(VARIABLE) {
         let place = PathBuf::from(place);
         return within(&place).ok_or_else(|| {
-            let what = format!("{VARIABLE}={} holds no OpenVINO ({LIBRARY})", place.display());
-            Problem::new(what).help(format!("correct {VARIABLE}, or `unset {VARIABLE}`"))
+            Problem::in_file(&place, format!("holds no OpenVINO ({LIBRARY})"))
+                .help(format!("look at the environment variable {VARIABLE}, or unset it"))
         });
     }
     let found = searched(root).next().map(|found| found.library);
@@ -87,6 +85,79 @@ pub fn install_words(root: &Path) -> String {
          variant, or {VARIABLE}=FOLDER",
         root.display()
     )
+}
+
+/// What is called in the library. The crate that loads it takes a function that is not there for a
+/// bug and panics once it is called, which would count as a failure of the model.
+const FUNCTIONS: [&str; 26] = [
+    "ov_compiled_model_create_infer_request",
+    "ov_compiled_model_free",
+    "ov_compiled_model_get_property",
+    "ov_core_compile_model",
+    "ov_core_create",
+    "ov_core_free",
+    "ov_core_get_property",
+    "ov_core_read_model",
+    "ov_core_set_property",
+    "ov_get_last_err_msg",
+    "ov_get_openvino_version",
+    "ov_infer_request_get_tensor",
+    "ov_infer_request_set_tensor",
+    "ov_infer_request_start_async",
+    "ov_infer_request_wait_for",
+    "ov_model_const_input_by_index",
+    "ov_model_free",
+    "ov_model_inputs_size",
+    "ov_port_get_any_name",
+    "ov_shape_create",
+    "ov_tensor_create",
+    "ov_tensor_data",
+    "ov_tensor_free",
+    "ov_tensor_get_element_type",
+    "ov_tensor_get_shape",
+    "ov_version_free",
+];
+
+/// Looks into a library without loading it, which would not be undone in this process.
+///
+/// # Errors
+/// If it is no library of this system, or lacks a function.
+pub(super) fn check_library(library: &Path) -> Result<()> {
+    let bytes = std::fs::read(library)
+        .map_err(|error| Problem::io(library, "read the OpenVINO runtime", &error))?;
+    // ELF, and Mach-O of one or of several architectures.
+    let magic: [&[u8]; 3] = [b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"];
+    if !magic.iter().any(|magic| bytes.starts_with(magic)) {
+        return Err(unusable(library, "is no shared library"));
+    }
+    // Names of symbols stand in the file as text that ends with a zero byte.
+    let words = words(&bytes);
+    match FUNCTIONS.iter().find(|name| !words.contains(**name)) {
+        Some(name) => {
+            let what = format!("is an OpenVINO too old: it has no function {name}");
+            Err(unusable(library, what))
+        }
+        None => Ok(()),
+    }
+}
+
+/// A library that cannot serve, with what to do.
+pub(super) fn unusable(library: &Path, why: impl Into<String>) -> Problem {
+    Problem::in_file(library, why).help(
+        "perfgate needs a whole OpenVINO, 2025.1 or newer: `pip install openvino`, or name another with \
+         runtime = \"FOLDER\" for the variant",
+    )
+}
+
+/// The names of functions of OpenVINO in a library.
+fn words(bytes: &[u8]) -> BTreeSet<&str> {
+    bytes
+        .split(|byte| *byte == 0)
+        .filter_map(|word| std::str::from_utf8(word).ok())
+        // Mach-O puts an underscore before each name.
+        .map(|word| word.trim_start_matches('_'))
+        .filter(|word| word.starts_with("ov_"))
+        .collect()
 }
 
 #[cfg(target_os = "macos")]
@@ -184,8 +255,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let named = root.path().join("mine");
         touch(&root.path().join("runtimes/openvino-2026.4.1/openvino/libs/libopenvino_c.so.2641"));
-        let error = find_runtime(Some(&named), root.path()).unwrap_err().what;
-        assert!(error.contains("mine holds no OpenVINO"), "{error}");
+        let error = find_runtime(Some(&named), root.path()).unwrap_err().to_string();
+        assert!(error.contains("mine: holds no OpenVINO"), "{error}");
         touch(&named.join("runtime/lib/intel64/libopenvino_c.so"));
         let found = find_runtime(Some(&named), root.path()).unwrap();
         assert!(found.ends_with("mine/runtime/lib/intel64/libopenvino_c.so"));

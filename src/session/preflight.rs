@@ -1,0 +1,126 @@
+//! Owns what is looked at before anything is measured or hashed: the output folder, the models' files,
+//! memory, the engines' libraries, and whether tokenizers fit their models.
+
+use super::memory;
+use crate::config::{Config, Variant};
+use crate::engine::{self, Inspected};
+use crate::problem::{Problem, Result};
+use crate::record::Header;
+use crate::workload::{self, Graded, Prompts};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What the models' files say, by variant.
+pub(super) type Models = BTreeMap<String, Inspected>;
+
+/// Looks at everything but the workload, cheap things first. Memory is read below `root`.
+///
+/// # Errors
+/// If something is missing, broken or too little.
+pub(super) fn check(config: &Config, root: &Path) -> Result<Models> {
+    writable(&config.output)?;
+    let mut models = Models::new();
+    for variant in &config.variants {
+        models.insert(variant.name.clone(), inspect_model(variant)?);
+    }
+    let weights = |variant: &Variant| (variant.name.clone(), models[&variant.name].weight_bytes);
+    memory::check(&config.variants.iter().map(weights).collect::<Vec<_>>(), root)?;
+    for variant in &config.variants {
+        engine::inspect_runtime(&variant.load)
+            .map_err(|problem| problem.of(&format!("variant '{}'", variant.name)))?;
+    }
+    Ok(models)
+}
+
+fn where_models_come_from(variant: &Variant) -> &'static str {
+    if variant.load.model.starts_with(&variant.load.root) {
+        "make the models first; in perfgate's own repository, scripts/setup.sh does (for examples/tinyllama scripts/tinyllama_random.sh)"
+    } else {
+        "look at this variant's model = \"…\" in perfgate.toml"
+    }
+}
+
+/// Looks at a variant's model as far as it goes without loading it.
+///
+/// # Errors
+/// If a file is missing or broken.
+pub fn inspect_model(variant: &Variant) -> Result<Inspected> {
+    engine::inspect(&variant.load).map_err(|problem| {
+        let problem = problem.of(&format!("variant '{}'", variant.name));
+        match problem.help {
+            Some(_) if variant.load.model.is_dir() => problem,
+            _ => problem.help(where_models_come_from(variant)),
+        }
+    })
+}
+
+/// Tries whether files can be made in the output folder, or where it is to be made; leaves nothing.
+fn writable(output: &Path) -> Result<()> {
+    let help = "name a writable folder with output = \"FOLDER\" in perfgate.toml";
+    let there = output.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    if !there.is_dir() {
+        return Err(Problem::in_file(there, "results are to be written here, and it is no folder")
+            .help(help));
+    }
+    tempfile::tempfile_in(there)
+        .map_err(|error| Problem::io(there, "write results here", &error).help(help))?;
+    for name in ["benchmark_results.json", "report.md"] {
+        let file = output.join(name);
+        if file.is_dir() {
+            return Err(Problem::in_file(&file, "is a folder, and a file is to be written here")
+                .help(format!("remove it, or {help}")));
+        }
+    }
+    Ok(())
+}
+
+/// Holds each variant's tokenizer and prompts against the vocabulary of its model. Fewer tokens than
+/// the model knows are usual: vocabularies are padded.
+///
+/// # Errors
+/// If a tokenizer is another model's.
+pub(super) fn vocabularies(
+    config: &Config,
+    models: &Models,
+    prompts: &Prompts,
+    graded: Option<&Graded>,
+) -> Result<()> {
+    for variant in &config.variants {
+        let Some(size) = models[&variant.name].vocab_size else { continue };
+        let help = "name the model's own with tokenizer = \"FILE\", or put it into the model's folder as tokenizer.json";
+        let refuse = |what: String| {
+            let problem = Problem::in_file(&variant.tokenizer, what).help(help);
+            Err(problem.of(&format!("variant '{}'", variant.name)))
+        };
+        let tokens = workload::tokenizer_size(variant)?;
+        if tokens > size {
+            return refuse(format!(
+                "a tokenizer of {tokens} tokens is another model's: {} knows {size}",
+                variant.load.model.display()
+            ));
+        }
+        // Tokens that were added to a tokenizer may lie beyond the model's and do no harm unused.
+        let timed = prompts.of(&variant.name).iter().map(|task| &task.tokens);
+        let asked = graded.into_iter().flat_map(|graded| &graded.orders);
+        let asked = asked.filter(|(name, _)| *name == variant.name).flat_map(|(_, orders)| orders);
+        let highest = timed.chain(asked.map(|order| &order.prompt)).flatten().max();
+        if let Some(token) = highest.filter(|token| **token as usize >= size) {
+            return refuse(format!(
+                "a prompt has the token {token}, and {} knows {size} tokens",
+                variant.load.model.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What does not hinder a session and should be known at its start.
+pub fn warnings(header: &Header) -> Vec<String> {
+    let usable = header.environment.machine.usable_cpus;
+    let variants = header.variants.iter().filter(|(_, variant)| variant.threads > usable);
+    variants
+        .map(|(name, variant)| {
+            format!("'{name}' asks for {} threads, and {usable} CPUs are usable", variant.threads)
+        })
+        .collect()
+}
