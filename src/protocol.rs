@@ -7,6 +7,7 @@
 
 use crate::record::{EngineInfo, Failure, Sampling};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
 use std::path::PathBuf;
@@ -30,73 +31,25 @@ pub struct LoadSpec {
     pub model: PathBuf,
     /// Threads for the arithmetic.
     pub threads: usize,
-    /// Data type of the weights, for engines that convert them (`f16`, `f32`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dtype: Option<String>,
-    /// The runtime library or a folder that holds it, for engines that load one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runtime: Option<PathBuf>,
     /// Where `.perfgate/runtimes` is looked for.
     #[serde(default)]
     pub root: PathBuf,
     /// Properties passed to the engine as they are.
     #[serde(default)]
     pub properties: BTreeMap<String, String>,
-    /// What the `scripted` engine plays.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub script: Option<Script>,
+    /// What the engine's own keys of `perfgate.toml` say, as the engine wrote it down.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, Value>,
     /// Test switch: each forward pass is followed by a busy wait of this share of its own time.
     #[serde(default)]
     pub slowdown: f64,
 }
 
-/// What the `scripted` engine plays: fixed latencies on a clock of its own, and faults.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Script {
-    /// Duration of the load, milliseconds.
-    #[serde(default)]
-    pub load_ms: f64,
-    /// Duration of the prompt's forward pass, milliseconds.
-    #[serde(default)]
-    pub prefill_ms: f64,
-    /// Duration of each further token, milliseconds.
-    #[serde(default)]
-    pub token_ms: f64,
-    /// Standard deviation of the log of each duration, drawn from a seeded generator.
-    #[serde(default)]
-    pub jitter: f64,
-    /// What goes wrong, and when.
-    #[serde(default)]
-    pub faults: Vec<Fault>,
-    /// What is said to prompts that contain a text; the first that fits.
-    #[serde(default)]
-    pub answers: Vec<Line>,
-}
-
-/// What a script answers to a prompt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Line {
-    /// The prompt contains this.
-    pub to: String,
-    /// The answer.
-    pub say: String,
-}
-
-/// One fault of a script.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Fault {
-    /// `crash`, `exit`, `hang`, `error`, `nan`, `infinity`, `garbage`, `chatter`, `kill`, `freeze`,
-    /// `out-of-memory` or `unsupported`.
-    pub kind: String,
-    /// The request (from 1, warm-ups included) at which it strikes; 0 strikes at the load.
-    pub request: u64,
-    /// The token (from 1) before which it strikes.
-    #[serde(default = "first")]
-    pub token: u64,
-}
-
-fn first() -> u64 {
-    1
+impl LoadSpec {
+    /// An option that is text, if it is there.
+    pub fn text(&self, option: &str) -> Option<&str> {
+        self.options.get(option)?.as_str()
+    }
 }
 
 /// From perfgate to the worker.

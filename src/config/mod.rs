@@ -4,7 +4,6 @@
 mod perfgate_toml;
 mod source;
 mod thresholds;
-mod view;
 
 pub use perfgate_toml::{ChatTemplate, Config, Deadlines, Quality, Store, Variant, Workload};
 pub use source::{Source, WorkTree};

@@ -1,10 +1,10 @@
 //! Owns the schema of `perfgate.toml`: variants, workload, rounds, deadlines, the reference.
 
-use super::view::{Document, Node, Table, suggestion};
+use crate::document::{Document, Node, Table, suggestion};
+use crate::engine::ENGINES;
 use crate::problem::{Problem, Result};
-use crate::protocol::{Fault, Line, LoadSpec, Script};
+use crate::protocol::LoadSpec;
 use crate::record::Sampling;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -335,10 +335,6 @@ fn session(node: Option<Node<'_>>) -> Result<Session> {
     Ok(session)
 }
 
-/// The engines, with the keys that only they understand.
-const ENGINES: [(&str, &str); 3] =
-    [("candle", "candle"), ("openvino", "openvino"), ("scripted", "scripted")];
-
 fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Result<Variant> {
     let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.is_empty() || !name.chars().all(legal) {
@@ -349,10 +345,10 @@ fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Resul
             .help("rename it, such as [variants.int8]"));
     }
     let mut table = node.table()?;
-    let engine = table.need("engine")?.choice(&ENGINES)?;
+    let backend = table.need("engine")?.choice(&ENGINES.map(|backend| (backend.id, backend)))?;
     let model_as_written = match table.take("model") {
         Some(node) => node.string()?,
-        None if engine == "scripted" => String::new(),
+        None if !backend.has_model => String::new(),
         None => {
             return Err(table
                 .problem(format!("variant '{name}' has no 'model'"))
@@ -378,27 +374,13 @@ fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Resul
         None => usable,
     };
     let mut load = LoadSpec {
-        engine: engine.to_string(),
+        engine: backend.id.to_string(),
         model,
         threads,
         root: output.to_path_buf(),
         ..LoadSpec::default()
     };
-    match engine {
-        "candle" => {
-            let types = [("f16", "f16"), ("f32", "f32")];
-            load.dtype = Some(
-                table.take("dtype").map_or(Ok("f16"), |node| node.choice(&types))?.to_string(),
-            );
-        }
-        "openvino" => {
-            if let Some(node) = table.take("runtime") {
-                load.runtime = Some(folder.join(node.string()?));
-            }
-            load.properties = properties(table.take("properties"))?;
-        }
-        _ => load.script = Some(script(table.take("script"))?),
-    }
+    (backend.options)(&mut table, folder, &mut load)?;
     if let Some(node) = table.take("test") {
         let mut test = node.table()?;
         if let Some(node) = test.take("slowdown_percent") {
@@ -413,65 +395,6 @@ fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Resul
     }
     table.finish()?;
     Ok(Variant { name, model_as_written, tokenizer, chat_template, load })
-}
-
-fn properties(node: Option<Node<'_>>) -> Result<BTreeMap<String, String>> {
-    let Some(node) = node else { return Ok(BTreeMap::new()) };
-    node.table()?.into_entries().into_iter().map(|(key, node)| Ok((key, node.scalar()?))).collect()
-}
-
-fn script(node: Option<Node<'_>>) -> Result<Script> {
-    let mut script = Script { prefill_ms: 10.0, token_ms: 5.0, ..Script::default() };
-    let Some(node) = node else { return Ok(script) };
-    let mut table = node.table()?;
-    for (key, place) in [
-        ("load_ms", &mut script.load_ms),
-        ("prefill_ms", &mut script.prefill_ms),
-        ("token_ms", &mut script.token_ms),
-        ("jitter", &mut script.jitter),
-    ] {
-        if let Some(node) = table.take(key) {
-            *place = node.number()?;
-        }
-    }
-    if let Some(node) = table.take("faults") {
-        for node in node.list()? {
-            script.faults.push(fault(&node)?);
-        }
-    }
-    if let Some(node) = table.take("answers") {
-        for node in node.list()? {
-            let mut line = node.table()?;
-            let (to, say) = (line.need("to")?.string()?, line.need("say")?.string()?);
-            script.answers.push(Line { to, say });
-            line.finish()?;
-        }
-    }
-    table.finish()?;
-    Ok(script)
-}
-
-fn fault(node: &Node<'_>) -> Result<Fault> {
-    const KINDS: [&str; 12] = [
-        "crash",
-        "exit",
-        "hang",
-        "error",
-        "nan",
-        "infinity",
-        "garbage",
-        "chatter",
-        "kill",
-        "freeze",
-        "out-of-memory",
-        "unsupported",
-    ];
-    let mut table = node.table()?;
-    let kind = table.need("kind")?.choice(&KINDS.map(|kind| (kind, kind)))?.to_string();
-    let request = table.take("request").map_or(Ok(0), |node| node.integer(0, u64::MAX))?;
-    let token = table.take("token").map_or(Ok(1), |node| node.integer(1, u64::MAX))?;
-    table.finish()?;
-    Ok(Fault { kind, request, token })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Owns the schema of `thresholds.toml`: the rules, their defaults and the policies.
 
 use super::perfgate_toml::Config;
-use super::view::{Document, Node, Table, suggestion};
+use crate::document::{Document, Node, Table, suggestion};
 use crate::metric::{Better, Kind, METRICS, Metric, Statistic, Unit};
 use crate::problem::Result;
 use crate::record::{Against, Evidence, Limit, Policies, Policy, Rule, Selection, Severity};

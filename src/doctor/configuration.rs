@@ -95,7 +95,7 @@ const MODEL: &str = "look at the model's files: their owner, and whether they ar
 /// The model's files, their size and the hash that a session records.
 fn hashed(variant: &Variant, model: &Inspected) -> Finding {
     let load = &variant.load;
-    let record = match session::variant_record(variant, &model.files) {
+    let record = match session::variant_record(variant, model) {
         Ok(record) => record,
         Err(problem) => return Finding::error(&variant.name, problem, MODEL),
     };

@@ -76,13 +76,8 @@ pub(super) fn section(
         .flat_map(|config| &config.variants)
         .filter(|variant| variant.load.engine == "openvino")
         .collect();
-    let choices: Vec<(&Variant, Result<PathBuf, Problem>)> = variants
-        .iter()
-        .map(|variant| {
-            let load = &variant.load;
-            (*variant, engine::find_runtime(load.runtime.as_deref(), &load.root))
-        })
-        .collect();
+    let choices: Vec<(&Variant, Result<PathBuf, Problem>)> =
+        variants.iter().map(|variant| (*variant, engine::runtime_of(&variant.load))).collect();
     let mut found = engine::all_runtimes(output);
     for library in choices.iter().filter_map(|(_, choice)| choice.as_ref().ok()) {
         if found.iter().all(|other| other.library != *library) {

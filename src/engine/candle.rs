@@ -1,7 +1,7 @@
 //! Owns the `candle` backend: Llama models (TinyLlama, SmolLM2, Llama 3) from `config.json` and
 //! safetensors, with weights in F16 or F32.
 
-use super::{Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, failed, size_of};
+use super::{Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, failed, size_of};
 use crate::problem::{Problem, Result};
 use crate::protocol::LoadSpec;
 use crate::record::{EngineInfo, Failure};
@@ -12,11 +12,26 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+/// Llama models in pure Rust.
+pub(super) const BACKEND: Backend = Backend {
+    id: "candle",
+    has_model: true,
+    options: |table, _, load| {
+        let types = [("f16", "f16"), ("f32", "f32")];
+        let dtype = table.take("dtype").map_or(Ok("f16"), |node| node.choice(&types))?;
+        load.options.insert("dtype".to_string(), dtype.into());
+        Ok(())
+    },
+    inspect: |spec| inspect(&spec.model),
+    inspect_runtime: |_| Ok(()),
+    load: |spec| Ok(Box::new(load(spec)?)),
+};
+
 /// candle's version, held equal to Cargo.lock by a test.
 const VERSION: &str = "0.11.1";
 
 /// A Llama model in candle.
-pub(super) struct Candle {
+struct Candle {
     model: Llama,
     /// An empty cache; candle's has no reset, so each request gets a copy.
     pristine: Cache,
@@ -26,8 +41,8 @@ pub(super) struct Candle {
 }
 
 /// Loads a Llama model from a folder in the layout of Hugging Face.
-pub(super) fn load(spec: &LoadSpec) -> std::result::Result<Candle, LoadError> {
-    let (dtype, dtype_name) = match spec.dtype.as_deref() {
+fn load(spec: &LoadSpec) -> std::result::Result<Candle, LoadError> {
+    let (dtype, dtype_name) = match spec.text("dtype") {
         None | Some("f16") => (DType::F16, "f16"),
         Some("f32") => (DType::F32, "f32"),
         Some(other) => {
@@ -52,14 +67,14 @@ pub(super) fn load(spec: &LoadSpec) -> std::result::Result<Candle, LoadError> {
 }
 
 /// What the files say before they are loaded.
-pub(super) fn inspect(model: &Path) -> Result<Inspected> {
+fn inspect(model: &Path) -> Result<Inspected> {
     let file = model.join("config.json");
     let config = read_config(&file)?;
     let mut files = weight_files(model)?;
     check_tensors(&files, &config)?;
     let weight_bytes = size_of(&files)?;
     files.push(file);
-    Ok(Inspected { files, weight_bytes, vocab_size: Some(config.vocab_size) })
+    Ok(Inspected { files, weight_bytes, vocab_size: Some(config.vocab_size), identity: None })
 }
 
 fn read_json(file: &Path) -> Result<Value> {

@@ -7,13 +7,34 @@ mod sampler;
 mod scripted;
 mod slowed;
 
-pub use openvino::{FoundRuntime, Runtime, all_runtimes, ask_runtime, find_runtime, install_words};
+pub use openvino::{FoundRuntime, Runtime, all_runtimes, ask_runtime, install_words, runtime_of};
 
+use crate::document::Table;
 use crate::problem::{self, Problem};
 use crate::protocol::{LoadSpec, Order, monotonic_ns};
 use crate::record::{EngineInfo, Failure, FailureClass};
 use sampler::Sampler;
 use std::path::{Path, PathBuf};
+
+/// Every engine. Each has one file here and one line in this list.
+pub const ENGINES: [Backend; 3] = [candle::BACKEND, openvino::BACKEND, scripted::BACKEND];
+
+/// What an engine has to offer before a model is loaded.
+#[derive(Clone, Copy)]
+pub struct Backend {
+    /// The word in `perfgate.toml`.
+    pub id: &'static str,
+    /// Whether a variant has a model's folder.
+    pub has_model: bool,
+    /// Takes the engine's own keys out of a variant's table; relative paths start in the folder.
+    pub options: fn(&mut Table<'_>, &Path, &mut LoadSpec) -> problem::Result<()>,
+    /// Looks at a model's files without loading them.
+    pub inspect: fn(&LoadSpec) -> problem::Result<Inspected>,
+    /// Looks for the library that is loaded at run time, if the engine has one.
+    pub inspect_runtime: fn(&LoadSpec) -> problem::Result<()>,
+    /// Loads a model.
+    pub load: fn(&LoadSpec) -> Result<Box<dyn Engine>, LoadError>,
+}
 
 /// A loaded model.
 pub trait Engine {
@@ -98,16 +119,16 @@ pub fn wants_memory(message: &str) -> bool {
 /// # Errors
 /// If it is unsupported, missing or broken; the message names what.
 pub fn load(spec: &LoadSpec) -> Result<Box<dyn Engine>, LoadError> {
-    let engine: Box<dyn Engine> = match spec.engine.as_str() {
-        "candle" => Box::new(candle::load(spec)?),
-        "openvino" => Box::new(openvino::load(spec)?),
-        "scripted" => Box::new(scripted::load(spec)?),
-        other => return Err(LoadError::setup(format!("there is no engine '{other}'"))),
-    };
+    let engine = (backend(spec)?.load)(spec)?;
     if spec.slowdown > 0.0 {
         return Ok(Box::new(slowed::Slowed::new(engine, spec.slowdown)));
     }
     Ok(engine)
+}
+
+fn backend(spec: &LoadSpec) -> problem::Result<Backend> {
+    let found = ENGINES.into_iter().find(|backend| backend.id == spec.engine);
+    found.ok_or_else(|| Problem::new(format!("there is no engine '{}'", spec.engine)))
 }
 
 /// What is known of a model before it is loaded.
@@ -119,6 +140,8 @@ pub struct Inspected {
     pub weight_bytes: u64,
     /// How many tokens it knows, where its files tell.
     pub vocab_size: Option<usize>,
+    /// What its hash stands for where it has no files.
+    pub identity: Option<String>,
 }
 
 /// Looks at a model's files as far as it goes without loading them: whether they are there, are what
@@ -127,16 +150,11 @@ pub struct Inspected {
 /// # Errors
 /// If one is missing, broken or cut, or the engine does not support it.
 pub fn inspect(spec: &LoadSpec) -> problem::Result<Inspected> {
-    if spec.engine == "scripted" {
-        return Ok(Inspected::default());
-    }
-    if !spec.model.is_dir() {
+    let backend = backend(spec)?;
+    if backend.has_model && !spec.model.is_dir() {
         return Err(Problem::in_file(&spec.model, "the model's folder does not exist"));
     }
-    let mut inspected = match spec.engine.as_str() {
-        "candle" => candle::inspect(&spec.model)?,
-        _ => openvino::inspect(&spec.model)?,
-    };
+    let mut inspected = (backend.inspect)(spec)?;
     for file in &mut inspected.files {
         *file = file.strip_prefix(&spec.model).map(Path::to_path_buf).unwrap_or(file.clone());
     }
@@ -148,10 +166,7 @@ pub fn inspect(spec: &LoadSpec) -> problem::Result<Inspected> {
 /// # Errors
 /// If it is missing, no library, or too old.
 pub fn inspect_runtime(spec: &LoadSpec) -> problem::Result<()> {
-    match spec.engine.as_str() {
-        "openvino" => openvino::inspect_runtime(spec),
-        _ => Ok(()),
-    }
+    (backend(spec)?.inspect_runtime)(spec)
 }
 
 /// What to do about a file of a model that is missing or broken.

@@ -1,25 +1,171 @@
 //! Owns the `scripted` engine: fixed latencies on a clock of its own, fixed outputs, and faults on
 //! request, for tests of everything around engines.
 
-use super::{Engine, LoadError, Sequence, failed};
-use crate::protocol::{LoadSpec, Script, monotonic_ns};
+use super::{Backend, Engine, Inspected, LoadError, Sequence, failed};
+use crate::document::{Node, Table};
+use crate::hash;
+use crate::problem;
+use crate::protocol::{LoadSpec, monotonic_ns};
 use crate::record::{EngineInfo, Failure};
 use rustix::process::{Resource, Rlimit, Signal};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
 use std::time::Duration;
+
+/// Plays a script.
+pub(super) const BACKEND: Backend = Backend {
+    id: "scripted",
+    has_model: false,
+    options,
+    inspect,
+    inspect_runtime: |_| Ok(()),
+    load: |spec| Ok(Box::new(load(spec)?)),
+};
+
+/// The option that holds the script.
+const SCRIPT: &str = "script";
 
 const VOCABULARY: usize = 256;
 
+/// What is played: fixed latencies on the engine's own clock, and faults.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Script {
+    /// Duration of the load, milliseconds.
+    #[serde(default)]
+    load_ms: f64,
+    /// Duration of the prompt's forward pass, milliseconds.
+    #[serde(default)]
+    prefill_ms: f64,
+    /// Duration of each further token, milliseconds.
+    #[serde(default)]
+    token_ms: f64,
+    /// Standard deviation of the log of each duration, drawn from a seeded generator.
+    #[serde(default)]
+    jitter: f64,
+    /// What goes wrong, and when.
+    #[serde(default)]
+    faults: Vec<Fault>,
+    /// What is said to prompts that contain a text; the first that fits.
+    #[serde(default)]
+    answers: Vec<Line>,
+}
+
+/// What a script answers to a prompt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Line {
+    /// The prompt contains this.
+    to: String,
+    /// The answer.
+    say: String,
+}
+
+/// One fault of a script.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Fault {
+    /// `crash`, `exit`, `hang`, `error`, `nan`, `infinity`, `garbage`, `chatter`, `kill`, `freeze`,
+    /// `out-of-memory` or `unsupported`.
+    kind: String,
+    /// The request (from 1, warm-ups included) at which it strikes; 0 strikes at the load.
+    request: u64,
+    /// The token (from 1) before which it strikes.
+    #[serde(default = "first")]
+    token: u64,
+}
+
+fn first() -> u64 {
+    1
+}
+
+/// `script = { … }`.
+fn options(table: &mut Table<'_>, _: &Path, load: &mut LoadSpec) -> problem::Result<()> {
+    let script = script(table.take(SCRIPT))?;
+    let value = serde_json::to_value(script).expect("a script is plain data");
+    load.options.insert(SCRIPT.to_string(), value);
+    Ok(())
+}
+
+fn script(node: Option<Node<'_>>) -> problem::Result<Script> {
+    let mut script = Script { prefill_ms: 10.0, token_ms: 5.0, ..Script::default() };
+    let Some(node) = node else { return Ok(script) };
+    let mut table = node.table()?;
+    for (key, place) in [
+        ("load_ms", &mut script.load_ms),
+        ("prefill_ms", &mut script.prefill_ms),
+        ("token_ms", &mut script.token_ms),
+        ("jitter", &mut script.jitter),
+    ] {
+        if let Some(node) = table.take(key) {
+            *place = node.number()?;
+        }
+    }
+    if let Some(node) = table.take("faults") {
+        for node in node.list()? {
+            script.faults.push(fault(&node)?);
+        }
+    }
+    if let Some(node) = table.take("answers") {
+        for node in node.list()? {
+            let mut line = node.table()?;
+            let (to, say) = (line.need("to")?.string()?, line.need("say")?.string()?);
+            script.answers.push(Line { to, say });
+            line.finish()?;
+        }
+    }
+    table.finish()?;
+    Ok(script)
+}
+
+fn fault(node: &Node<'_>) -> problem::Result<Fault> {
+    const KINDS: [&str; 12] = [
+        "crash",
+        "exit",
+        "hang",
+        "error",
+        "nan",
+        "infinity",
+        "garbage",
+        "chatter",
+        "kill",
+        "freeze",
+        "out-of-memory",
+        "unsupported",
+    ];
+    let mut table = node.table()?;
+    let kind = table.need("kind")?.choice(&KINDS.map(|kind| (kind, kind)))?.to_string();
+    let request = table.take("request").map_or(Ok(0), |node| node.integer(0, u64::MAX))?;
+    let token = table.take("token").map_or(Ok(1), |node| node.integer(1, u64::MAX))?;
+    table.finish()?;
+    Ok(Fault { kind, request, token })
+}
+
+/// The script that a spec holds; an idle one without.
+fn script_of(spec: &LoadSpec) -> Result<Script, String> {
+    match spec.options.get(SCRIPT) {
+        Some(script) => serde_json::from_value(script.clone()).map_err(|error| error.to_string()),
+        None => Ok(Script::default()),
+    }
+}
+
+/// There are no files; what stands for them is the script without its faults, which are what goes wrong
+/// with a model and not what it is.
+fn inspect(spec: &LoadSpec) -> problem::Result<Inspected> {
+    let script = script_of(spec).unwrap_or_default();
+    let sound = Script { faults: Vec::new(), ..script };
+    let identity = hash::of_bytes(format!("{sound:?}").as_bytes());
+    Ok(Inspected { identity: Some(identity), ..Inspected::default() })
+}
+
 /// An engine that plays a script. Its clock starts at the real one and moves only by the script,
 /// so that a test's latencies are exact and cost no time.
-pub(super) struct Scripted {
+struct Scripted {
     script: Script,
     clock_ns: u64,
     requests: u64,
     random: u64,
 }
 
-pub(super) fn load(spec: &LoadSpec) -> Result<Scripted, LoadError> {
-    let script = spec.script.clone().unwrap_or_default();
+fn load(spec: &LoadSpec) -> Result<Scripted, LoadError> {
+    let script = script_of(spec).map_err(LoadError::setup)?;
     // The process id makes rounds differ, as they do on a real machine; jitter is 0 unless asked for.
     let random = u64::from(std::process::id());
     let mut engine = Scripted { script, clock_ns: monotonic_ns(), requests: 0, random };

@@ -1,6 +1,7 @@
 //! Owns the making of a [`Report`] from results: choosing, ordering and wording, no arithmetic on
 //! samples.
 
+use super::clean;
 use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
@@ -18,7 +19,7 @@ pub fn build(results: &Results) -> Report {
     let verdicts: &[Verdict] = judgement.map_or(&[], |judgement| &judgement.verdicts);
     let outcome = judgement.map(|j| outcome(&j.verdicts, &j.policies));
     let (variants, details) = variant_tables(results);
-    Report {
+    let mut report = Report {
         sessions: results.parts.iter().map(|part| part.header.session.clone()).collect(),
         outcome,
         headline: match outcome {
@@ -35,7 +36,9 @@ pub fn build(results: &Results) -> Report {
         warnings: warnings(results),
         method: method(results),
         environment: environment(results),
-    }
+    };
+    clean::clean(&mut report);
+    report
 }
 
 fn gating(verdicts: &[Verdict]) -> impl Iterator<Item = &Verdict> {
@@ -52,10 +55,9 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
     let rules = |count: usize| if count == 1 { "rule" } else { "rules" };
     match outcome {
         Outcome::Regressed => {
-            let broken: Vec<String> = of(VerdictKind::Regressed)
-                .map(|v| format!("{}: {}", v.rule.variant, words::broken(v)))
-                .collect();
+            let mut broken: Vec<String> = of(VerdictKind::Regressed).map(words::broken).collect();
             let count = broken.len();
+            broken.dedup();
             let text = format!("REGRESSION: {count} of {all} gating {} broken. ", rules(all));
             text + &some(&broken, "; ")
         }
@@ -126,10 +128,13 @@ fn sections(verdicts: &[Verdict]) -> Vec<Section> {
 
 /// What to do about some rules, each remedy once.
 fn next_steps(verdicts: &[&Verdict]) -> Vec<String> {
-    let mut steps: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut steps: Vec<(String, Vec<String>)> = Vec::new();
     for verdict in verdicts {
         let Some(step) = words::next_step(verdict) else { continue };
-        let id = verdict.rule.id.as_str();
+        let id = match verdict.verdict {
+            VerdictKind::Regressed => format!("{} (line {})", verdict.rule.id, verdict.rule.line),
+            _ => verdict.rule.id.clone(),
+        };
         match steps.iter_mut().find(|(known, _)| *known == step) {
             Some((_, ids)) => ids.push(id),
             None => steps.push((step, vec![id])),

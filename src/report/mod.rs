@@ -4,6 +4,7 @@
 //! Each format has one file here and one line in [`FORMATS`].
 
 mod build;
+mod clean;
 mod json;
 mod markdown;
 mod tables;

@@ -1,7 +1,7 @@
 //! Owns the words for figures: changes, intervals and limits.
 
 use crate::metric::{Better, Metric, Statistic};
-use crate::record::{Against, Effect, Limit, Rule, Summary, Verdict, VerdictKind};
+use crate::record::{Against, Effect, Evidence, Limit, Rule, Summary, Verdict, VerdictKind};
 
 /// A metric with its statistic, such as `latency P90`.
 pub(super) fn metric(metric: Metric, statistic: Statistic) -> String {
@@ -19,7 +19,15 @@ pub(super) fn metric(metric: Metric, statistic: Statistic) -> String {
 /// What a rule judges, such as `accuracy (suite plans)`.
 pub(super) fn rule(rule: &Rule) -> String {
     let what = metric(rule.metric, rule.statistic);
-    if rule.only.is_empty() { what } else { format!("{what} ({})", rule.only) }
+    let only = (!rule.only.is_empty()).then(|| rule.only.to_string());
+    // What a rule asks for is said where it is not the usual.
+    let evidence = match rule.evidence {
+        Evidence::Regression => None,
+        Evidence::Safety => Some("must be shown".to_string()),
+        Evidence::Point => Some("by its point".to_string()),
+    };
+    let aside: Vec<String> = only.into_iter().chain(evidence).collect();
+    if aside.is_empty() { what } else { format!("{what} ({})", aside.join("; ")) }
 }
 
 /// A fraction as a signed percentage: `+12.3%`.
@@ -108,9 +116,8 @@ pub(super) fn next_step(verdict: &Verdict) -> Option<String> {
         )),
         VerdictKind::Regressed => Some(format!(
             "look at what changed in '{}' (model, properties, threads, runtime: `perfgate report \
-             --verbose` lists them); if the change is wanted, its limit stands on line {} of \
-             thresholds.toml",
-            rule.variant, rule.line
+             --verbose` lists them); if the change is wanted, loosen the limit in thresholds.toml",
+            rule.variant
         )),
         VerdictKind::Inconclusive if verdict.reason.contains("rounds would settle it") => {
             Some("raise `rounds` under [session], or use `perfgate check --rounds N`".to_string())
@@ -156,10 +163,13 @@ pub(super) fn note(summary: &Summary) -> Option<String> {
     Some(format!("{}, {words}", figure(change.point)))
 }
 
-/// A broken rule for the headline: `throughput 18.3% lower`, or the value and the limit.
+/// A broken rule for the headline: `int8: throughput 18.3% lower`, or the value and the limit.
 pub(super) fn broken(verdict: &Verdict) -> String {
     let rule = &verdict.rule;
-    let what = self::rule(rule);
+    if verdict.effect.is_none() && verdict.now.is_none() {
+        return format!("{} completed no round", rule.variant);
+    }
+    let what = format!("{}: {}", rule.variant, self::rule(rule));
     match (&verdict.effect, &rule.against, verdict.now) {
         (Some(effect), Against::Variant(_) | Against::Earlier(_) | Against::Baseline { .. }, _) => {
             let direction = if effect.point < 0.0 { "lower" } else { "higher" };

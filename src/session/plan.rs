@@ -3,15 +3,17 @@
 use super::preflight;
 use crate::baseline::{self, Stored};
 use crate::config::{ChatTemplate, Quality, Setup, Thresholds, Variant};
+use crate::engine::Inspected;
 use crate::hash;
 use crate::metric::Kind;
 use crate::problem::{Problem, Result};
-use crate::protocol::{Script, monotonic_ns};
+use crate::protocol::monotonic_ns;
 use crate::record::{Header, Plan, QualityPlan, VariantRecord};
 use crate::runner::EnergyCounter;
 use crate::workload::{self, Graded, Prompts};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 /// A session that could begin.
@@ -58,7 +60,7 @@ pub fn prepare(setup: Setup, root: &Path) -> Result<Prepared> {
     let stored = baseline::load(&config.baselines.folder)?;
     let mut variants = BTreeMap::new();
     for variant in &config.variants {
-        let record = variant_record(variant, &models[&variant.name].files)?;
+        let record = variant_record(variant, &models[&variant.name])?;
         variants.insert(variant.name.clone(), record);
     }
     let started = now();
@@ -135,23 +137,15 @@ fn quality_plan((quality, graded): (&Quality, &Graded)) -> QualityPlan {
 ///
 /// # Errors
 /// If a file of the model cannot be read.
-pub fn variant_record(variant: &Variant, files: &[PathBuf]) -> Result<VariantRecord> {
+pub fn variant_record(variant: &Variant, model: &Inspected) -> Result<VariantRecord> {
     let load = &variant.load;
-    let model_sha256 = match &load.script {
-        // Faults are what goes wrong with a model and not what it is.
-        Some(script) => {
-            let sound = Script { faults: Vec::new(), ..script.clone() };
-            hash::of_bytes(format!("{sound:?}").as_bytes())
-        }
-        None => hash::of_files(&load.model, files)?,
+    let model_sha256 = match &model.identity {
+        Some(identity) => identity.clone(),
+        None => hash::of_files(&load.model, &model.files)?,
     };
-    let mut options = BTreeMap::new();
-    if let Some(dtype) = &load.dtype {
-        options.insert("dtype".to_string(), dtype.clone());
-    }
-    if let Some(runtime) = &load.runtime {
-        options.insert("runtime".to_string(), runtime.display().to_string());
-    }
+    // What is no text is part of the identity.
+    let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_string()));
+    let mut options: BTreeMap<String, String> = load.options.iter().filter_map(text).collect();
     match &variant.chat_template {
         ChatTemplate::None => {}
         ChatTemplate::Model => drop(options.insert("chat_template".into(), "model".into())),

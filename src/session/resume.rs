@@ -30,16 +30,11 @@ impl Interrupted {
 pub fn find_interrupted(prepared: &mut Prepared, output: &Path) -> Result<Interrupted> {
     const HELP: &str = "run it again without --resume to begin a new session";
     let sessions = output.join("sessions");
-    let mut folders: Vec<PathBuf> = std::fs::read_dir(&sessions)
-        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
-        .unwrap_or_default();
-    folders.retain(|folder| folder.join("journal.jsonl").is_file());
-    folders.sort();
-    let Some(newest) = folders.last() else {
+    let Some(newest) = newest(&sessions) else {
         return Err(Problem::in_file(&sessions, "holds no session to go on with").help(HELP));
     };
     if newest.join("benchmark_results.json").exists() {
-        return Err(Problem::in_file(newest, "the latest session came to its end").help(HELP));
+        return Err(Problem::in_file(&newest, "the latest session came to its end").help(HELP));
     }
     let journal = newest.join("journal.jsonl");
     let recorded = read_journal(&journal)?;
@@ -50,6 +45,21 @@ pub fn find_interrupted(prepared: &mut Prepared, output: &Path) -> Result<Interr
     }
     prepared.header = recorded.header.clone();
     Ok(Interrupted { journal, recorded })
+}
+
+/// The folder whose journal was written to last; ids tell no order within a second.
+fn newest(sessions: &Path) -> Option<PathBuf> {
+    let written = |folder: &PathBuf| {
+        std::fs::metadata(folder.join("journal.jsonl"))
+            .and_then(|metadata| metadata.modified())
+            .ok()
+    };
+    std::fs::read_dir(sessions)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|folder| written(folder).is_some())
+        .max_by_key(written)
 }
 
 /// What a session's figures depend on and has changed, in words.

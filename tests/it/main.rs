@@ -6,6 +6,7 @@
 mod architecture;
 mod bad_input;
 mod baseline;
+mod combined;
 mod doctor;
 mod energy;
 mod gate;
@@ -14,4 +15,5 @@ mod quality;
 mod real_model;
 mod reference;
 mod schema;
+mod snapshots;
 mod support;

@@ -27,6 +27,10 @@ fn spec(engine: &str, name: &str) -> LoadSpec {
     }
 }
 
+fn option(key: &str, value: &str) -> BTreeMap<String, serde_json::Value> {
+    BTreeMap::from([(key.to_string(), value.into())])
+}
+
 fn openvino(name: &str) -> LoadSpec {
     let properties = BTreeMap::from([
         ("INFERENCE_PRECISION_HINT".to_string(), "f32".to_string()),
@@ -75,7 +79,7 @@ fn the_engines_agree_on_the_answer() {
     assert_eq!(answer(&openvino("ov-fp16"), 24).tokens, candle.tokens);
     let int8 = decode(&answer(&openvino("ov-int8"), 24).tokens);
     assert!(int8.starts_with("The capital of France is Paris."), "{int8}");
-    let f32 = LoadSpec { dtype: Some("f32".to_string()), ..spec("candle", "fp16") };
+    let f32 = LoadSpec { options: option("dtype", "f32"), ..spec("candle", "fp16") };
     assert_eq!(answer(&f32, 12).tokens, candle.tokens[..12]);
 }
 
@@ -238,7 +242,8 @@ fn what_openvino_cannot_do_is_said_in_a_sentence() {
     std::fs::write(&xml, "<net").unwrap();
     std::fs::write(folder.path().join("openvino_model.bin"), "").unwrap();
     assert!(load_error(&no_bin).contains("cannot read"));
-    let other = LoadSpec { runtime: Some(folder.path().join("nowhere")), ..openvino("ov-int8") };
+    let nowhere = folder.path().join("nowhere").display().to_string();
+    let other = LoadSpec { options: option("runtime", &nowhere), ..openvino("ov-int8") };
     assert!(load_error(&other).contains("nowhere: holds no OpenVINO"));
 }
 

@@ -65,6 +65,14 @@ impl Project {
         finished(self.command(arguments).output().unwrap())
     }
 
+    /// Runs a line of bash in the project's folder, with the binary's path in `$PERFGATE`.
+    pub fn shell(&self, line: &str) -> Run {
+        let mut command = Command::new("bash");
+        command.current_dir(self.path()).args(["-c", line]).stdin(Stdio::null());
+        command.env("PERFGATE", env!("CARGO_BIN_EXE_perfgate"));
+        finished(command.output().unwrap())
+    }
+
     pub fn check(&self) -> Run {
         self.run(&["check"])
     }

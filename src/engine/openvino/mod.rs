@@ -4,9 +4,11 @@
 mod ir;
 mod runtime;
 
-pub use runtime::{FoundRuntime, all_runtimes, find_runtime, install_words};
+use runtime::find_runtime;
+pub use runtime::{FoundRuntime, all_runtimes, install_words};
 
-use super::{Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, failed, size_of};
+use super::{Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, failed, size_of};
+use crate::document::{Node, Table};
 use crate::problem::{self, Problem};
 use crate::protocol::LoadSpec;
 use crate::record::{EngineInfo, Failure};
@@ -17,6 +19,42 @@ use openvino::{
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+/// An IR, executed by OpenVINO.
+pub(super) const BACKEND: Backend = Backend {
+    id: "openvino",
+    has_model: true,
+    options,
+    inspect: |spec| inspect(&spec.model),
+    inspect_runtime,
+    load: |spec| Ok(Box::new(load(spec)?)),
+};
+
+/// `runtime = "FOLDER"` and `properties = { … }`.
+fn options(table: &mut Table<'_>, folder: &Path, load: &mut LoadSpec) -> problem::Result<()> {
+    if let Some(node) = table.take(RUNTIME) {
+        let place = folder.join(node.string()?);
+        load.options.insert(RUNTIME.to_string(), place.display().to_string().into());
+    }
+    load.properties = asked_properties(table.take("properties"))?;
+    Ok(())
+}
+
+fn asked_properties(node: Option<Node<'_>>) -> problem::Result<BTreeMap<String, String>> {
+    let Some(node) = node else { return Ok(BTreeMap::new()) };
+    node.table()?.into_entries().into_iter().map(|(key, node)| Ok((key, node.scalar()?))).collect()
+}
+
+/// The option that names the library or a folder that holds it.
+const RUNTIME: &str = "runtime";
+
+/// The runtime library of a variant.
+///
+/// # Errors
+/// If there is none.
+pub fn runtime_of(spec: &LoadSpec) -> problem::Result<PathBuf> {
+    find_runtime(spec.text(RUNTIME).map(Path::new), &spec.root)
+}
 
 /// Properties that change speed or results: read back after compiling and recorded.
 const RECORDED: [&str; 8] = [
@@ -34,7 +72,7 @@ const RECORDED: [&str; 8] = [
 const LONG_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A compiled language model.
-pub(super) struct OpenVino {
+struct OpenVino {
     compiled: CompiledModel,
     has_position_ids: bool,
     info: EngineInfo,
@@ -43,9 +81,9 @@ pub(super) struct OpenVino {
 }
 
 /// Loads and compiles the IR of a folder.
-pub(super) fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
+fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
     let (xml, bin) = ir_files(&spec.model)?;
-    let library = find_runtime(spec.runtime.as_deref(), &spec.root)?;
+    let library = runtime_of(spec)?;
     let (version, mut core) = start(&library)?;
     let broken = |doing: &str, error: &dyn std::fmt::Display| {
         LoadError::setup(format!("OpenVINO {version} cannot {doing}: {error}"))
@@ -105,11 +143,11 @@ pub fn ask_runtime(library: &Path) -> Result<Runtime, LoadError> {
 }
 
 /// What the files say before they are loaded.
-pub(super) fn inspect(model: &Path) -> problem::Result<Inspected> {
+fn inspect(model: &Path) -> problem::Result<Inspected> {
     let (xml, bin) = ir_files(model)?;
     let vocab_size = ir::inspect(&xml, &bin)?.or_else(|| configured_vocabulary(model));
     let weight_bytes = size_of(std::slice::from_ref(&bin))?;
-    Ok(Inspected { files: vec![xml, bin], weight_bytes, vocab_size })
+    Ok(Inspected { files: vec![xml, bin], weight_bytes, vocab_size, identity: None })
 }
 
 /// The size of the vocabulary by the model's `config.json`, which exporters put beside the IR.
@@ -120,8 +158,8 @@ fn configured_vocabulary(model: &Path) -> Option<usize> {
 }
 
 /// Looks for the runtime, and for what is called in it.
-pub(super) fn inspect_runtime(spec: &LoadSpec) -> problem::Result<()> {
-    runtime::check_library(&runtime::find_runtime(spec.runtime.as_deref(), &spec.root)?)
+fn inspect_runtime(spec: &LoadSpec) -> problem::Result<()> {
+    runtime::check_library(&runtime_of(spec)?)
 }
 
 /// The IR's two files.

@@ -1,0 +1,81 @@
+//! Owns making texts harmless before any format sees them: names, messages and answers come from models,
+//! files and programs, and may hold what moves a cursor or turns a line around.
+
+use super::{Report, VariantTable};
+
+/// Replaces what is not to be seen by what is, in every text of a report.
+pub(super) fn clean(report: &mut Report) {
+    one_line(&mut report.headline);
+    report.sessions.iter_mut().for_each(one_line);
+    for section in &mut report.sections {
+        section.next.iter_mut().for_each(one_line);
+        for group in &mut section.groups {
+            one_line(&mut group.title);
+            group.base_title.iter_mut().for_each(one_line);
+            one_line(&mut group.now_title);
+            for row in &mut group.rows {
+                one_line(&mut row.id);
+                one_line(&mut row.what);
+                one_line(&mut row.reason);
+            }
+        }
+    }
+    for table in [&mut report.variants, &mut report.details] {
+        self::table(table);
+    }
+    // Only here lines have a meaning: a worker's last words are several.
+    report.failures.iter_mut().for_each(lines);
+    report.warnings.iter_mut().for_each(one_line);
+    report.method.iter_mut().for_each(one_line);
+    for (name, value) in &mut report.environment {
+        one_line(name);
+        one_line(value);
+    }
+}
+
+fn table(table: &mut VariantTable) {
+    table.columns.iter_mut().for_each(one_line);
+    table.notes.iter_mut().for_each(one_line);
+    for row in &mut table.rows {
+        one_line(&mut row.note);
+        row.cells.iter_mut().for_each(|cell| one_line(&mut cell.text));
+    }
+}
+
+fn one_line(text: &mut String) {
+    *text = text.chars().map(|c| if c == '\n' { ' ' } else { visible(c) }).collect();
+}
+
+fn lines(text: &mut String) {
+    *text = text.chars().map(|c| if c == '\n' { c } else { visible(c) }).collect();
+}
+
+/// Control characters as their pictures; what changes the direction of text, or has no width and so
+/// hides in a name, as a replacement character.
+fn visible(c: char) -> char {
+    match c {
+        '\0'..='\u{1f}' => char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}'),
+        '\u{7f}' => '\u{2421}',
+        '\u{80}'..='\u{9f}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' => '\u{fffd}',
+        c => c,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moves_a_cursor_or_hides_is_shown() {
+        let mut text = "a\u{1b}[2Jb\u{202e}c\nd\u{200b}e\té".to_string();
+        let mut whole = text.clone();
+        one_line(&mut text);
+        assert_eq!(text, "a\u{241b}[2Jb\u{fffd}c d\u{fffd}e\u{2409}é");
+        lines(&mut whole);
+        assert!(whole.contains("c\nd"), "{whole}");
+    }
+}

@@ -1,0 +1,312 @@
+//! What a person reads, in every format, held against snapshots: made-up samples go the whole way from
+//! the rules to the text. `INSTA_UPDATE=always cargo test --release snapshots` writes them anew.
+
+use crate::support::Project;
+use perfgate::baseline::Stored;
+use perfgate::config::{self, WorkTree};
+use perfgate::record::{
+    Answer, Environment, Failure, FailureClass, Grade, Header, MachineClass, MemoryUse, Part,
+    Phase, Plan, Provenance, QualityPlan, Reading, Request, Results, Round, Sampling,
+    VariantRecord, WorkerRun,
+};
+use perfgate::report::{self, FORMATS, Style};
+use perfgate::session;
+use std::collections::BTreeMap;
+
+/// A case: what the variants do and what is asked.
+struct Case {
+    variants: [&'static str; 2],
+    /// How much slower the second variant is than the first.
+    factor: f64,
+    rounds: u32,
+    /// Requests of the second variant that crash in each round.
+    crashes: u32,
+    /// Whether the second variant gets through any round.
+    starts: bool,
+    energy: Option<u64>,
+    message: &'static str,
+    rules: String,
+}
+
+impl Case {
+    fn new(factor: f64, rules: &str) -> Case {
+        Case {
+            variants: ["fp16", "int8"],
+            factor,
+            rounds: 6,
+            crashes: 0,
+            starts: true,
+            energy: None,
+            message: "SIGSEGV in the middle of a request",
+            rules: rules.to_string(),
+        }
+    }
+}
+
+/// A small repeatable wobble around 1.
+fn wobble(index: u32) -> f64 {
+    1.0 + 0.004 * (f64::from(index.wrapping_mul(2_654_435_761) >> 16) / 65536.0 - 0.5)
+}
+
+fn failure(class: FailureClass, message: &str) -> Option<Failure> {
+    Some(Failure { class, message: message.to_string() })
+}
+
+fn request(case: &Case, round: u32, task: u32, second: bool) -> Request {
+    let index = round * 100 + task * 2 + u32::from(second);
+    let speed = wobble(index) * if second { case.factor } else { 1.0 };
+    let failure = match second {
+        true if !case.starts => failure(FailureClass::NotServed, "no worker was left"),
+        true if task < case.crashes => failure(FailureClass::Crash, case.message),
+        _ => None,
+    };
+    let ns = |ms: f64| (ms * 1e6 * speed) as u64;
+    let stamps = |token: u32| ns(80.0 + 20.0 * f64::from(token));
+    Request {
+        round,
+        slot: task * 2 + u32::from(second),
+        variant: case.variants[usize::from(second)].to_string(),
+        task: format!("t{task}"),
+        attempt: 1,
+        phase: Phase::Timed,
+        start_ns: u64::from(index) * 1_000_000_000,
+        token_ns: if failure.is_some() { vec![] } else { (0..8).map(stamps).collect() },
+        prompt_tokens: 128,
+        tokens: if failure.is_some() { vec![] } else { vec![7; 8] },
+        energy_uj: case.energy.map(|energy| (energy as f64 * speed) as u64),
+        failure,
+    }
+}
+
+fn worker(case: &Case, round: u32, second: bool) -> WorkerRun {
+    let lost = second && !case.starts;
+    let ns = |ms: f64| (!lost).then_some((ms * 1e6 * wobble(round)) as u64);
+    WorkerRun {
+        round,
+        variant: case.variants[usize::from(second)].to_string(),
+        attempt: 1,
+        pid: 1000 + round,
+        spawn_ns: u64::from(round),
+        hello_ns: ns(4.0),
+        load_ns: ns(900.0),
+        first_token_ns: ns(if second { 800.0 } else { 1100.0 }),
+        engine: None,
+        memory: (!lost).then_some(MemoryUse {
+            peak_rss: if second { 400 << 20 } else { 1200 << 20 },
+            rss_anon: 200 << 20,
+            rss_file: 100 << 20,
+        }),
+        failure: if lost { failure(FailureClass::Crash, case.message) } else { None },
+    }
+}
+
+fn variant(name: &str) -> VariantRecord {
+    VariantRecord {
+        engine: "openvino".into(),
+        model: format!("models/{name}"),
+        model_sha256: "ab".repeat(32),
+        threads: 2,
+        properties: BTreeMap::new(),
+        options: BTreeMap::new(),
+        test_switches: vec![],
+    }
+}
+
+fn environment(energy: bool) -> Environment {
+    let none = || Reading::Unavailable("it is absent on this machine".to_string());
+    Environment {
+        machine: MachineClass {
+            cpu: "Test CPU".into(),
+            instruction_sets: vec!["avx2".into()],
+            usable_cpus: 2,
+            arch: "x86_64".into(),
+            os: "linux".into(),
+            memory_gib: 16,
+        },
+        kernel: "Linux 6".into(),
+        governor: none(),
+        energy: match energy {
+            true => Reading::Available("RAPL package-0".into()),
+            false => Reading::Unavailable("/sys/class/powercap has no energy counters".into()),
+        },
+        throttling: none(),
+        memory_bytes: 16 << 30,
+    }
+}
+
+fn part(case: &Case) -> Part {
+    let names: Vec<String> = case.variants.map(str::to_string).to_vec();
+    let answer = |task: u32, second: bool| Answer {
+        variant: names[usize::from(second)].clone(),
+        task: format!("g{task}"),
+        prompt_tokens: 40,
+        tokens: vec![1],
+        text: "x".into(),
+        cached: false,
+        grade: if task < 6 + 3 * u32::from(second) { Grade::Wrong } else { Grade::Right },
+        failure: None,
+    };
+    let round = |round: u32| Round {
+        round,
+        complete: true,
+        workers: [false, true].map(|second| worker(case, round, second)).to_vec(),
+        requests: (0..10)
+            .flat_map(|task| [false, true].map(|second| request(case, round, task, second)))
+            .collect(),
+    };
+    Part {
+        header: Header {
+            session: "20260101T000000Z-abcd".into(),
+            started: "2026-01-01T00:00:00Z".into(),
+            provenance: Provenance {
+                perfgate: "0.0.0".into(),
+                git: None,
+                git_unavailable: Some("could not find repository".into()),
+                config_sha256: "0".repeat(64),
+                thresholds_sha256: None,
+            },
+            environment: environment(case.energy.is_some()),
+            plan: Plan {
+                variants: names.clone(),
+                reference: names[0].clone(),
+                rounds: case.rounds,
+                warmup: 2,
+                tasks: (0..10).map(|task| format!("t{task}")).collect(),
+                prompt_tokens: Some(128),
+                gen_tokens: 8,
+                seed: 42,
+                sampling: Sampling::default(),
+                labels: BTreeMap::new(),
+                workload_sha256: "cd".repeat(32),
+                quality: Some(QualityPlan {
+                    tasks: (0..60).map(|task| format!("g{task}")).collect(),
+                    variants: names.clone(),
+                    max_tokens: 48,
+                    stop: vec![],
+                    labels: BTreeMap::new(),
+                    sha256: "ef".repeat(32),
+                }),
+            },
+            variants: case.variants.map(|name| (name.to_string(), variant(name))).into(),
+        },
+        ended: "2026-01-01T00:05:00Z".into(),
+        resumed: vec![],
+        rounds: (1..=case.rounds).map(round).collect(),
+        answers: (0..60).flat_map(|task| [answer(task, false), answer(task, true)]).collect(),
+    }
+}
+
+fn results(case: &Case, stored: &[Stored]) -> Results {
+    let table = |name: &str| format!("[variants.{name}]\nengine = \"scripted\"\n");
+    let both = case.variants.map(table).concat();
+    let config =
+        format!("[workload]\ntasks = \"tasks.jsonl\"\n[quality]\ntasks = \"g.jsonl\"\n{both}");
+    let project = Project::new(&config, &case.rules);
+    let path = |name: &str| project.path().join(name);
+    let setup =
+        config::read(&WorkTree, &path("perfgate.toml"), Some(&path("thresholds.toml"))).unwrap();
+    session::judged(vec![part(case)], &setup.config, setup.thresholds.as_ref(), &[], stored)
+}
+
+/// Every format of a report, each in a snapshot of its own.
+fn snapshot(name: &str, results: &Results) {
+    let report = report::build(results);
+    for format in FORMATS {
+        let text = (format.render)(&report, Style { color: false, verbose: true });
+        if format.id == "terminal" {
+            for line in text.lines() {
+                assert!(line.chars().count() <= 100, "{name}: wider than 100 columns: {line}");
+            }
+        }
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(format!("{name}.{}", format.id), text);
+        });
+    }
+}
+
+const FOUR: &str =
+    "[rules]\naccuracy = \"20pt\"\nthroughput = \"5%\"\nlatency = \"5%\"\nmemory = \"0%\"\n";
+
+#[test]
+fn everything_holds() {
+    snapshot("pass", &results(&Case::new(1.001, FOUR), &[]));
+}
+
+#[test]
+fn one_regression() {
+    let rules = "[rules]\nttft = \"30%\"\nthroughput = \"15%\"\nmemory = \"0%\"\n";
+    snapshot("one_regression", &results(&Case::new(1.25, rules), &[]));
+}
+
+#[test]
+fn twenty_rules() {
+    let mut rules = String::from("[rules]\n");
+    for limit in 1..=7 {
+        rules += &format!(
+            "throughput-{limit} = {{ metric = \"throughput\", limit = \"{limit}%\" }}\n\
+             latency-{limit} = {{ metric = \"latency\", statistic = \"p90\", limit = \"{limit}%\" }}\n"
+        );
+    }
+    rules += "ttft = { max = \"1 s\" }\nfailure_rate = \"0.1%\"\ncold_start = \"10%\"\n\
+              load_time = { limit = \"5%\", severity = \"inform\" }\naccuracy = \"1pt\"\nitl = \"1%\"\n";
+    snapshot("twenty_rules", &results(&Case::new(1.04, &rules), &[]));
+}
+
+#[test]
+fn inconclusive() {
+    let case =
+        Case { rounds: 2, ..Case::new(1.05, "[rules]\nlatency = \"5%\"\naccuracy = \"1pt\"\n") };
+    snapshot("inconclusive", &results(&case, &[]));
+}
+
+const STORED: &str = "[rules]\nlatency = { against = \"baseline\", limit = \"5%\" }\n\
+    ratio = { metric = \"throughput\", against = \"baseline\", relative_to = \"fp16\", limit = \"5%\" }\n";
+
+#[test]
+fn no_baseline() {
+    snapshot("no_baseline", &results(&Case::new(1.0, STORED), &[]));
+}
+
+#[test]
+fn incomparable() {
+    let case = Case::new(1.0, STORED);
+    let mut stored = Stored::from_part(&part(&case));
+    stored.machine.cpu = "Other CPU".into();
+    stored.variants.get_mut("fp16").unwrap().engine.version = "2025.4".into();
+    snapshot("incomparable", &results(&case, &[stored]));
+}
+
+#[test]
+fn energy_that_is_unavailable_and_energy_that_is_not() {
+    let rules = "[rules]\ntokens_per_second_per_watt = \"0%\"\nlatency = \"50%\"\n";
+    snapshot("no_energy", &results(&Case::new(0.8, rules), &[]));
+    let case = Case { energy: Some(2_000_000), ..Case::new(0.8, rules) };
+    snapshot("energy", &results(&case, &[]));
+}
+
+#[test]
+fn a_crashed_variant() {
+    let rules = "[rules]\nlatency = \"5%\"\nfailure_rate = \"0.1%\"\n";
+    let some = Case { crashes: 2, ..Case::new(1.0, rules) };
+    snapshot("crashes", &results(&some, &[]));
+    let all = Case { starts: false, ..Case::new(1.0, rules) };
+    snapshot("crashed", &results(&all, &[]));
+}
+
+#[test]
+fn hostile_names() {
+    // Such names cannot come by the configuration, but by a file of results from elsewhere.
+    let name = "<img src=x onerror=alert(1)>\u{1b}[31m@someone\n# int8 |`x`";
+    let message =
+        "thread 'main' panicked at <script>alert('x')</script> | [a](http://b) \u{202e}\u{7}";
+    let case = Case { crashes: 2, message, ..Case::new(1.2, FOUR) };
+    let text = serde_json::to_string(&results(&case, &[])).unwrap();
+    let text = text.replace("\"int8\"", &serde_json::to_string(name).unwrap());
+    let results: Results = serde_json::from_str(&text).unwrap();
+    snapshot("hostile_names", &results);
+    for format in FORMATS {
+        let text = (format.render)(&report::build(&results), Style::default());
+        assert!(!text.contains('\u{1b}'), "{}: an escape gets through: {text}", format.id);
+        assert!(!text.contains('\u{202e}') && !text.contains('\u{7}'), "{}: {text}", format.id);
+    }
+}
