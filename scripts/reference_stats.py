@@ -79,6 +79,17 @@ def prediction_by_regression(new: float, earlier: list[float], alpha: float) -> 
     return {"new": new, "values": earlier, "alpha": alpha, "low": beta[1] - half, "high": beta[1] + half}
 
 
+def differences_of_two() -> list[dict]:
+    """The difference of two new values, with the spread of earlier ones: `t · s · √2`."""
+    cases = []
+    for difference, earlier in [(0.05, [0.1, 0.12, 0.07]), (-0.3, [0.4, 0.5, 0.1, 0.2, 0.6]), (0.0, [1.9, 2.2])]:
+        for alpha in [0.05, 0.05 / 7, 1e-4]:
+            scale = numpy.sqrt(2 * numpy.var(earlier, ddof=1))
+            low, high = stats.t.interval(1 - 2 * alpha, len(earlier) - 1, loc=difference, scale=scale)
+            cases.append({"difference": difference, "values": earlier, "alpha": alpha, "low": low, "high": high})
+    return cases
+
+
 def welch() -> list[dict]:
     cases = []
     for a, b in [
@@ -132,6 +143,7 @@ def main() -> None:
         "proportions": proportions(),
         "quantiles": quantiles(),
         "predictions": predictions(),
+        "differences_of_two": differences_of_two(),
         "welch": welch(),
         "paired_differences": paired_differences(),
     }

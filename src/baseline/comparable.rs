@@ -28,7 +28,10 @@ pub fn differences(
     match relative_to {
         None => found.extend(class(machine, &then.machine)),
         Some(reference) => {
-            found.extend(processor(machine, &then.machine));
+            let parts = processor(machine, &then.machine);
+            if !parts.is_empty() {
+                found.push(format!("another processor ({})", parts.join("; ")));
+            }
             found.extend(variant(now, then, reference));
         }
     }
@@ -52,9 +55,13 @@ fn moved<T: PartialEq + std::fmt::Display>(what: &str, now: T, then: T) -> Optio
     (now != then).then(|| format!("{what} {then} then, {now} now"))
 }
 
+fn known(version: &str) -> &str {
+    if version.is_empty() { "unknown" } else { version }
+}
+
 /// The start of a sum, or what stands for none.
 fn short(sum: &str) -> &str {
-    if sum.is_empty() { "none" } else { &sum[..sum.len().min(12)] }
+    if sum.is_empty() { "none" } else { sum.get(..12).unwrap_or(sum) }
 }
 
 fn timing(now: &StoredWorkload, then: &StoredWorkload) -> Option<String> {
@@ -89,18 +96,20 @@ fn quality(now: &StoredWorkload, then: &StoredWorkload) -> Option<String> {
 }
 
 fn class(now: &MachineClass, then: &MachineClass) -> Option<String> {
-    changed("machine class", now.key(), then.key())
+    let memory = |machine: &MachineClass| format!("{} GiB", machine.memory_gib);
+    let mut parts = processor(now, then);
+    parts.extend(moved("usable CPUs", now.usable_cpus, then.usable_cpus));
+    parts.extend(moved("architecture", &now.arch, &then.arch));
+    parts.extend(moved("system", &now.os, &then.os));
+    parts.extend(moved("memory", memory(now), memory(then)));
+    (!parts.is_empty()).then(|| format!("another machine class ({})", parts.join("; ")))
 }
 
 fn processor(now: &MachineClass, then: &MachineClass) -> Vec<String> {
     let sets = |machine: &MachineClass| machine.instruction_sets.join("+");
-    [
-        changed("CPU model", &now.cpu, &then.cpu),
-        changed("set of instructions", sets(now), sets(then)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let parts =
+        [moved("CPU model", &now.cpu, &then.cpu), moved("instruction sets", sets(now), sets(then))];
+    parts.into_iter().flatten().collect()
 }
 
 /// What differs of the variant whose ratio is compared. Test switches and the model's place are no part
@@ -118,7 +127,7 @@ fn variant(now: &Part, then: &Stored, name: &str) -> Vec<String> {
     let mut found: Vec<String> = [
         changed(&of("model"), short(&new.model_sha256), short(&old.model_sha256)),
         changed(&of("engine"), &new.engine, &old.engine),
-        changed(&of("engine version"), &new_engine.version, &old_engine.version),
+        changed(&of("engine version"), known(&new_engine.version), known(&old_engine.version)),
         changed(&of("number of threads"), new.threads, old.threads),
     ]
     .into_iter()

@@ -173,6 +173,27 @@ mod tests {
         }
     }
 
+    /// Two sessions of the same kind are told apart with the probability that was asked for.
+    #[test]
+    fn simulated_false_alarms_of_two_sessions_hold_their_level() {
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let noise = Normal::new(0.0, 0.05).unwrap();
+        let replications = 20_000;
+        for (sessions, alpha) in [(3, 0.05), (5, 0.01), (10, 0.005)] {
+            let alarms = (0..replications)
+                .filter(|_| {
+                    let mut draw = || noise.sample(&mut random);
+                    let earlier: Vec<f64> = (0..sessions).map(|_| draw()).collect();
+                    let difference = draw() - draw();
+                    difference_of_two(difference, &earlier, alpha).unwrap().low > 0.0
+                })
+                .count();
+            let rate = alarms as f64 / replications as f64;
+            let error = (alpha * (1.0 - alpha) / replications as f64).sqrt();
+            assert!((rate - alpha).abs() < 3.0 * error, "{sessions} sessions at {alpha}: {rate}");
+        }
+    }
+
     #[test]
     fn earlier_needed_is_the_first_that_suffices() {
         let needed = earlier_needed(0.03, 0.08, 0.05, 100).unwrap();

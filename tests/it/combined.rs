@@ -117,7 +117,7 @@ fn a_part_of_another_workload_is_refused_before_anything_is_measured() {
     project.write("perfgate.toml", &config(5.0));
     std::fs::write(results_file(&project), before.replace(cpu, "\"cpu\":\"another ")).unwrap();
     let run = project.run(&["run", "other"]);
-    assert!(run.stderr.contains("another machine class (v1/another "), "{}", run.stderr);
+    assert!(run.stderr.contains("another machine class (CPU model another "), "{}", run.stderr);
     let elsewhere = project.run(&["run", "other", "--output", "elsewhere.json"]);
     assert_eq!(elsewhere.code, 0, "{}", elsewhere.stderr);
     let unknown = project.run(&["run", "othr"]);

@@ -71,6 +71,16 @@ fn prediction_intervals_agree_with_scipy() {
 }
 
 #[test]
+fn differences_of_two_agree_with_scipy() {
+    for case in cases("differences_of_two") {
+        let (difference, alpha) = (number(&case, "difference"), number(&case, "alpha"));
+        let interval = stats::difference_of_two(difference, &values(&case), alpha).unwrap();
+        close(interval.low, number(&case, "low"), &case);
+        close(interval.high, number(&case, "high"), &case);
+    }
+}
+
+#[test]
 fn welch_intervals_agree_with_scipy() {
     for case in cases("welch") {
         let (a, b) = (list(&case, "a"), list(&case, "b"));
