@@ -83,7 +83,7 @@ def differences_of_two() -> list[dict]:
     """The difference of two new values, with the spread of earlier ones: `t · s · √2`."""
     cases = []
     for difference, earlier in [(0.05, [0.1, 0.12, 0.07]), (-0.3, [0.4, 0.5, 0.1, 0.2, 0.6]), (0.0, [1.9, 2.2])]:
-        for alpha in [0.05, 0.05 / 7, 1e-4]:
+        for alpha in [0.05, 0.05 / 7, 0.025, 1e-4]:
             scale = numpy.sqrt(2 * numpy.var(earlier, ddof=1))
             low, high = stats.t.interval(1 - 2 * alpha, len(earlier) - 1, loc=difference, scale=scale)
             cases.append({"difference": difference, "values": earlier, "alpha": alpha, "low": low, "high": high})

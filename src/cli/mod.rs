@@ -146,8 +146,8 @@ struct Display {
 }
 
 fn formats() -> impl TypedValueParser<Value = Format> {
-    let known = FORMATS.map(|format| PossibleValue::new(format.id).help(format.help));
-    let find = |id: String| FORMATS.into_iter().find(|format| format.id == id);
+    let known = FORMATS.iter().map(|format| PossibleValue::new(format.id).help(format.help));
+    let find = |id: String| FORMATS.iter().copied().find(|format| format.id == id);
     PossibleValuesParser::new(known)
         .try_map(move |id| find(id).ok_or_else(|| std::io::Error::other("no such format")))
 }

@@ -1,7 +1,7 @@
 //! Owns the schema of `perfgate.toml`: variants, workload, rounds, deadlines, the reference.
 
 use crate::document::{Document, Node, Table, suggestion};
-use crate::engine::ENGINES;
+use crate::engine::{Backend, ENGINES};
 use crate::problem::{Problem, Result};
 use crate::protocol::LoadSpec;
 use crate::record::Sampling;
@@ -345,7 +345,9 @@ fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Resul
             .help("rename it, such as [variants.int8]"));
     }
     let mut table = node.table()?;
-    let backend = table.need("engine")?.choice(&ENGINES.map(|backend| (backend.id, backend)))?;
+    let known: Vec<(&str, Backend)> =
+        ENGINES.iter().map(|backend| (backend.id, *backend)).collect();
+    let backend = table.need("engine")?.choice(&known)?;
     let model_as_written = match table.take("model") {
         Some(node) => node.string()?,
         None if !backend.has_model => String::new(),

@@ -17,7 +17,7 @@ use sampler::Sampler;
 use std::path::{Path, PathBuf};
 
 /// Every engine. Each has one file here and one line in this list.
-pub const ENGINES: [Backend; 3] = [candle::BACKEND, openvino::BACKEND, scripted::BACKEND];
+pub const ENGINES: &[Backend] = &[candle::BACKEND, openvino::BACKEND, scripted::BACKEND];
 
 /// What an engine has to offer before a model is loaded.
 #[derive(Clone, Copy)]
@@ -127,7 +127,7 @@ pub fn load(spec: &LoadSpec) -> Result<Box<dyn Engine>, LoadError> {
 }
 
 fn backend(spec: &LoadSpec) -> problem::Result<Backend> {
-    let found = ENGINES.into_iter().find(|backend| backend.id == spec.engine);
+    let found = ENGINES.iter().copied().find(|backend| backend.id == spec.engine);
     found.ok_or_else(|| Problem::new(format!("there is no engine '{}'", spec.engine)))
 }
 

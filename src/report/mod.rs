@@ -6,6 +6,7 @@
 mod build;
 mod clean;
 mod json;
+mod line;
 mod markdown;
 mod tables;
 mod terminal;
@@ -18,7 +19,7 @@ use crate::verdict::Outcome;
 use serde::Serialize;
 
 /// Every format, the default first.
-pub const FORMATS: [Format; 3] = [terminal::FORMAT, markdown::FORMAT, json::FORMAT];
+pub const FORMATS: &[Format] = &[terminal::FORMAT, markdown::FORMAT, json::FORMAT, line::FORMAT];
 
 /// The Markdown that is saved with each session.
 pub const MARKDOWN: Format = markdown::FORMAT;

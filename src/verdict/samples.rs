@@ -133,6 +133,7 @@ pub(super) mod tests {
         close(request_value(of("ttft"), &request), 0.1);
         close(request_value(LATENCY, &request), 0.18);
         close(request_value(THROUGHPUT, &request), 3.0 / 0.08);
+        close(request_value(of("output_rate"), &request), 4.0 / 0.18);
         close(request_value(of("itl"), &request), 0.08 / 3.0);
     }
 

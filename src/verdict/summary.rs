@@ -22,7 +22,8 @@ pub fn summarize(
     false_alarms: f64,
 ) -> BTreeMap<String, Vec<Summary>> {
     let graded = measured.parts.iter().any(|part| part.header.plan.quality.is_some());
-    let shown = || METRICS.into_iter().filter(|m| graded || m.kind() != Kind::TaskProportion);
+    let shown =
+        || METRICS.iter().copied().filter(move |m| graded || m.kind() != Kind::TaskProportion);
     let rows = |statistics: fn(Metric) -> &'static [Statistic]| {
         shown().flat_map(move |metric| statistics(metric).iter().map(move |s| (metric, *s)))
     };

@@ -288,7 +288,7 @@ fn the_terminal_is_told_as_much_as_is_wanted() {
     assert!(!verbose.stdout.contains('\u{1b}'), "a pipe gets no colours");
     let wrong = project.run(&["report", "--format", "html"]);
     assert_eq!(wrong.code, 2);
-    assert!(wrong.stderr.contains("terminal, markdown, json"), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("terminal, markdown, json, line"), "{}", wrong.stderr);
     // A reader that goes away is no panic.
     let gone =
         project.shell("\"$PERFGATE\" report --verbose | head -c 1; echo \"${PIPESTATUS[0]}\"");

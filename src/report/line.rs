@@ -1,0 +1,10 @@
+//! Owns the format `line`: the verdict in one line, for a commit status or a message.
+
+use super::{Format, Report, Style};
+
+/// The verdict alone.
+pub(super) const FORMAT: Format = Format { id: "line", help: "The verdict in one line", render };
+
+fn render(report: &Report, _: Style) -> String {
+    format!("{}\n", report.headline)
+}
