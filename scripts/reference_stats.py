@@ -82,7 +82,7 @@ def prediction_by_regression(new: float, earlier: list[float], alpha: float) -> 
 def differences_of_two() -> list[dict]:
     """The difference of two new values, with the spread of earlier ones: `t · s · √2`."""
     cases = []
-    for difference, earlier in [(0.05, [0.1, 0.12, 0.07]), (-0.3, [0.4, 0.5, 0.1, 0.2, 0.6]), (0.0, [1.9, 2.2])]:
+    for difference, earlier in [(0.05, [0.1, 0.12, 0.07]), (-0.3, [0.4, 0.5, 0.1, 0.2, 0.6]), (0.0, [1.9, 2.2]), (1e-3, [0.03, 0.01, 0.02, 0.05])]:
         for alpha in [0.05, 0.05 / 7, 0.025, 1e-4]:
             scale = numpy.sqrt(2 * numpy.var(earlier, ddof=1))
             low, high = stats.t.interval(1 - 2 * alpha, len(earlier) - 1, loc=difference, scale=scale)
