@@ -33,7 +33,7 @@ fn text(prepared: &Prepared, forecast: &Forecast) -> String {
         );
     }
     for (settles, title) in [
-        (Settles::Yes, "This plan can settle"),
+        (Settles::Yes, "This plan can settle, at the effects and the noise of before"),
         (Settles::No, "It cannot settle"),
         (Settles::Unknown, "Not known before a first session"),
     ] {

@@ -232,7 +232,7 @@ fn the_plan_is_printed_and_nothing_is_measured() {
     ok(project.check());
     let run = ok(project.run(&["check", "--dry-run"]));
     assert!(
-        run.stdout.contains("This plan can settle\n  latency: 4 rounds tell"),
+        run.stdout.contains("of before\n  latency: 4 rounds tell"),
         "{}",
         run.stdout
     );
