@@ -14,12 +14,13 @@ def verdict_table(reports: list[tuple[str, dict]]) -> None:
     print("|---|---|---|---|---|---|---|")
     seen: dict[str, list[str]] = {}
     for code, report in reports:
-        for group in report["groups"]:
+        groups = [group for section in report["sections"] for group in section["groups"]]
+        for group in sorted(groups, key=lambda group: group["now_title"]):
             for row in group["rows"]:
                 name = group["now_title"]
                 seen.setdefault(name, []).append(row["verdict"])
                 print(
-                    f"| {report['session']} | {code} | {name} | {row['what']} ({row['limit']}) "
+                    f"| {report['sessions'][0]} | {code} | {name} | {row['what']} ({row['limit']}) "
                     f"| {row['change']} | {row['interval']} | {row['verdict']} |"
                 )
     print()
@@ -76,7 +77,7 @@ def main() -> None:
     print("\n## Why the order of starts rotates\n")
     print("The first sessions again: the two identical variants, by the place at which their process was")
     print("started in the round.\n")
-    place_table([report["session"] for _, report in slowed])
+    place_table([report["sessions"][0] for _, report in slowed])
 
 
 if __name__ == "__main__":

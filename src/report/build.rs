@@ -159,7 +159,10 @@ fn groups(verdicts: &[&Verdict]) -> Vec<RuleGroup> {
                 (Some("baseline".to_string()), text)
             }
         };
-        let title = format!("{} {other}", rule.variant);
+        // The section of rules that only inform says so itself.
+        let informs = kind(verdict) == SectionKind::Holding && rule.severity == Severity::Inform;
+        let aside = if informs { ", for information" } else { "" };
+        let title = format!("{} {other}{aside}", rule.variant);
         let row = row(verdict);
         match groups.iter_mut().find(|group| group.title == title) {
             Some(group) => group.rows.push(row),
