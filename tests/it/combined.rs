@@ -231,11 +231,7 @@ fn the_plan_is_printed_and_nothing_is_measured() {
     assert!(!project.path().join(".perfgate").exists());
     ok(project.check());
     let run = ok(project.run(&["check", "--dry-run"]));
-    assert!(
-        run.stdout.contains("of before\n  latency: 4 rounds tell"),
-        "{}",
-        run.stdout
-    );
+    assert!(run.stdout.contains("of before\n  latency: 4 rounds tell"), "{}", run.stdout);
     project.write("thresholds.toml", "[rules]\nfailure_rate = \"0.1%\"\n");
     let run = ok(project.run(&["check", "--dry-run"]));
     let expected = "It cannot settle\n  failure_rate: 16 requests; 2995 without a failure";

@@ -548,3 +548,54 @@ fn a_real_session_records_everything_that_the_report_needs() {
     assert!(environment.memory_bytes > 1 << 30);
     assert!(environment.machine.key().starts_with("v1/"));
 }
+
+#[test]
+fn real_variants_are_measured_one_by_one_and_judged_together() {
+    let project = project(8, 2, "[rules]\nmemory = \"50%\"\nlatency = \"5%\"\n");
+    for name in ["left", "right"] {
+        let run = project.run(&["run", name]);
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    }
+    let run = project.run(&["check", "--results"]);
+    let results = project.combined();
+    assert_eq!(results.parts.len(), 2);
+    let tokens = |variant: &str| {
+        let part = results.part_of(variant).unwrap();
+        let requests = part.rounds.iter().flat_map(|round| &round.requests);
+        requests.map(|request| request.tokens.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        tokens("left"),
+        tokens("right"),
+        "the same model and seed, in sessions of their own"
+    );
+    let verdicts = &results.judgement.as_ref().unwrap().verdicts;
+    assert_eq!(verdicts[0].verdict, VerdictKind::Pass, "{:?}", verdicts[0]);
+    assert_eq!(verdicts[1].verdict, VerdictKind::Inconclusive, "{:?}", verdicts[1]);
+    assert_eq!(run.code, 0, "{}", run.stdout);
+}
+
+#[test]
+fn a_real_session_that_was_killed_goes_on() {
+    let project = project(8, 3, "[rules]\nfailure_rate = \"60%\"\n");
+    let mut child = project.command(&["check"]).spawn().unwrap();
+    // In the middle of the second round.
+    project.await_journal(|entries| {
+        let rounds = entries.iter().filter(|e| matches!(e, Entry::RoundEnd { .. })).count();
+        (rounds == 1 && timed(entries).len() > 9).then_some(())
+    });
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    child.wait().unwrap();
+    let before = project.journal();
+    let run = project.run(&["check", "--resume"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("1 of 3 rounds and 0 graded answers are there"), "{}", run.stderr);
+    let rounds = project.results().rounds;
+    let numbers: Vec<(u32, bool)> = rounds.iter().map(|r| (r.round, r.complete)).collect();
+    assert_eq!(numbers, [(1, true), (2, false), (2, true), (3, true)]);
+    let old: Vec<Request> = timed(&before).into_iter().cloned().collect();
+    let kept = rounds.iter().flat_map(|round| &round.requests);
+    let kept: Vec<&Request> = kept.filter(|request| request.phase == Phase::Timed).collect();
+    assert!(old.iter().zip(kept).all(|(old, kept)| old == kept), "the samples of before");
+}
