@@ -54,7 +54,9 @@ fn moved<T: PartialEq + std::fmt::Display>(what: &str, now: T, then: T) -> Optio
 
 /// The start of a sum, or what stands for none.
 fn short(sum: &str) -> &str {
-    if sum.is_empty() { "none" } else { &sum[..sum.len().min(12)] }
+    // It comes from a file, and may be any text.
+    let end = sum.char_indices().nth(12).map_or(sum.len(), |(end, _)| end);
+    if sum.is_empty() { "none" } else { &sum[..end] }
 }
 
 fn timing(now: &StoredWorkload, then: &StoredWorkload) -> Option<String> {

@@ -432,6 +432,11 @@ fn script(node: Option<Node<'_>>) -> Result<Script> {
     ] {
         if let Some(node) = table.take(key) {
             *place = node.number()?;
+            if !(0.0..=1e9).contains(place) {
+                return Err(node
+                    .problem(format!("'{key}' should be between 0 and 1000000000"))
+                    .help("it is a duration in milliseconds, or the deviation of its logarithm"));
+            }
         }
     }
     if let Some(node) = table.take("faults") {

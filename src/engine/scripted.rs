@@ -37,7 +37,8 @@ impl Scripted {
     /// Moves the clock by a duration with the script's jitter.
     fn pass(&mut self, milliseconds: f64) {
         let factor = (self.script.jitter * self.normal()).exp();
-        self.clock_ns += (milliseconds * factor * 1e6) as u64;
+        let nanoseconds = (milliseconds * factor * 1e6) as u64;
+        self.clock_ns = self.clock_ns.saturating_add(nanoseconds);
     }
 
     /// Roughly standard normal: the sum of twelve uniforms (splitmix64) less six.

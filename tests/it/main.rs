@@ -10,6 +10,7 @@ mod doctor;
 mod energy;
 mod gate;
 mod interruption;
+mod parsers;
 mod quality;
 mod real_model;
 mod reference;
