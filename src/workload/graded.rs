@@ -144,7 +144,10 @@ mod tests {
     fn a_broken_line_is_named() {
         let file = Path::new("graded.jsonl");
         let good = r#"{"id": "a", "prompt": "x", "grader": "exact", "expect": "y"}"#;
-        assert_eq!(parse(file, good).unwrap()[0].expectation, Expectation::Exact("y".into()));
+        assert_eq!(
+            parse_graded(file, good).unwrap()[0].expectation,
+            Expectation::Exact("y".into())
+        );
         let cases = [
             (good.replace("exact", "exakt"), "graded.jsonl:1:"),
             (good.replace("exact", "exakt"), "unknown variant `exakt`"),

@@ -6,6 +6,7 @@
 mod architecture;
 mod bad_input;
 mod baseline;
+mod damage;
 mod doctor;
 mod energy;
 mod gate;
