@@ -4,6 +4,7 @@
 use crate::problem::{Problem, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -258,13 +259,19 @@ impl<'a> Node<'a> {
     /// The value as a duration with a unit, such as `"90s"` or `"2min"`.
     ///
     /// # Errors
-    /// If it is none, or zero.
-    pub fn duration(&self) -> Result<std::time::Duration> {
+    /// If it is none, zero, or so long that a clock could not hold its end.
+    pub fn duration(&self) -> Result<Duration> {
+        const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
         let text = self.string()?;
-        humantime::parse_duration(&text).ok().filter(|d| !d.is_zero()).ok_or_else(|| {
-            self.problem(format!("'{}' is '{text}', which is no duration", self.key))
-                .help("write a number and a unit, such as \"90s\", \"500ms\" or \"2min\"")
-        })
+        match humantime::parse_duration(&text) {
+            Ok(duration) if duration > LONGEST => Err(self
+                .problem(format!("'{}' is '{text}'; it should be at most 30 days", self.key))
+                .help("write how long you would wait, such as \"90s\" or \"2min\"")),
+            Ok(duration) if !duration.is_zero() => Ok(duration),
+            _ => Err(self
+                .problem(format!("'{}' is '{text}', which is no duration", self.key))
+                .help("write a number and a unit, such as \"90s\", \"500ms\" or \"2min\"")),
+        }
     }
 
     /// The value as a list.

@@ -284,7 +284,7 @@ pub struct GitState {
 impl GitState {
     /// Whether the work tree differs from the commit.
     pub fn dirty(&self) -> bool {
-        self.modified + self.untracked > 0
+        self.modified > 0 || self.untracked > 0
     }
 }
 

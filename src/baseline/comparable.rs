@@ -61,7 +61,9 @@ fn known(version: &str) -> &str {
 
 /// The start of a sum, or what stands for none.
 fn short(sum: &str) -> &str {
-    if sum.is_empty() { "none" } else { sum.get(..12).unwrap_or(sum) }
+    // It comes from a file, and may be any text.
+    let end = sum.char_indices().nth(12).map_or(sum.len(), |(end, _)| end);
+    if sum.is_empty() { "none" } else { &sum[..end] }
 }
 
 fn timing(now: &StoredWorkload, then: &StoredWorkload) -> Option<String> {

@@ -8,12 +8,16 @@ use crate::record::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The version of the stored files.
 const FORMAT: u32 = 1;
+
+/// Most stamps of tokens that a stored session may stand for: a gigabyte of them, a thousand times
+/// what sessions have. Read back, each token of each request gets its own.
+const MOST_STAMPS: u64 = 1 << 27;
 
 /// An accepted session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -162,28 +166,31 @@ impl Stored {
     /// The stored rounds in the form of measured ones, so that the same code reads both. Only the
     /// first and the last stamp of a request are its own; those between are spread evenly.
     pub fn to_rounds(&self) -> Vec<Round> {
-        let numbers: BTreeSet<u32> = self.rounds.iter().map(|run| run.round).collect();
-        numbers
-            .into_iter()
-            .map(|number| {
-                let of_round = || self.rounds.iter().filter(move |run| run.round == number);
-                Round {
-                    round: number,
-                    complete: true,
-                    workers: of_round().map(worker).collect(),
-                    requests: of_round().flat_map(|run| self.requests(run)).collect(),
-                }
-            })
-            .collect()
+        let mut rounds: BTreeMap<u32, Vec<&StoredRun>> = BTreeMap::new();
+        for run in &self.rounds {
+            rounds.entry(run.round).or_default().push(run);
+        }
+        let round = |(round, runs): (u32, Vec<&StoredRun>)| Round {
+            round,
+            complete: true,
+            workers: runs.iter().map(|run| worker(run)).collect(),
+            requests: runs.iter().flat_map(|run| self.requests(run)).collect(),
+        };
+        rounds.into_iter().map(round).collect()
+    }
+
+    /// How many stamps [`Stored::to_rounds`] makes at most.
+    fn stamps(&self) -> u64 {
+        let workload = &self.workload;
+        let requests = (workload.tasks.len() as u64 + 1).saturating_mul(self.rounds.len() as u64);
+        requests.saturating_mul(u64::from(workload.gen_tokens.max(2)))
     }
 
     fn requests(&self, run: &StoredRun) -> Vec<Request> {
         let gaps = u64::from(self.workload.gen_tokens.max(2)) - 1;
         let request = |task: &str, first: Option<u64>, last: Option<u64>| {
             let token_ns = match (first, last) {
-                (Some(first), Some(last)) => (0..=gaps)
-                    .map(|gap| (first * 1000) + (last.saturating_sub(first) * 1000) * gap / gaps)
-                    .collect(),
+                (Some(first), Some(last)) => spread(nanos(first), nanos(last), gaps),
                 _ => Vec::new(),
             };
             let failure = token_ns.is_empty().then(|| Failure {
@@ -265,7 +272,19 @@ fn quality(part: &Part) -> BTreeMap<String, StoredQuality> {
 
 /// Microseconds of nanoseconds, rounded to the nearest.
 fn micros(nanoseconds: u64) -> u64 {
-    (nanoseconds + 500) / 1000
+    nanoseconds.saturating_add(500) / 1000
+}
+
+/// Nanoseconds of microseconds; a file may hold any number.
+fn nanos(microseconds: u64) -> u64 {
+    microseconds.saturating_mul(1000)
+}
+
+/// Stamps with so many even gaps from the first to the last.
+fn spread(first: u64, last: u64, gaps: u64) -> Vec<u64> {
+    let span = u128::from(last.saturating_sub(first));
+    let share = |gap: u64| (span * u128::from(gap) / u128::from(gaps)) as u64;
+    (0..=gaps).map(|gap| first + share(gap)).collect()
 }
 
 fn run(round: &Round, variant: &str, tasks: &[String]) -> StoredRun {
@@ -297,16 +316,15 @@ fn run(round: &Round, variant: &str, tasks: &[String]) -> StoredRun {
 }
 
 fn worker(run: &StoredRun) -> WorkerRun {
-    let nanoseconds = |micros: Option<u64>| micros.map(|micros| micros * 1000);
     WorkerRun {
         round: run.round,
         variant: run.variant.clone(),
         attempt: 1,
         pid: 0,
         spawn_ns: 0,
-        hello_ns: nanoseconds(run.spawn_us),
-        load_ns: nanoseconds(run.load_us),
-        first_token_ns: nanoseconds(run.cold_start_us),
+        hello_ns: run.spawn_us.map(nanos),
+        load_ns: run.load_us.map(nanos),
+        first_token_ns: run.cold_start_us.map(nanos),
         engine: None,
         memory: run.memory,
         failure: None,
@@ -359,30 +377,55 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// What to do about a stored session that cannot be read.
+const HELP: &str =
+    "restore it with git, or delete it and accept a session anew with `perfgate baseline update`";
+
 fn read(file: &Path) -> Result<Stored> {
-    let help = "restore it with git, or delete it and accept a session anew with `perfgate baseline update`";
     let text = std::fs::read_to_string(file)
-        .map_err(|error| Problem::io(file, "read the stored session", &error).help(help))?;
+        .map_err(|error| Problem::io(file, "read the stored session", &error).help(HELP))?;
+    parse_stored(file, &text)
+}
+
+/// Reads the text of a stored session. `file` is for complaints.
+///
+/// # Errors
+/// If it is cut, of another version, or no stored session.
+pub fn parse_stored(file: &Path, text: &str) -> Result<Stored> {
     let broken = |error: serde_json::Error| {
-        Problem::json(file, "is no stored session, or is cut short", &error).help(help)
+        Problem::json(file, "is no stored session, or is cut short", &error).help(HELP)
     };
     // The version first: of another one, anything else may differ too.
-    let json: serde_json::Value = serde_json::from_str(&text).map_err(broken)?;
+    let json: serde_json::Value = serde_json::from_str(text).map_err(broken)?;
     match json["format"].as_u64() {
         Some(format) if format != u64::from(FORMAT) => {
             let what = format!("is of format {format}, and this perfgate reads format {FORMAT}");
-            Err(Problem::in_file(file, what).help(help))
+            Err(Problem::in_file(file, what).help(HELP))
         }
-        _ => serde_json::from_str(&text).map_err(broken),
+        _ => {
+            let stored: Stored = serde_json::from_str(text).map_err(broken)?;
+            if stored.stamps() > MOST_STAMPS {
+                let what = format!("stands for more than {MOST_STAMPS} tokens");
+                return Err(Problem::in_file(file, what).help(HELP));
+            }
+            Ok(stored)
+        }
     }
 }
 
 /// Where a session is stored, and which files its machine class then has too many of, oldest first.
 ///
 /// # Errors
-/// If the store cannot be read.
+/// If the store cannot be read, or the session's id, which comes from a file, is no name for one.
 pub fn place(store: &Path, session: &Stored, keep: u32) -> Result<(PathBuf, Vec<PathBuf>)> {
     let folder = class_folder(store, &session.machine);
+    let id = &session.session;
+    if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        let what = format!("cannot hold a session with the id {id:?}: it is no name for a file");
+        return Err(
+            Problem::in_file(&folder, what).help("store results that perfgate wrote, as they are")
+        );
+    }
     let file = folder.join(format!("{}.json", session.session));
     let mut kept: Vec<(String, PathBuf)> = Vec::new();
     for path in entries(&folder)? {

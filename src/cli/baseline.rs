@@ -113,7 +113,9 @@ fn summary(config: &Config) -> Result<String> {
         let _ =
             writeln!(text, "{key}{mark}: {} of at most {}", of_class.len(), config.baselines.keep);
         for stored in of_class {
-            let commit = stored.git.as_ref().map_or("no commit", |git| &git.commit[..12]);
+            let commit = stored.git.as_ref().map_or("no commit".to_string(), |git| {
+                git.commit.chars().take(12).collect() // from a file: of any length
+            });
             let variants: Vec<&str> = stored.variants.keys().map(String::as_str).collect();
             let _ = writeln!(text, "  {}  {commit}  {}", stored.session, variants.join(", "));
         }

@@ -96,6 +96,11 @@ fn script(node: Option<Node<'_>>) -> problem::Result<Script> {
     ] {
         if let Some(node) = table.take(key) {
             *place = node.number()?;
+            if !(0.0..=1e9).contains(place) {
+                return Err(node
+                    .problem(format!("'{key}' should be between 0 and 1000000000"))
+                    .help("it is a duration in milliseconds, or the deviation of its logarithm"));
+            }
         }
     }
     if let Some(node) = table.take("faults") {
@@ -183,7 +188,8 @@ impl Scripted {
     /// Moves the clock by a duration with the script's jitter.
     fn pass(&mut self, milliseconds: f64) {
         let factor = (self.script.jitter * self.normal()).exp();
-        self.clock_ns += (milliseconds * factor * 1e6) as u64;
+        let nanoseconds = (milliseconds * factor * 1e6) as u64;
+        self.clock_ns = self.clock_ns.saturating_add(nanoseconds);
     }
 
     /// Roughly standard normal: the sum of twelve uniforms (splitmix64) less six.

@@ -37,27 +37,32 @@ pub fn forecast(prepared: &Prepared, latest: Option<&Results>) -> Forecast {
         header.plan.variants.iter().map(|name| seconds_of_round(&past, name)).sum();
     let rounds = by_variant.map(|one| one * f64::from(header.plan.rounds));
     Forecast {
-        rounds: rounds.map(Duration::from_secs_f64),
-        quality: past.iter().find_map(seconds_of_quality).map(Duration::from_secs_f64),
+        rounds: rounds.and_then(duration),
+        quality: past.iter().find_map(seconds_of_quality).and_then(duration),
         past: past.first().map(|part| part.header.session.clone()),
         rules,
     }
+}
+
+/// A duration, unless the figures of a file make none.
+fn duration(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 /// Mean time of a variant in a round: its starts and its requests.
 fn seconds_of_round(past: &[Part], variant: &str) -> Option<f64> {
     let part = past.iter().find(|part| part.has(variant))?;
     let rounds = part.complete();
-    let all: u64 = rounds.iter().map(|round| nanoseconds(round, variant)).sum();
-    (!rounds.is_empty()).then(|| all as f64 * 1e-9 / rounds.len() as f64)
+    let all: f64 = rounds.iter().map(|round| nanoseconds(round, variant)).sum();
+    (!rounds.is_empty()).then(|| all * 1e-9 / rounds.len() as f64)
 }
 
-fn nanoseconds(round: &Round, variant: &str) -> u64 {
+fn nanoseconds(round: &Round, variant: &str) -> f64 {
     let workers = round.workers.iter().filter(|worker| worker.variant == variant);
-    let starts: u64 =
-        workers.map(|worker| worker.hello_ns.unwrap_or(0) + worker.load_ns.unwrap_or(0)).sum();
+    let starts = workers.flat_map(|worker| [worker.hello_ns, worker.load_ns]).flatten();
     let requests = round.requests.iter().filter(|request| request.variant == variant);
-    starts + requests.filter_map(|request| request.token_ns.last()).sum::<u64>()
+    let ends = requests.filter_map(|request| request.token_ns.last().copied());
+    starts.chain(ends).map(|nanoseconds| nanoseconds as f64).sum()
 }
 
 /// What a session took beside its rounds, if most of its answers were asked for.

@@ -101,7 +101,14 @@ pub struct Recorded {
 /// If it cannot be read, is of another version, or holds a line that is none.
 pub fn read_journal(path: &Path) -> Result<Recorded> {
     let text = std::fs::read(path).map_err(|error| Problem::io(path, "read it", &error))?;
-    let text = String::from_utf8_lossy(&text);
+    parse_journal(path, &String::from_utf8_lossy(&text))
+}
+
+/// Reads the text of a journal as [`read_journal`] does. `path` is for complaints.
+///
+/// # Errors
+/// If it is of another version, or holds a line that is none.
+pub fn parse_journal(path: &Path, text: &str) -> Result<Recorded> {
     let mut recorded: Option<Recorded> = None;
     for (index, line) in text.split_inclusive('\n').enumerate() {
         if !line.ends_with('\n') {

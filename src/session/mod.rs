@@ -9,11 +9,11 @@ mod results;
 mod resume;
 
 pub use forecast::{Forecast, forecast};
-pub use journal::{Journal, Recorded, read_journal};
+pub use journal::{Journal, Recorded, parse_journal, read_journal};
 pub use memory::check as fits_in_memory;
 pub use plan::{Prepared, prepare, variant_record};
 pub use preflight::{inspect_model, warnings};
-pub use results::{add_part, fits, judged, read_results, write_atomically};
+pub use results::{add_part, fits, judged, parse_results, read_results, write_atomically};
 pub use resume::{Interrupted, find_interrupted};
 
 use crate::problem::{Problem, Result};

@@ -147,6 +147,14 @@ pub fn read_results(path: &Path) -> Result<Results> {
         Problem::io(path, "read it", &error)
             .help("run `perfgate check` first, or name a file of results")
     })?;
+    parse_results(path, &text)
+}
+
+/// Reads the text of results, of this version or the one before. `path` is for complaints.
+///
+/// # Errors
+/// If it is cut, of another version, or no results.
+pub fn parse_results(path: &Path, text: &str) -> Result<Results> {
     let help = "name a file that `perfgate check` of this version wrote, or run it again";
     if text.trim().is_empty() {
         return Err(Problem::in_file(path, "is empty").help(help));
@@ -154,11 +162,11 @@ pub fn read_results(path: &Path) -> Result<Results> {
     let broken = |error: serde_json::Error| {
         Problem::json(path, "is no benchmark_results.json, or is cut short", &error).help(help)
     };
-    let json: Value = serde_json::from_str(&text).map_err(broken)?;
+    let json: Value = serde_json::from_str(text).map_err(broken)?;
     let previous = u64::from(RESULTS_FORMAT) - 1;
     match json["format"].as_u64() {
         Some(version) if version == u64::from(RESULTS_FORMAT) => {
-            serde_json::from_str(&text).map_err(broken)
+            serde_json::from_str(text).map_err(broken)
         }
         Some(version) if version == previous => {
             serde_json::from_value(of_format_1(json)).map_err(broken)

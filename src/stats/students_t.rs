@@ -82,8 +82,12 @@ pub fn welch_interval(a: &[f64], b: &[f64], alpha: f64) -> Option<Interval> {
     if ea + eb == 0.0 {
         return Some(Interval { point, low: point, high: point });
     }
-    let freedom = (ea + eb).powi(2)
-        / (ea.powi(2) / (a.len() as f64 - 1.0) + eb.powi(2) / (b.len() as f64 - 1.0));
+    if !(ea + eb).is_finite() {
+        return Some(Interval { point, low: f64::NEG_INFINITY, high: f64::INFINITY });
+    }
+    // By shares of the whole, since the squares of small errors are 0 and those of large ones infinite.
+    let (sa, sb) = (ea / (ea + eb), eb / (ea + eb));
+    let freedom = 1.0 / (sa.powi(2) / (a.len() as f64 - 1.0) + sb.powi(2) / (b.len() as f64 - 1.0));
     let half = t_quantile(1.0 - alpha, freedom) * (ea + eb).sqrt();
     Some(Interval { point, low: point - half, high: point + half })
 }
@@ -120,6 +124,17 @@ mod tests {
         assert_eq!(t_interval(&[1.0], 0.05), None);
         let interval = t_interval(&[2.0; 5], 0.05).unwrap();
         assert_eq!((interval.low, interval.high), (2.0, 2.0));
+    }
+
+    #[test]
+    fn welch_bears_errors_whose_squares_are_no_numbers() {
+        for size in [1e-120, 1e-100, 1.0, 1e100] {
+            let interval = welch_interval(&[0.0, size], &[0.0, size, 0.0], 0.05).unwrap();
+            let width = (interval.high - interval.low) / size;
+            assert!((3.0..4.5).contains(&width), "{width} for {size}");
+        }
+        let endless = welch_interval(&[0.0, 1e200], &[0.0, 1.0], 0.05).unwrap();
+        assert_eq!(endless.high, f64::INFINITY);
     }
 
     #[test]

@@ -72,7 +72,9 @@ pub fn ranked(metric: Metric, round: &Round, variant: &str) -> Vec<f64> {
 
 /// The gaps between a request's tokens, seconds.
 fn gaps(request: &Request) -> Vec<f64> {
-    request.token_ns.windows(2).map(|pair| (pair[1] - pair[0]) as f64 * NANOSECOND).collect()
+    // A file may hold stamps that go back.
+    let gap = |pair: &[u64]| pair[1].saturating_sub(pair[0]) as f64 * NANOSECOND;
+    request.token_ns.windows(2).map(gap).collect()
 }
 
 /// A round's single value of a metric that has one per round. A start that failed counts as the

@@ -14,8 +14,9 @@ use std::path::Path;
 
 /// One line of the file of graded tasks.
 #[derive(Debug, Clone, Deserialize)]
-struct GradedTask {
-    id: String,
+pub struct GradedTask {
+    /// The id, which stays.
+    pub id: String,
     #[serde(default)]
     system: Option<String>,
     prompt: String,
@@ -23,8 +24,9 @@ struct GradedTask {
     suite: Option<String>,
     #[serde(default)]
     tags: Vec<String>,
+    /// What counts as right.
     #[serde(flatten)]
-    expectation: Expectation,
+    pub expectation: Expectation,
     // `deny_unknown_fields` does not go with `flatten`; what is left over is refused by hand.
     #[serde(flatten)]
     unknown: BTreeMap<String, serde_json::Value>,
@@ -67,7 +69,7 @@ pub fn prepare_graded(
     variants: &[Variant],
 ) -> Result<Graded> {
     let text = read_text(&quality.tasks, "[quality] tasks")?;
-    let tasks = parse(&quality.tasks, &text)?;
+    let tasks = parse_graded(&quality.tasks, &text)?;
     let around = match &quality.prompt_template {
         Some(file) => Some(read_text(file, "[quality] prompt_template")?),
         None => None,
@@ -117,7 +119,11 @@ pub fn prepare_graded(
     })
 }
 
-fn parse(file: &Path, text: &str) -> Result<Vec<GradedTask>> {
+/// Reads graded tasks from JSON Lines.
+///
+/// # Errors
+/// If a line is no graded task, or there is none.
+pub fn parse_graded(file: &Path, text: &str) -> Result<Vec<GradedTask>> {
     const EXAMPLE: &str = r#"each line is one JSON object, such as {"id": "t1", "prompt": "…", "grader": "exact", "expect": "…"}; graders: exact, tool_call"#;
     let tasks: Vec<(usize, GradedTask)> =
         parse_lines(file, text, EXAMPLE, |task: &GradedTask| (&task.id, &task.prompt))?;
@@ -138,7 +144,10 @@ mod tests {
     fn a_broken_line_is_named() {
         let file = Path::new("graded.jsonl");
         let good = r#"{"id": "a", "prompt": "x", "grader": "exact", "expect": "y"}"#;
-        assert_eq!(parse(file, good).unwrap()[0].expectation, Expectation::Exact("y".into()));
+        assert_eq!(
+            parse_graded(file, good).unwrap()[0].expectation,
+            Expectation::Exact("y".into())
+        );
         let cases = [
             (good.replace("exact", "exakt"), "graded.jsonl:1:"),
             (good.replace("exact", "exakt"), "unknown variant `exakt`"),
@@ -152,7 +161,7 @@ mod tests {
             (format!("{good}\n{good}"), "graded.jsonl:2:1: the id 'a' stands twice"),
         ];
         for (text, expected) in cases {
-            let problem = parse(file, &text).expect_err(expected).to_string();
+            let problem = parse_graded(file, &text).expect_err(expected).to_string();
             assert!(problem.contains(expected), "wanted {expected:?} in {problem}");
         }
     }

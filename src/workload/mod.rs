@@ -7,7 +7,7 @@ mod template;
 mod vocabulary;
 
 pub use grade::{Expectation, ToolCall, grade};
-pub use graded::{Graded, prepare_graded};
+pub use graded::{Graded, GradedTask, parse_graded, prepare_graded};
 pub use vocabulary::{load_tokenizer, tokenizer_size};
 
 use crate::config::{Variant, Workload};
@@ -124,7 +124,10 @@ fn read_text(file: &Path, key: &str) -> Result<String> {
 }
 
 /// Reads tasks from JSON Lines.
-fn parse_tasks(file: &Path, text: &str) -> Result<Vec<Task>> {
+///
+/// # Errors
+/// If a line is no task, or there is none.
+pub fn parse_tasks(file: &Path, text: &str) -> Result<Vec<Task>> {
     const EXAMPLE: &str = r#"each line is one JSON object, such as {"id": "t1", "prompt": "…"}"#;
     let tasks = parse_lines(file, text, EXAMPLE, |task: &Task| (&task.id, &task.prompt))?;
     Ok(tasks.into_iter().map(|(_, task)| task).collect())

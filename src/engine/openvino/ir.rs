@@ -3,6 +3,8 @@
 
 use super::super::MAKE_AGAIN;
 use crate::problem::{Problem, Result};
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
 use std::path::Path;
 
 /// What an IR's XML says.
@@ -22,7 +24,7 @@ pub(super) fn inspect(xml: &Path, bin: &Path) -> Result<Option<usize>> {
     let text = std::fs::read(xml).map_err(|error| Problem::io(xml, "read it", &error))?;
     let text = String::from_utf8_lossy(&text);
     let facts = facts(&text).map_err(|(offset, why)| {
-        let before = &text[..offset];
+        let before = String::from_utf8_lossy(&text.as_bytes()[..offset]);
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         Problem::in_file(xml, format!("is no IR of OpenVINO, or is cut short: {why}"))
@@ -46,114 +48,111 @@ pub(super) fn inspect(xml: &Path, bin: &Path) -> Result<Option<usize>> {
 
 /// Reads the XML once from end to end.
 fn facts(text: &str) -> std::result::Result<Facts, Fault> {
-    let mut facts = Facts::default();
-    let mut open: Vec<&str> = Vec::new();
-    let mut layer = "";
-    let (mut in_logits, mut closed) = (false, false);
-    let mut tags = Tags { text, at: 0 };
-    while let Some(tag) = tags.next()? {
-        if closed || (open.is_empty() && tag.name != "net") {
-            return Err((tag.start, format!("<{}> stands outside <net>", tag.name)));
-        }
-        match tag.name {
-            "layer" => layer = tag.inner,
-            "data" if attribute(layer, "type") == Some("Const") => {
-                let number = |key| attribute(tag.inner, key)?.parse::<u64>().ok();
-                if let (Some(offset), Some(size)) = (number("offset"), number("size")) {
-                    let end = offset.saturating_add(size);
-                    if facts.end.as_ref().is_none_or(|(last, _)| end > *last) {
-                        facts.end = Some((end, attribute(layer, "name").unwrap_or("?").into()));
-                    }
-                }
+    let mut reader = Reader::from_str(text);
+    // What closes what is checked below, in words that name the place.
+    reader.config_mut().check_end_names = false;
+    reader.config_mut().allow_unmatched_ends = true;
+    let mut reading = Reading::default();
+    loop {
+        let start = reader.buffer_position() as usize;
+        let event = reader.read_event().map_err(|error| match error {
+            // What a cut leaves shows at the end of the text.
+            quick_xml::Error::Syntax(why) => (text.len(), format!("it ends inside a tag: {why}")),
+            other => (reader.error_position() as usize, other.to_string()),
+        })?;
+        let outside = |name: &str| Err((start, format!("<{name}> stands outside <net>")));
+        match event {
+            Event::Start(tag) | Event::Empty(tag) if reading.is_outside(&tag) => {
+                return outside(tag.name().0);
             }
-            "port" => {
-                let names = attribute(tag.inner, "names").unwrap_or_default();
-                in_logits = names.split(',').any(|name| name == "logits");
+            Event::Start(tag) => {
+                reading.open(&tag);
+                reading.path.push(tag.name().0.to_string());
             }
-            "/port" => in_logits = false,
-            // The text before the tag is the dimension; -1 is one that is not fixed.
-            "/dim" if in_logits => facts.vocab_size = tag.before.trim().parse().ok(),
+            Event::Empty(tag) => reading.open(&tag),
+            Event::Text(words) => reading.words = words.trim().to_string(),
+            Event::End(tag) if reading.path.last().map(String::as_str) != Some(tag.name().0) => {
+                return Err((start, format!("</{}> closes what is not open", tag.name().0)));
+            }
+            Event::End(tag) => reading.close(tag.name().0),
+            Event::Eof => break,
             _ => {}
         }
-        match tag.name.strip_prefix('/') {
-            Some(name) if open.last() != Some(&name) => {
-                return Err((tag.start, format!("</{name}> closes what is not open")));
-            }
-            Some(_) => {
-                open.pop();
-                closed = open.is_empty();
-            }
-            None if !tag.inner.ends_with('/') => open.push(tag.name),
-            None => {}
-        }
     }
-    match open.last() {
+    match reading.path.last() {
         Some(name) => Err((text.len(), format!("it ends inside <{name}>"))),
-        None if !closed => Err((text.len(), "it has no <net>".to_string())),
-        None => Ok(facts),
+        None if !reading.closed => Err((text.len(), "it has no <net>".to_string())),
+        None => Ok(reading.facts),
     }
 }
 
-/// The tags of a text, one after the other; comments and instructions are passed over.
-struct Tags<'a> {
-    text: &'a str,
-    at: usize,
+/// What is known at one place of the XML.
+#[derive(Default)]
+struct Reading {
+    facts: Facts,
+    /// The elements that are open.
+    path: Vec<String>,
+    /// The name of the layer, if it is a constant.
+    constant: Option<String>,
+    /// Whether the port is that of the logits.
+    in_logits: bool,
+    /// The text since the last tag.
+    words: String,
+    /// Whether `<net>` was closed.
+    closed: bool,
 }
 
-struct Tag<'a> {
-    start: usize,
-    /// The element, with a slash in front where it is closed.
-    name: &'a str,
-    /// What stands between the brackets.
-    inner: &'a str,
-    /// The text since the tag before.
-    before: &'a str,
-}
+impl Reading {
+    /// Whether an element begins that is not the net and not inside of it.
+    fn is_outside(&self, tag: &BytesStart<'_>) -> bool {
+        self.closed || (self.path.is_empty() && tag.name().0 != "net")
+    }
 
-impl<'a> Tags<'a> {
-    fn next(&mut self) -> std::result::Result<Option<Tag<'a>>, Fault> {
-        loop {
-            let rest = &self.text[self.at..];
-            let Some(gap) = rest.find('<') else { return Ok(None) };
-            let (before, from) = rest.split_at(gap);
-            let start = self.at + gap;
-            let special = [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>"), ("<!", ">")];
-            let end = match special.iter().find(|(opening, _)| from.starts_with(opening)) {
-                Some((_, closing)) => from.find(closing).map(|end| end + closing.len()),
-                None => end_of_tag(from),
-            };
-            let cut = || (self.text.len(), "it ends inside a tag".to_string());
-            let whole = &from[..end.ok_or_else(cut)?];
-            self.at = start + whole.len();
-            if whole.starts_with("<!") || whole.starts_with("<?") {
-                continue;
+    fn open(&mut self, tag: &BytesStart<'_>) {
+        self.words.clear();
+        match tag.name().0 {
+            "layer" => {
+                let constant = attribute(tag, "type").as_deref() == Some("Const");
+                let name = || attribute(tag, "name").unwrap_or_else(|| "?".to_string());
+                self.constant = constant.then(name);
             }
-            let inner = &whole[1..whole.len() - 1];
-            let name = inner.split(|c: char| c.is_whitespace()).next().unwrap_or_default();
-            let name = name.strip_suffix('/').unwrap_or(name);
-            return Ok(Some(Tag { start, name, inner, before }));
-        }
-    }
-}
-
-/// The end of a tag: its bracket, outside of quotes.
-fn end_of_tag(text: &str) -> Option<usize> {
-    let mut quote = None;
-    for (index, byte) in text.bytes().enumerate() {
-        match (quote, byte) {
-            (None, b'>') => return Some(index + 1),
-            (None, b'"' | b'\'') => quote = Some(byte),
-            (Some(open), _) if open == byte => quote = None,
+            "data" => self.constant_data(tag),
+            "port" => {
+                let names = attribute(tag, "names").unwrap_or_default();
+                self.in_logits = names.split(',').any(|name| name == "logits");
+            }
             _ => {}
         }
     }
-    None
+
+    /// Where a constant's bytes end.
+    fn constant_data(&mut self, tag: &BytesStart<'_>) {
+        let Some(name) = &self.constant else { return };
+        let number = |key| attribute(tag, key)?.parse::<u64>().ok();
+        let (Some(offset), Some(size)) = (number("offset"), number("size")) else { return };
+        let end = offset.saturating_add(size);
+        if self.facts.end.as_ref().is_none_or(|(last, _)| end > *last) {
+            self.facts.end = Some((end, name.clone()));
+        }
+    }
+
+    fn close(&mut self, name: &str) {
+        match name {
+            "port" => self.in_logits = false,
+            // -1 is a dimension that is not fixed.
+            "dim" if self.in_logits => self.facts.vocab_size = self.words.parse().ok(),
+            _ => {}
+        }
+        self.words.clear();
+        self.path.pop();
+        self.closed = self.path.is_empty();
+    }
 }
 
-/// The value of an attribute in a tag.
-fn attribute<'a>(tag: &'a str, key: &str) -> Option<&'a str> {
-    let rest = &tag[tag.find(&format!(" {key}=\""))? + key.len() + 3..];
-    Some(&rest[..rest.find('"')?])
+/// The value of an attribute, if it has one that can be read.
+fn attribute(tag: &BytesStart<'_>, key: &str) -> Option<String> {
+    let attribute = tag.try_get_attribute(key).ok()??;
+    Some(attribute.normalized_value(XmlVersion::Implicit1_0).ok()?.into_owned())
 }
 
 #[cfg(test)]
