@@ -366,8 +366,8 @@ fn usable(config: &Config) {
         if let Ok(model) = session::inspect_model(variant) {
             session::variant_record(variant, &model).ok();
         }
-        let script = variant.load.options.get("script").iter().copied();
-        for load_ms in script.filter_map(|script| script["load_ms"].as_f64()) {
+        let script = variant.load.options.get("script");
+        for load_ms in script.into_iter().filter_map(|script| script["load_ms"].as_f64()) {
             assert!(Duration::try_from_secs_f64(load_ms / 1e3).is_ok(), "{load_ms} ms pass");
         }
     }
