@@ -35,9 +35,9 @@ fn beta_quantile(a: f64, b: f64, p: f64) -> f64 {
 }
 
 /// How many trials without a hit put the upper bound below `limit`: the smallest `n` with
-/// `(1 - limit)^n <= alpha`.
-pub fn clean_trials_needed(limit: f64, alpha: f64) -> u64 {
-    (alpha.ln() / (1.0 - limit).ln()).ceil() as u64
+/// `(1 - limit)^n <= alpha`. `None` for a limit of 0, which no number of trials shows.
+pub fn clean_trials_needed(limit: f64, alpha: f64) -> Option<u64> {
+    (limit > 0.0).then(|| (alpha.ln() / (1.0 - limit).ln()).ceil() as u64)
 }
 
 #[cfg(test)]
@@ -55,8 +55,9 @@ mod tests {
     #[test]
     fn clean_trials_agree_with_the_bound() {
         // The textbook counts: 299 for 1% and 2,995 for 0.1% at 95%.
-        assert_eq!(clean_trials_needed(0.01, 0.05), 299);
-        assert_eq!(clean_trials_needed(0.001, 0.05), 2995);
+        assert_eq!(clean_trials_needed(0.01, 0.05), Some(299));
+        assert_eq!(clean_trials_needed(0.001, 0.05), Some(2995));
+        assert_eq!(clean_trials_needed(0.0, 0.05), None);
         assert!(proportion_upper(0, 299, 0.05) <= 0.01);
         assert!(proportion_upper(0, 298, 0.05) > 0.01);
     }

@@ -88,8 +88,10 @@ impl Foresight<'_> {
         let plan = &self.header.plan;
         let takes = |task: &&String| self.rule.only.takes(plan.labels.get(*task));
         let tasks = plan.tasks.iter().filter(takes).count() as u64;
-        let (planned, needed) =
-            (tasks * u64::from(plan.rounds), stats::clean_trials_needed(limit, alpha));
+        let planned = tasks * u64::from(plan.rounds);
+        let Some(needed) = stats::clean_trials_needed(limit, alpha) else {
+            return (Settles::No, "no number of requests shows 0%: allow a little".to_string());
+        };
         let why = format!("{planned} requests; {needed} without a failure would show it");
         let why = if self.rule.metric.is_proportion() {
             why

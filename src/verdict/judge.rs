@@ -338,12 +338,14 @@ impl Case<'_> {
         let (failed, all) = samples::hits(self.rule.metric, self.rounds, &self.rule.variant);
         let mut verdict = self.proportion(failed, all, limit);
         if verdict.verdict == VerdictKind::Inconclusive {
-            let needed = stats::clean_trials_needed(limit, self.alpha);
+            let needed = match stats::clean_trials_needed(limit, self.alpha) {
+                Some(needed) => format!("{needed} clean requests would show it"),
+                None => "no number of them shows 0%: allow a little, such as 0.1%".to_string(),
+            };
             let upper = verdict.effect.as_ref().map_or(1.0, |effect| effect.high);
             verdict.reason = match failed {
                 0 => format!(
-                    "0 of {all} failed: below {:.2}% with {:.1}% confidence; {needed} clean \
-                     requests would show it",
+                    "0 of {all} failed: below {:.2}% with {:.1}% confidence; {needed}",
                     upper * 100.0,
                     (1.0 - self.alpha) * 100.0
                 ),
@@ -372,8 +374,9 @@ impl Case<'_> {
             verdict.verdict = VerdictKind::Inconclusive;
         }
         verdict.reason = format!("{over} of {all} over the limit, in {rounds_over} rounds");
-        if verdict.verdict == VerdictKind::Inconclusive && over == 0 {
-            let needed = stats::clean_trials_needed(0.01, self.alpha);
+        if let (VerdictKind::Inconclusive, 0, Some(needed)) =
+            (verdict.verdict, over, stats::clean_trials_needed(0.01, self.alpha))
+        {
             verdict.reason += &format!("; {needed} requests under it would show it");
         }
         verdict.now = self.display(&rule.variant);
