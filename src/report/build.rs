@@ -199,7 +199,7 @@ fn row(verdict: &Verdict) -> RuleRow {
 /// The table of variants and that of more details.
 fn variant_tables(results: &Results) -> (VariantTable, VariantTable) {
     let mark = |name: &String| {
-        if *name == results.reference { format!("{name} (reference)") } else { name.clone() }
+        if *name == results.reference { format!("{name} (ref)") } else { name.clone() }
     };
     let columns: Vec<String> = results.variants.iter().map(mark).collect();
     let mut tables = [VariantTable { columns, ..VariantTable::default() }, VariantTable::default()];
@@ -245,15 +245,16 @@ fn variant_row(results: &Results, by_variant: &[(&str, &Summary)]) -> VariantRow
         .filter_map(|(name, summary)| Some((*name, words::note(summary)?)))
         .collect();
     // With one candidate its name says nothing.
-    let note = match (&notes[..], results.variants.len()) {
-        ([(_, note)], ..=2) => note.clone(),
-        (notes, _) => {
-            let with_name = |(name, note): &(&str, String)| format!("{name} {note}");
-            notes.iter().map(with_name).collect::<Vec<_>>().join("; ")
-        }
+    let named = results.variants.len() > 2;
+    let change = |(name, note): (&str, String)| match named {
+        true => format!("{name} {note}"),
+        false => note,
     };
-    let what = words::metric(first.metric, first.statistic);
-    VariantRow { what, cells: by_variant.iter().map(cell).collect(), note }
+    VariantRow {
+        what: words::metric(first.metric, first.statistic),
+        cells: by_variant.iter().map(cell).collect(),
+        changes: notes.into_iter().map(change).collect(),
+    }
 }
 
 /// Why values are missing.

@@ -37,7 +37,7 @@ fn table(table: &mut VariantTable) {
     table.columns.iter_mut().for_each(one_line);
     table.notes.iter_mut().for_each(one_line);
     for row in &mut table.rows {
-        one_line(&mut row.note);
+        row.changes.iter_mut().for_each(one_line);
         row.cells.iter_mut().for_each(|cell| one_line(&mut cell.text));
     }
 }

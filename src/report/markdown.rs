@@ -81,7 +81,8 @@ fn variants(of: &VariantTable) -> String {
             false => escape(&cell.text),
         }));
         if has_notes(of) {
-            cells.push(escape(&row.note));
+            let changes: Vec<String> = row.changes.iter().map(|change| escape(change)).collect();
+            cells.push(changes.join("<br>"));
         }
         table.add_row(cells);
     }

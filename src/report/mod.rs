@@ -155,8 +155,8 @@ pub struct VariantRow {
     pub what: String,
     /// Its value by variant.
     pub cells: Vec<VariantCell>,
-    /// What changed against the reference, in words.
-    pub note: String,
+    /// What changed against the reference, in words; a line for each variant that did.
+    pub changes: Vec<String>,
 }
 
 /// One metric of one variant.

@@ -35,5 +35,5 @@ pub(super) fn variant_header(table: &VariantTable) -> Vec<String> {
 
 /// Whether any row says what changed.
 pub(super) fn has_notes(table: &VariantTable) -> bool {
-    table.rows.iter().any(|row| !row.note.is_empty())
+    table.rows.iter().any(|row| !row.changes.is_empty())
 }

@@ -88,7 +88,7 @@ fn variants(out: &mut String, title: &str, of: &VariantTable, style: Style) {
         let mut cells = vec![Cell::new(&row.what)];
         cells.extend(row.cells.iter().map(|cell| value(&cell.text, cell.differs)));
         if has_notes(of) {
-            cells.push(Cell::new(&row.note));
+            cells.push(Cell::new(row.changes.join("\n")));
         }
         table.add_row(cells);
     }

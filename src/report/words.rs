@@ -149,6 +149,7 @@ pub(super) fn note(summary: &Summary) -> Option<String> {
     let largest = change.low.abs().max(change.high.abs());
     if !differs(summary) {
         return Some(match largest <= limit {
+            _ if change.point == 0.0 => "no change".to_string(),
             true => "no perceptible change".to_string(),
             false => format!("{}, no change shown", figure(change.point)),
         });
