@@ -103,7 +103,11 @@ fn paragraph(out: &mut String, indent: &str, text: &str) {
     let later = format!("{indent}  ");
     for (index, line) in text.lines().enumerate() {
         let first = if index == 0 { indent } else { &later };
-        let options = textwrap::Options::new(WIDTH).initial_indent(first).subsequent_indent(&later);
+        // Names and options are full of hyphens, and are to be copied.
+        let options = textwrap::Options::new(WIDTH)
+            .initial_indent(first)
+            .subsequent_indent(&later)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
         out.push_str(&textwrap::fill(line, options));
         out.push('\n');
     }
