@@ -1,7 +1,7 @@
 //! Owns the format `terminal`: text for a terminal of at least 100 columns.
 
 use super::tables::{has_notes, rule_cells, rule_header, variant_header};
-use super::{Format, Report, RuleGroup, Section, Style, VariantTable};
+use super::{Format, Report, RuleGroup, Section, SectionKind, Style, VariantTable};
 use crate::record::VerdictKind;
 use comfy_table::{
     Attribute, Cell, Color, ContentArrangement, LineStyle, Table, TableStyle, presets,
@@ -24,10 +24,11 @@ fn render(report: &Report, style: Style) -> String {
     for warning in &report.warnings {
         paragraph(&mut out, "", &format!("warning: {warning}"));
     }
-    for part in &report.sections {
-        section(&mut out, part, style);
-    }
+    let (holding, open): (Vec<&Section>, Vec<&Section>) =
+        report.sections.iter().partition(|section| section.kind == SectionKind::Holding);
+    open.into_iter().for_each(|part| section(&mut out, part, style));
     variants(&mut out, "Variants", &report.variants, style);
+    holding.into_iter().for_each(|part| section(&mut out, part, style));
     if style.verbose {
         variants(&mut out, "Details", &report.details, style);
     }

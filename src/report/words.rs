@@ -1,7 +1,9 @@
 //! Owns the words for figures: changes, intervals and limits.
 
 use crate::metric::{Better, Metric, Statistic};
-use crate::record::{Against, Effect, Evidence, Limit, Rule, Summary, Verdict, VerdictKind};
+use crate::record::{
+    Against, Effect, Evidence, Limit, Rule, Severity, Summary, Verdict, VerdictKind,
+};
 
 /// A metric with its statistic, such as `latency P90`.
 pub(super) fn metric(metric: Metric, statistic: Statistic) -> String {
@@ -119,7 +121,11 @@ pub(super) fn next_step(verdict: &Verdict) -> Option<String> {
              --verbose` lists them); if the change is wanted, loosen the limit in thresholds.toml",
             rule.variant
         )),
-        VerdictKind::Inconclusive if verdict.reason.contains("rounds would settle it") => {
+        // For what only informs nobody has to measure longer.
+        VerdictKind::Inconclusive
+            if rule.severity == Severity::Gate
+                && verdict.reason.contains("rounds would settle it") =>
+        {
             Some("raise `rounds` under [session], or use `perfgate check --rounds N`".to_string())
         }
         VerdictKind::Incomparable => Some(
