@@ -1,7 +1,7 @@
 //! Variants measured one by one and judged later: `run`, `compare`, `check --results`, `check --resume`,
 //! `check --dry-run`, and rules on suites and tags, with the scripted engine.
 
-use crate::support::{Project, Run, scripted};
+use crate::support::{Project, Run, holds, scripted};
 use perfgate::record::{Results, Verdict, VerdictKind};
 use std::path::PathBuf;
 
@@ -69,7 +69,7 @@ fn variants_measured_one_by_one_end_in_one_file() {
     let latency = &verdicts(&judged)[0];
     assert!(latency.reason.contains("0 of 3 stored sessions"), "{}", latency.reason);
     assert!(latency.effect.as_ref().unwrap().point.abs() < 0.2, "the point is shown");
-    assert_eq!(kind(&judged, "memory"), VerdictKind::Pass);
+    assert!(holds(kind(&judged, "memory")));
     assert_eq!(kind(&judged, "failure_rate"), VerdictKind::Pass);
     let report = project.run(&["report"]);
     assert_eq!(report.stdout, run.stdout, "the verdicts were saved");

@@ -1,6 +1,6 @@
 //! The real engines on the real model that `scripts/setup.sh` makes.
 
-use crate::support::{Project, finished};
+use crate::support::{Project, finished, holds};
 use perfgate::engine::{self, Engine, Generation};
 use perfgate::protocol::{LoadSpec, Order};
 use perfgate::record::{Entry, FailureClass, Phase, Request, Sampling, VerdictKind};
@@ -570,7 +570,7 @@ fn real_variants_are_measured_one_by_one_and_judged_together() {
         "the same model and seed, in sessions of their own"
     );
     let verdicts = &results.judgement.as_ref().unwrap().verdicts;
-    assert_eq!(verdicts[0].verdict, VerdictKind::Pass, "{:?}", verdicts[0]);
+    assert!(holds(verdicts[0].verdict), "{:?}", verdicts[0]);
     assert_eq!(verdicts[1].verdict, VerdictKind::Inconclusive, "{:?}", verdicts[1]);
     assert_eq!(run.code, 0, "{}", run.stdout);
 }

@@ -1,6 +1,6 @@
 //! Owns what the tests share: a project folder with configuration, and the binary run in it.
 
-use perfgate::record::{Answer, Entry, Header, JournalLine, Results, Round, Verdict};
+use perfgate::record::{Answer, Entry, Header, JournalLine, Results, Round, Verdict, VerdictKind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -135,6 +135,11 @@ pub fn finished(output: Output) -> Run {
         stdout: text(&output.stdout),
         stderr: text(&output.stderr),
     }
+}
+
+/// Within its limit; an equal variant is called improved by chance now and then.
+pub fn holds(verdict: VerdictKind) -> bool {
+    matches!(verdict, VerdictKind::Pass | VerdictKind::Improved)
 }
 
 /// Whether a process exists and is no zombie.
