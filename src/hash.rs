@@ -55,6 +55,11 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// The first characters of a sum or a commit's id that comes from a file, and may be any text.
+pub fn short(sum: &str, length: usize) -> &str {
+    sum.char_indices().nth(length).map_or(sum, |(end, _)| &sum[..end])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

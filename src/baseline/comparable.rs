@@ -1,6 +1,7 @@
 //! Owns what must be equal for two sessions to be compared, and the naming of each difference.
 
 use super::store::{Stored, StoredVariant, StoredWorkload};
+use crate::hash;
 use crate::metric::{Kind, Metric};
 use crate::record::{EngineInfo, Header, MachineClass, Part, VariantRecord};
 use std::collections::BTreeMap;
@@ -17,15 +18,10 @@ pub fn differences(
     relative_to: Option<&str>,
 ) -> Vec<String> {
     let workload = StoredWorkload::of(&now.header.plan);
-    if metric.kind() == Kind::TaskProportion {
-        return quality(&workload, &then.workload).into_iter().collect();
-    }
-    let mut found: Vec<String> = timing(&workload, &then.workload).into_iter().collect();
-    if metric.kind() == Kind::Proportion {
-        return found;
-    }
+    let mut found = workloads(metric, &workload, &then.workload);
     let machine = &now.header.environment.machine;
     match relative_to {
+        _ if metric.is_proportion() => {}
         None => found.extend(class(machine, &then.machine)),
         Some(reference) => {
             let parts = processor(machine, &then.machine);
@@ -36,6 +32,25 @@ pub fn differences(
         }
     }
     found
+}
+
+/// Why a metric of two sessions cannot be compared as it is, each difference in words.
+pub fn unlike(now: &Header, then: &Header, metric: Metric) -> Vec<String> {
+    let (a, b) = (StoredWorkload::of(&now.plan), StoredWorkload::of(&then.plan));
+    let mut found = workloads(metric, &a, &b);
+    if !metric.is_proportion() {
+        found.extend(class(&now.environment.machine, &then.environment.machine));
+    }
+    found
+}
+
+/// What differs of the tasks that a metric is of.
+fn workloads(metric: Metric, now: &StoredWorkload, then: &StoredWorkload) -> Vec<String> {
+    let found = match metric.kind() {
+        Kind::TaskProportion => quality(now, then),
+        _ => timing(now, then),
+    };
+    found.into_iter().collect()
 }
 
 /// Why what two sessions measured cannot stand in one file: each difference in words.
@@ -61,9 +76,7 @@ fn known(version: &str) -> &str {
 
 /// The start of a sum, or what stands for none.
 fn short(sum: &str) -> &str {
-    // It comes from a file, and may be any text.
-    let end = sum.char_indices().nth(12).map_or(sum.len(), |(end, _)| end);
-    if sum.is_empty() { "none" } else { &sum[..end] }
+    if sum.is_empty() { "none" } else { hash::short(sum, 12) }
 }
 
 fn timing(now: &StoredWorkload, then: &StoredWorkload) -> Option<String> {

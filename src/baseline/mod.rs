@@ -6,7 +6,7 @@ mod machine;
 mod provenance;
 mod store;
 
-pub use comparable::{differences, mismatch};
+pub use comparable::{differences, mismatch, unlike};
 pub use machine::{environment, is_virtual, memory_bytes};
 pub use provenance::{git_state, is_shallow, provenance};
 pub use store::{

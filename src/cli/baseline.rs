@@ -4,6 +4,7 @@ use super::render::print;
 use super::{BaselineList, BaselineUpdate, relative};
 use crate::baseline::{self, Stored};
 use crate::config::{self, Config, WorkTree};
+use crate::hash;
 use crate::problem::{Problem, Result};
 use crate::record::Results;
 use crate::session::{read_results, write_atomically};
@@ -113,9 +114,8 @@ fn summary(config: &Config) -> Result<String> {
         let _ =
             writeln!(text, "{key}{mark}: {} of at most {}", of_class.len(), config.baselines.keep);
         for stored in of_class {
-            let commit = stored.git.as_ref().map_or("no commit".to_string(), |git| {
-                git.commit.chars().take(12).collect() // from a file: of any length
-            });
+            let commit =
+                stored.git.as_ref().map_or("no commit", |git| hash::short(&git.commit, 12));
             let variants: Vec<&str> = stored.variants.keys().map(String::as_str).collect();
             let _ = writeln!(text, "  {}  {commit}  {}", stored.session, variants.join(", "));
         }

@@ -26,9 +26,9 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<u8> {
     let thresholds = prepared.setup.thresholds.as_ref();
     let results = session::judged(vec![done.part], config, thresholds, &[], &prepared.stored);
     let latest = config.output.join("benchmark_results.json");
-    measure::save(&results, &done.folder.join("benchmark_results.json"))?;
-    let files = measure::save(&results, &latest)?;
-    finish(arguments, &results, || measure::describe(&files, Some(&done.journal)))
+    // The session's own first: a disk that is full shows there, and the latest stay as they are.
+    measure::save(&results, &[&done.folder.join("benchmark_results.json"), &latest])?;
+    finish(arguments, &results, (&latest, Some(&done.journal)))
 }
 
 /// Applies the rules to saved results and saves the verdicts with them.
@@ -39,18 +39,18 @@ fn judge_saved(arguments: &CheckArguments, setup: &Setup, file: Option<&Path>) -
     let stored = baseline::load(&setup.config.baselines.folder)?;
     let thresholds = setup.thresholds.as_ref();
     let results = session::judged(saved.parts, &setup.config, thresholds, &[], &stored);
-    let files = measure::save(&results, file)?;
-    finish(arguments, &results, || measure::describe(&files, None))
+    measure::save(&results, &[file])?;
+    finish(arguments, &results, (file, None))
 }
 
 fn finish(
     arguments: &CheckArguments,
     results: &Results,
-    files: impl FnOnce() -> String,
+    (file, journal): (&Path, Option<&Path>),
 ) -> Result<u8> {
     let outcome = render::print_results(results, &arguments.display)?;
     if !arguments.display.quiet {
-        eprintln!("\n{}", files());
+        eprintln!("\n{}", measure::describe(file, journal));
     }
     Ok(exit::code(outcome))
 }

@@ -1,20 +1,15 @@
 //! Owns `perfgate doctor`: from the diagnosis to its printed form and the exit code.
 
 use super::render::{colors, print};
-use super::{DoctorArguments, DoctorFormat, exit};
+use super::{DoctorArguments, DoctorFormat, exit, own_binary};
 use crate::doctor::{self, Diagnosis, Finding, Mark};
-use crate::problem::{Problem, Result};
+use crate::problem::Result;
+use crate::report::wrap;
 use std::path::Path;
-use textwrap::WordSplitter;
-
-/// The width that every terminal is taken to have.
-const WIDTH: usize = 100;
 
 /// Looks at machine and project.
 pub(super) fn doctor(arguments: &DoctorArguments) -> Result<u8> {
-    let program = std::env::current_exe()
-        .map_err(|error| Problem::new(format!("cannot find perfgate's own binary: {error}")))?;
-    let diagnosis = doctor::examine(Path::new("/"), &arguments.config, &program);
+    let diagnosis = doctor::examine(Path::new("/"), &arguments.config, &own_binary()?);
     let text = match arguments.format {
         DoctorFormat::Terminal => terminal(&diagnosis, colors()),
         DoctorFormat::Json => {
@@ -58,31 +53,20 @@ fn line(out: &mut String, finding: &Finding, subjects: usize, color: bool) {
     };
     let head = format!("  {word:7}  {:subjects$}  ", finding.subject);
     let indent = " ".repeat(subjects + 13);
-    let mut text = wrapped(&finding.text, &head, &indent);
+    let mut text = wrap(&flush(&finding.text), &head, &indent);
     if color {
         text = text.replacen(word, &format!("\x1b[{style}m{word}\x1b[0m"), 1);
     }
     out.push_str(&text);
     if let Some(remedy) = &finding.remedy {
         // Not under the text: most commands fit into a line so.
-        out.push_str(&wrapped(remedy, "           > ", "             "));
+        out.push_str(&wrap(&flush(remedy), "           > ", "             "));
     }
 }
 
-/// Text within the width. Words are broken only if a whole line is too short for them: commands and
-/// paths are there to be copied.
-fn wrapped(text: &str, head: &str, indent: &str) -> String {
-    let mut out = String::new();
-    for (index, line) in text.lines().enumerate() {
-        let first = if index == 0 { head } else { indent };
-        let options = textwrap::Options::new(WIDTH)
-            .initial_indent(first)
-            .subsequent_indent(indent)
-            .word_splitter(WordSplitter::NoHyphenation);
-        out.push_str(&textwrap::fill(line.trim_start(), options));
-        out.push('\n');
-    }
-    out
+/// Its lines without the indent that they have in an error's own text.
+fn flush(text: &str) -> String {
+    text.lines().map(str::trim_start).collect::<Vec<_>>().join("\n")
 }
 
 fn summary(diagnosis: &Diagnosis) -> String {

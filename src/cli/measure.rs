@@ -1,7 +1,7 @@
 //! Owns what `check` and `run` have in common: preparing, measuring with progress, and saving.
 
 use super::progress::Progress;
-use super::{Display, Measuring, relative};
+use super::{Display, Measuring, own_binary, relative};
 use crate::config::Setup;
 use crate::problem::{Problem, Result};
 use crate::record::{Part, Results};
@@ -39,8 +39,7 @@ pub(super) fn prepare(mut setup: Setup, measuring: &Measuring) -> Result<Prepare
 pub(super) fn measure(prepared: &mut Prepared, wanted: &Wanted<'_>) -> Result<Done> {
     let output = prepared.setup.config.output.clone();
     let interrupt = catch_interrupts()?;
-    let program = std::env::current_exe()
-        .map_err(|error| Problem::new(format!("cannot find perfgate's own binary: {error}")))?;
+    let program = own_binary()?;
     if !wanted.display.quiet {
         session::warnings(&prepared.header).iter().for_each(|text| eprintln!("warning: {text}"));
     }
@@ -129,21 +128,22 @@ fn catch_interrupts() -> Result<Interrupt> {
     Ok(interrupt)
 }
 
-/// Writes results, and their report as Markdown beside them.
-pub(super) fn save(results: &Results, file: &Path) -> Result<[PathBuf; 2]> {
+/// Writes results to some files, in this order, and their report as Markdown beside each.
+pub(super) fn save(results: &Results, files: &[&Path]) -> Result<()> {
     let mut json = serde_json::to_string(results).expect("results are plain data");
     json.push('\n');
-    write_atomically(file, &json)?;
-    let markdown = file.with_file_name("report.md");
-    let text = (report::MARKDOWN.render)(&report::build(results), Style::default());
-    write_atomically(&markdown, &text)?;
-    Ok([file.to_path_buf(), markdown])
+    let markdown = (report::MARKDOWN.render)(&report::build(results), Style::default());
+    for file in files {
+        write_atomically(file, &json)?;
+        write_atomically(&file.with_file_name("report.md"), &markdown)?;
+    }
+    Ok(())
 }
 
 /// Where everything lies.
-pub(super) fn describe(files: &[PathBuf; 2], journal: Option<&Path>) -> String {
-    let [results, report] = files;
-    let mut lines = vec![("results", results.as_path()), ("report ", report.as_path())];
+pub(super) fn describe(results: &Path, journal: Option<&Path>) -> String {
+    let report = results.with_file_name("report.md");
+    let mut lines = vec![("results", results), ("report ", report.as_path())];
     lines.extend(journal.map(|journal| ("journal", journal)));
     let line = |(what, file): (&str, &Path)| format!("{what}  {}", relative(file).display());
     lines.into_iter().map(line).collect::<Vec<_>>().join("\n")

@@ -11,7 +11,7 @@ mod progress;
 mod render;
 mod run;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, Result};
 use crate::report::{FORMATS, Format};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -231,6 +231,12 @@ pub fn main() -> ExitCode {
             ExitCode::from(exit::COULD_NOT_RUN)
         }
     }
+}
+
+/// perfgate's own binary, which serves as the worker too.
+fn own_binary() -> Result<PathBuf> {
+    std::env::current_exe()
+        .map_err(|error| Problem::new(format!("cannot find perfgate's own binary: {error}")))
 }
 
 /// A path as the user would type it from here, without detours such as `examples/..`.

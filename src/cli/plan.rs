@@ -2,8 +2,10 @@
 //! could settle.
 
 use super::render::print;
+use crate::hash;
 use crate::problem::Result;
 use crate::record::{Plan, Severity};
+use crate::report::wrap;
 use crate::session::{Forecast, Prepared, forecast, read_results};
 use crate::verdict::{Foreseen, Settles};
 use std::fmt::Write;
@@ -25,7 +27,7 @@ fn text(prepared: &Prepared, forecast: &Forecast) -> String {
     for name in &plan.variants {
         let variant = &prepared.header.variants[name];
         let mark = if *name == plan.reference { " (reference)" } else { "" };
-        let sum: String = variant.model_sha256.chars().take(12).collect();
+        let sum = hash::short(&variant.model_sha256, 12);
         let _ = writeln!(
             out,
             "  {name}{mark}: {}, {} threads, {} ({sum})",
@@ -46,9 +48,7 @@ fn text(prepared: &Prepared, forecast: &Forecast) -> String {
         for Foreseen { rule, why, .. } in rules {
             let aside = if rule.severity == Severity::Inform { " (informs)" } else { "" };
             let line = format!("{}{aside}: {why}", rule.id);
-            let options =
-                textwrap::Options::new(100).initial_indent("  ").subsequent_indent("    ");
-            let _ = writeln!(out, "{}", textwrap::fill(&line, options));
+            out.push_str(&wrap(&line, "  ", "    "));
         }
     }
     out

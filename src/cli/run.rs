@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 /// Measures variants, all of them in lockstep, and puts them into the file of results.
 pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     let mut setup = config::read(&WorkTree, &arguments.config, None)?;
+    let whole = setup.config.clone();
     if !arguments.variants.is_empty() {
         setup.config.keep(&arguments.variants)?;
     }
@@ -26,16 +27,15 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     session::fits(&existing, &prepared.header)?;
     let wanted = Wanted { measuring: &arguments.measuring, display: &arguments.display };
     let done = measure::measure(&mut prepared, &wanted)?;
-    let whole = config::read_config(&WorkTree, &arguments.config)?;
     let of_session = session::judged(vec![done.part.clone()], &whole, None, &[], &[]);
-    measure::save(&of_session, &done.folder.join("benchmark_results.json"))?;
+    measure::save(&of_session, &[&done.folder.join("benchmark_results.json")])?;
     let broken = without_a_round(&done.part);
     let parts = session::add_part(existing, done.part)?;
     let results: Results = session::judged(parts, &whole, None, &[], &[]);
-    let files = measure::save(&results, &output)?;
+    measure::save(&results, &[&output])?;
     render::print_results(&results, &arguments.display)?;
     if !arguments.display.quiet {
-        eprintln!("\n{}", measure::describe(&files, Some(&done.journal)));
+        eprintln!("\n{}", measure::describe(&output, Some(&done.journal)));
     }
     for name in &broken {
         eprintln!("error: '{name}' completed no round; see its failures in the report");

@@ -3,6 +3,7 @@
 use super::{Finding, Section, count};
 use crate::baseline;
 use crate::config::Config;
+use crate::hash;
 use std::path::Path;
 
 /// Looks at the store of accepted sessions.
@@ -56,7 +57,8 @@ pub(super) fn git(folder: &Path) -> Section {
                 Some(branch) => format!("on branch {branch}"),
                 None => "on no branch".to_string(),
             };
-            findings.push(Finding::ok("commit", format!("{} {on}", &state.commit[..12])));
+            findings
+                .push(Finding::ok("commit", format!("{} {on}", hash::short(&state.commit, 12))));
             findings.push(if state.dirty() {
                 Finding::warning(
                     "work tree",

@@ -2,7 +2,8 @@
 //! groups of both versions leave it.
 
 use crate::baseline;
-use std::path::{Path, PathBuf};
+use crate::runner::control_groups;
+use std::path::Path;
 
 /// What this process may use.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,10 +24,10 @@ impl Limits {
     /// Reads them below a root.
     pub(super) fn read(root: &Path) -> Limits {
         let memory = baseline::memory_bytes(root, "MemTotal");
-        let limit = group_folders(root, "memory").iter().filter_map(|f| memory_limit(f)).min();
+        let limit = control_groups(root, "memory").iter().filter_map(|f| memory_limit(f)).min();
         Limits {
             affinity: affinity(root),
-            quota: group_folders(root, "cpu").iter().filter_map(|f| quota(f)).reduce(f64::min),
+            quota: control_groups(root, "cpu").iter().filter_map(|f| quota(f)).reduce(f64::min),
             memory,
             available: baseline::memory_bytes(root, "MemAvailable"),
             // Version 1 writes a huge number for none.
@@ -55,30 +56,6 @@ pub(super) fn listed(list: &str) -> Option<usize> {
 fn affinity(root: &Path) -> Option<usize> {
     let status = std::fs::read_to_string(root.join("proc/self/status")).ok()?;
     listed(status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?)
-}
-
-/// The folders that may limit this process: of its control group and those that contain it.
-///
-/// Inside a container the paths may be the host's, and the group itself lies where the outermost
-/// is expected; folders that are not there limit nothing.
-fn group_folders(root: &Path, controller: &str) -> Vec<PathBuf> {
-    let groups = std::fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
-    let mount = root.join("sys/fs/cgroup");
-    let mut folders = Vec::new();
-    // Version 1 has lines `N:cpu,cpuacct:PATH`, version 2 the line `0::PATH`.
-    for line in groups.lines() {
-        let Some((_, rest)) = line.split_once(':') else { continue };
-        let Some((controllers, path)) = rest.split_once(':') else { continue };
-        let mount = match controllers {
-            "" => mount.clone(),
-            list if list.split(',').any(|one| one == controller) => mount.join(controller),
-            _ => continue,
-        };
-        let path = Path::new(path.trim_start_matches('/'));
-        let inside = path.ancestors().filter(|part| !part.to_string_lossy().contains(".."));
-        folders.extend(inside.map(|part| mount.join(part)));
-    }
-    folders
 }
 
 /// A group's quota in CPUs, if it has one: `cpu.max` holds `QUOTA PERIOD` or `max PERIOD`.

@@ -5,6 +5,7 @@ use super::clean;
 use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
+use crate::hash;
 use crate::record::{
     Against, Failure, FailureClass, Header, Judgement, Part, Phase, Request, Results, Severity,
     Summary, Verdict, VerdictKind,
@@ -432,7 +433,7 @@ fn of_part(part: &Part) -> Vec<(String, String)> {
     add("kernel", header.environment.kernel.clone());
     add("governor", header.environment.governor.to_string());
     add("throttling", header.environment.throttling.to_string());
-    add("workload", format!("sha256 {}", start(&header.plan.workload_sha256, 16)));
+    add("workload", format!("sha256 {}", hash::short(&header.plan.workload_sha256, 16)));
     for name in &header.plan.variants {
         let Some(variant) = header.variants.get(name) else { continue };
         let mut parts = vec![variant.engine.clone()];
@@ -445,16 +446,11 @@ fn of_part(part: &Part) -> Vec<(String, String)> {
         parts.extend(
             engine.iter().flat_map(|e| &e.properties).map(|(key, value)| format!("{key}={value}")),
         );
-        let sum = start(&variant.model_sha256, 16);
+        let sum = hash::short(&variant.model_sha256, 16);
         parts.push(format!("model {} sha256 {sum}", variant.model));
         add(name, parts.join(", "));
     }
     lines
-}
-
-/// The first characters of a text that comes from a file and may be of any length.
-fn start(text: &str, length: usize) -> String {
-    text.chars().take(length).collect()
 }
 
 fn commit(header: &Header) -> String {
@@ -467,7 +463,7 @@ fn commit(header: &Header) -> String {
                 "clean".to_string()
             };
             let branch = git.branch.as_deref().unwrap_or("detached");
-            format!("{} on {branch}, {state}", start(&git.commit, 12))
+            format!("{} on {branch}, {state}", hash::short(&git.commit, 12))
         }
         (None, Some(why)) => format!("not available: {why}"),
         (None, None) => "not available".to_string(),

@@ -13,6 +13,7 @@ mod terminal;
 mod words;
 
 pub use build::build;
+pub use terminal::wrap;
 
 use crate::record::{Severity, VerdictKind};
 use crate::verdict::Outcome;

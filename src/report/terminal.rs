@@ -99,19 +99,25 @@ fn variants(out: &mut String, title: &str, of: &VariantTable, style: Style) {
     }
 }
 
-/// Text wrapped at the width of a narrow terminal, later lines indented under the first.
+/// A paragraph, its later lines indented under the first.
 fn paragraph(out: &mut String, indent: &str, text: &str) {
-    let later = format!("{indent}  ");
+    out.push_str(&wrap(text, indent, &format!("{indent}  ")));
+}
+
+/// Text wrapped at the width that every terminal is taken to have: what stands before the first line,
+/// and before the later ones. Words are broken only if a whole line is too short for them: names,
+/// commands and paths are full of hyphens, and are there to be copied.
+pub fn wrap(text: &str, first: &str, later: &str) -> String {
+    let mut out = String::new();
     for (index, line) in text.lines().enumerate() {
-        let first = if index == 0 { indent } else { &later };
-        // Names and options are full of hyphens, and are to be copied.
         let options = textwrap::Options::new(WIDTH)
-            .initial_indent(first)
-            .subsequent_indent(&later)
+            .initial_indent(if index == 0 { first } else { later })
+            .subsequent_indent(later)
             .word_splitter(textwrap::WordSplitter::NoHyphenation);
         out.push_str(&textwrap::fill(line, options));
         out.push('\n');
     }
+    out
 }
 
 fn table(style: Style) -> Table {

@@ -8,7 +8,7 @@ mod start;
 
 pub use energy::{EnergyCounter, NoCounters};
 pub use order::{order, spawn_order};
-pub use probe::{host, memory_use};
+pub use probe::{control_groups, host, memory_use};
 pub use start::Starter;
 
 use crate::config::{Deadlines, Variant};

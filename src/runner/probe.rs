@@ -3,7 +3,7 @@
 
 use super::energy::EnergyCounter;
 use crate::record::{MemoryUse, Reading};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Memory of a process from `/proc/PID/status`; `None` where the system has no such file.
 pub fn memory_use(pid: u32) -> Option<MemoryUse> {
@@ -62,6 +62,30 @@ fn read(root: &Path, path: &str) -> Reading {
             _ => format!("/{path} cannot be read: {error}"),
         }),
     }
+}
+
+/// The folders that may limit this process: of its control group and those that contain it.
+///
+/// Inside a container the paths may be the host's, and the group itself lies where the outermost
+/// is expected; folders that are not there limit nothing.
+pub fn control_groups(root: &Path, controller: &str) -> Vec<PathBuf> {
+    let groups = std::fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
+    let mount = root.join("sys/fs/cgroup");
+    let mut folders = Vec::new();
+    // Version 1 has lines `N:cpu,cpuacct:PATH`, version 2 the line `0::PATH`.
+    for line in groups.lines() {
+        let Some((_, rest)) = line.split_once(':') else { continue };
+        let Some((controllers, path)) = rest.split_once(':') else { continue };
+        let mount = match controllers {
+            "" => mount.clone(),
+            list if list.split(',').any(|one| one == controller) => mount.join(controller),
+            _ => continue,
+        };
+        let path = Path::new(path.trim_start_matches('/'));
+        let inside = path.ancestors().filter(|part| !part.to_string_lossy().contains(".."));
+        folders.extend(inside.map(|part| mount.join(part)));
+    }
+    folders
 }
 
 #[cfg(test)]

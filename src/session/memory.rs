@@ -1,8 +1,10 @@
 //! Owns the memory that a session needs against what there is: all variants are loaded at once, so
 //! that what does not fit is said before hours of swapping or a kill by the kernel.
 
+use crate::baseline;
 use crate::problem::{Problem, Result};
-use std::path::{Path, PathBuf};
+use crate::runner::control_groups;
+use std::path::Path;
 
 /// How much memory is available, and who says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,37 +60,11 @@ fn amount(bytes: u64) -> String {
 
 /// The least of what the machine and each control group above this process leave.
 fn available(root: &Path) -> Option<Available> {
-    let file = root.join("proc/meminfo");
-    let machine = std::fs::read_to_string(file).ok().and_then(|text| {
-        let kib = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        let kib = kib.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?;
-        Some(Available { bytes: kib.saturating_mul(1024), by: "/proc/meminfo".to_string() })
-    });
-    let groups = groups(root).into_iter().filter_map(|folder| of_group(&folder, root));
+    let machine = baseline::memory_bytes(root, "MemAvailable")
+        .map(|bytes| Available { bytes, by: "/proc/meminfo".to_string() });
+    let groups =
+        control_groups(root, "memory").into_iter().filter_map(|folder| of_group(&folder, root));
     machine.into_iter().chain(groups).min_by_key(|available| available.bytes)
-}
-
-/// The folders of this process's control groups that may limit memory, from its own up to the root.
-fn groups(root: &Path) -> Vec<PathBuf> {
-    let text = std::fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
-    let mut folders = Vec::new();
-    for line in text.lines() {
-        // Version 1 has a line `N:memory:PATH`, version 2 the line `0::PATH`.
-        let mut parts = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
-        let top = match controllers {
-            "" => root.join("sys/fs/cgroup"),
-            _ if controllers.split(',').any(|name| name == "memory") => {
-                root.join("sys/fs/cgroup/memory")
-            }
-            _ => continue,
-        };
-        // In a container the path may be that of the host, of which only the top is to be seen.
-        let own = top.join(path.trim_start_matches('/'));
-        let above = own.ancestors().take_while(|folder| folder.starts_with(&top));
-        folders.extend(above.map(Path::to_path_buf));
-    }
-    folders
 }
 
 /// What one group leaves: its limit without what is in use, of which the cache of files can be had

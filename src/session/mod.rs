@@ -76,47 +76,53 @@ pub fn run(
         energy: prepared.energy.clone(),
         interrupt: interrupt.clone(),
     };
-    let (mut rounds, resumed) = match before {
+    let mut part = Part {
+        header: prepared.header.clone(),
+        ended: String::new(),
+        resumed: Vec::new(),
+        rounds: Vec::new(),
+        answers: Vec::new(),
+    };
+    match before {
         None => {
-            let header = Box::new(prepared.header.clone());
+            let header = Box::new(part.header.clone());
             journal.append(&Entry::Session { format: JOURNAL_FORMAT, header })?;
-            (Vec::new(), Vec::new())
         }
         Some(before) => {
             let at = plan::now();
             journal.append(&Entry::Resume { at: at.clone() })?;
-            (before.rounds, [before.resumed, vec![at]].concat())
-        }
-    };
-    let mut cut = None;
-    while cut.is_none() && complete(&rounds) < config.rounds {
-        // The number sets the order of starts, so a round that was cut short is made up for by one
-        // of the same number.
-        let number = complete(&rounds) + 1;
-        let (round, why) = runner.round(number, &mut sink(journal, observer));
-        cut = why;
-        rounds.push(round);
-        if cut.is_none() {
-            observer.round_done(number, settled(prepared, &rounds));
+            part.rounds = before.rounds;
+            part.resumed = [before.resumed, vec![at]].concat();
         }
     }
-    let mut answers = Vec::new();
+    let mut cut = None;
+    while cut.is_none() && complete(&part) < config.rounds {
+        // The number sets the order of starts, so a round that was cut short is made up for by one
+        // of the same number.
+        let number = complete(&part) + 1;
+        let (round, why) = runner.round(number, &mut sink(journal, observer));
+        cut = why;
+        part.rounds.push(round);
+        if cut.is_none() {
+            observer.round_done(number, settled(prepared, &part));
+        }
+    }
     if let (None, Some(graded)) = (&cut, &prepared.graded) {
-        let pass = quality_pass(prepared, graded, &rounds, program, interrupt);
+        let pass = quality_pass(prepared, graded, &part.rounds, program, interrupt);
         match pass.run(&mut sink(journal, observer)) {
-            Ok(found) => answers = found,
+            Ok(found) => part.answers = found,
             Err(why) => cut = Some(why),
         }
     }
-    let complete = complete(&rounds);
+    let complete = complete(&part);
     let interrupted = cut == Some(Cut::Interrupted);
     let end = Entry::SessionEnd { rounds: complete, interrupted };
     let saved = sink(journal, observer)(&end);
     match cut {
         None => {
             saved?;
-            let (header, ended) = (prepared.header.clone(), plan::now());
-            Ok(Ended::Complete(Box::new(Part { header, ended, resumed, rounds, answers })))
+            part.ended = plan::now();
+            Ok(Ended::Complete(Box::new(part)))
         }
         Some(Cut::Interrupted) => Ok(Ended::Interrupted { rounds: complete }),
         Some(Cut::NotSaved(problem)) => Err(problem),
@@ -139,23 +145,17 @@ fn sink<'a>(
 }
 
 /// How many of the gating rules the rounds so far decide, of how many; graded tasks come later.
-fn settled(prepared: &Prepared, rounds: &[Round]) -> Option<(usize, usize)> {
+fn settled(prepared: &Prepared, part: &Part) -> Option<(usize, usize)> {
     let thresholds = prepared.setup.thresholds.as_ref()?;
-    let part = Part {
-        header: prepared.header.clone(),
-        ended: String::new(),
-        resumed: Vec::new(),
-        rounds: rounds.to_vec(),
-        answers: Vec::new(),
-    };
-    let measured = Measured { parts: &[part], earlier: &[], stored: &prepared.stored };
+    let parts = std::slice::from_ref(part);
+    let measured = Measured { parts, earlier: &[], stored: &prepared.stored };
     let verdicts = verdict::judge(&thresholds.rules, &measured, thresholds.false_alarms);
     let gating = || verdicts.iter().filter(|verdict| verdict.rule.severity == Severity::Gate);
     Some((gating().filter(|verdict| verdict.verdict.decided()).count(), gating().count()))
 }
 
-fn complete(rounds: &[Round]) -> u32 {
-    rounds.iter().filter(|round| round.complete).count() as u32
+fn complete(part: &Part) -> u32 {
+    part.complete().len() as u32
 }
 
 /// The quality pass after the rounds, which have told what the engines are.

@@ -5,7 +5,7 @@ use super::against_baseline::FEWEST_SESSIONS;
 use super::effect::{self, PerRound};
 use super::judge::{Case, Estimate, completes_a_round};
 use super::samples;
-use crate::baseline::{self, Stored};
+use crate::baseline;
 use crate::metric::Kind;
 use crate::record::{Against, Effect, Limit, Part, Round, Rule, Verdict, VerdictKind};
 use crate::stats::{self, Interval};
@@ -36,8 +36,7 @@ impl Case<'_> {
     /// The rule's variant against one that was measured in another session.
     pub(super) fn across(&self, then: &Part, other: &str) -> Verdict {
         let rule = self.rule;
-        let differences =
-            baseline::differences(self.now, &Stored::from_part(then), rule.metric, None);
+        let differences = baseline::unlike(&self.now.header, &then.header, rule.metric);
         if !differences.is_empty() {
             return self.undecided(VerdictKind::Incomparable, differences.join(" and "));
         }

@@ -4,10 +4,10 @@
 use super::effect::{self, PerRound};
 use super::graded::bad;
 use super::judge::{Case, Estimate, MOST_ROUNDS};
-use super::samples;
+use super::{samples, select_requests};
 use crate::baseline::{self, Stored};
 use crate::metric::Kind;
-use crate::record::{Effect, Grade, Limit, Phase, Round, Verdict, VerdictKind};
+use crate::record::{Effect, Grade, Limit, Round, Verdict, VerdictKind};
 use crate::stats::{self, Interval};
 use std::collections::BTreeMap;
 
@@ -150,16 +150,8 @@ impl Case<'_> {
 
     /// The rounds of a stored session, with the tasks that the rule judges.
     fn rounds_of(&self, stored: &Stored) -> Vec<Round> {
-        let labels = &self.now.header.plan.labels;
-        let only = &self.rule.only;
         let mut rounds = stored.to_rounds();
-        if !only.is_empty() {
-            for round in &mut rounds {
-                round
-                    .requests
-                    .retain(|r| r.phase != Phase::Timed || only.takes(labels.get(&r.task)));
-            }
-        }
+        select_requests(&mut rounds, &self.rule.only, &self.now.header.plan.labels);
         rounds
     }
 

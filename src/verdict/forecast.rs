@@ -4,8 +4,8 @@
 use super::Measured;
 use super::against_baseline::FEWEST_SESSIONS;
 use super::effect::{self, PerRound};
-use super::graded::bad;
-use super::judge::{MOST_ROUNDS, levels};
+use super::graded::{MOST_TASKS, bad};
+use super::judge::{MOST_ROUNDS, levels, oriented_limit};
 use crate::metric::{Better, Kind, Metric, Needs, Statistic};
 use crate::record::{Against, Evidence, Header, Limit, Part, Reading, Rule};
 use crate::stats::{self, Pairs};
@@ -31,9 +31,6 @@ pub struct Foreseen {
     /// Why, with the figures.
     pub why: String,
 }
-
-/// Most tasks that are worth naming.
-const MOST_TASKS: usize = 100_000;
 
 /// Foresees every rule, from what was measured before under the same plan (which may be nothing).
 pub fn foresee(
@@ -92,12 +89,8 @@ impl Foresight<'_> {
         let Some(needed) = stats::clean_trials_needed(limit, alpha) else {
             return (Settles::No, "no number of requests shows 0%: allow a little".to_string());
         };
-        let why = format!("{planned} requests; {needed} without a failure would show it");
-        let why = if self.rule.metric.is_proportion() {
-            why
-        } else {
-            why.replace("a failure", "one over")
-        };
+        let hit = if self.rule.metric.is_proportion() { "a failure" } else { "one over" };
+        let why = format!("{planned} requests; {needed} without {hit} would show it");
         (settles(planned >= needed), why)
     }
 
@@ -171,13 +164,9 @@ impl Foresight<'_> {
         let rounds = part.complete();
         let (effect, limit) = match (&rule.against, rule.limit) {
             (Against::Variant(other), Limit::Relative(limit)) if part.has(other) => {
-                let log = match rule.better() {
-                    Better::Lower => limit.ln_1p(),
-                    Better::Higher => -(-limit).ln_1p(),
-                };
                 let ratios =
                     effect::log_ratios(rule.metric, rule.statistic, &rounds, &rule.variant, other);
-                (ratios, log)
+                (ratios, oriented_limit(rule.better(), limit))
             }
             (Against::Absolute, Limit::Max(limit) | Limit::Min(limit)) => {
                 let values =

@@ -7,7 +7,7 @@ use crate::stats::{self, Interval, Pairs};
 use std::collections::BTreeMap;
 
 /// Most tasks that are worth naming as a remedy.
-const MOST_TASKS: usize = 100_000;
+pub(super) const MOST_TASKS: usize = 100_000;
 
 /// Whether a grade counts against the variant in a metric.
 pub(super) fn bad(metric: Metric, grade: Grade) -> bool {

@@ -198,10 +198,9 @@ impl Case<'_> {
         estimate: Estimate<'_>,
         limit: f64,
     ) -> Verdict {
-        let (orientation, log_limit) = match self.rule.better() {
-            Better::Lower => (1.0, limit.ln_1p()),
-            Better::Higher => (-1.0, -(-limit).ln_1p()),
-        };
+        let better = self.rule.better();
+        let orientation = if better == Better::Lower { 1.0 } else { -1.0 };
+        let log_limit = oriented_limit(better, limit);
         self.only_informing(self.decide(effect, estimate, log_limit, orientation, f64::exp_m1))
     }
 
@@ -440,6 +439,14 @@ impl Case<'_> {
         verdict.base = Some(rate(base, all_base));
         verdict.effect = Some(self.proportion_effect(bounds, all));
         verdict
+    }
+}
+
+/// An allowed relative change on the log scale, turned so that more is worse.
+pub(super) fn oriented_limit(better: Better, limit: f64) -> f64 {
+    match better {
+        Better::Lower => limit.ln_1p(),
+        Better::Higher => -(-limit).ln_1p(),
     }
 }
 

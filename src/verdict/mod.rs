@@ -18,7 +18,8 @@ pub use outcome::{Outcome, outcome};
 pub use summary::summarize;
 
 use crate::baseline::Stored;
-use crate::record::{Part, Phase, Selection};
+use crate::record::{Labels, Part, Phase, Round, Selection};
+use std::collections::BTreeMap;
 
 /// Everything that rules are applied to.
 #[derive(Debug, Clone, Copy)]
@@ -42,16 +43,19 @@ impl<'a> Measured<'a> {
 fn select(parts: &[Part], only: &Selection) -> Vec<Part> {
     let of_part = |part: &Part| {
         let mut part = part.clone();
-        let plan = &mut part.header.plan;
-        for round in &mut part.rounds {
-            round
-                .requests
-                .retain(|r| r.phase != Phase::Timed || only.takes(plan.labels.get(&r.task)));
-        }
+        let plan = &part.header.plan;
+        select_requests(&mut part.rounds, only, &plan.labels);
         if let Some(quality) = &plan.quality {
             part.answers.retain(|answer| only.takes(quality.labels.get(&answer.task)));
         }
         part
     };
     parts.iter().map(of_part).collect()
+}
+
+/// Leaves the timed requests of the tasks that are selected.
+fn select_requests(rounds: &mut [Round], only: &Selection, labels: &BTreeMap<String, Labels>) {
+    for round in rounds {
+        round.requests.retain(|r| r.phase != Phase::Timed || only.takes(labels.get(&r.task)));
+    }
 }
