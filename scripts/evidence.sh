@@ -6,7 +6,10 @@
 #     scripts/evidence.sh int4         INT4 in place of INT8: examples/int4 -> docs/evidence/int4.md (5 minutes)
 #     scripts/evidence.sh baseline     three accepted sessions and a fourth -> docs/evidence/baseline.md (15 minutes)
 #     scripts/evidence.sh harness      perfgate against bare loops and GenAI -> docs/evidence/harness.md (25 minutes)
+#     scripts/evidence.sh aa           INT8 against itself, and slowed by 5% and 10% -> docs/evidence/aa.md (60 minutes, once)
+#     scripts/evidence.sh speed        the bootstrap against NumPy, and compare -> docs/evidence/speed.md (5 minutes)
 #     scripts/evidence.sh tinyllama    TinyLlama's shape, random weights -> docs/evidence/tinyllama.md (15 minutes)
+#     scripts/evidence.sh simulation   the statistics on data of known truth -> docs/evidence/simulation.md (5 minutes)
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -74,6 +77,41 @@ harness() {
     mv .perfgate/evidence/harness.tmp docs/evidence/harness.md
 }
 
+# What is recorded lies in examples/aa/recorded and is committed; a session that is there is not run again.
+aa() {
+    local recorded=examples/aa/recorded config=examples/aa/perfgate.toml count
+    cargo build --release --locked --bin perfgate --example replay
+    count() { find "$recorded/same" -name '*.json' 2>/dev/null | wc -l; }
+    while (($(count) < 3)); do
+        target/release/perfgate calibrate --quiet --config "$config" --rounds 70 --folder "$recorded/same" >/dev/null
+    done
+    if [[ ! -e $recorded/slowed/v1/slowed.json ]]; then
+        target/release/perfgate run --quiet --config examples/aa/slowed.toml --output .perfgate/evidence/slowed.json \
+            >/dev/null
+        target/release/examples/replay compact .perfgate/evidence/slowed.json "$recorded/slowed/v1/slowed.json"
+    fi
+    {
+        printf '# A variant against itself, and slowed by a known share\n\n'
+        printf 'Made by `scripts/evidence.sh aa` from sessions that were recorded on a shared virtual machine with two cores and\n'
+        printf 'lie in [examples/aa/recorded](../../examples/aa/recorded): INT8 against a copy of itself in lockstep, and against copies that wait\n'
+        printf 'busily for 5%% and 10%% of each forward pass (the test switch `slowdown_percent`).\n\n'
+        printf '## `perfgate calibrate --config %s --sessions 0 --folder %s/same --compare 5`\n\n' "$config" "$recorded"
+        target/release/perfgate calibrate --quiet --config "$config" --sessions 0 --folder "$recorded/same" --compare 5 \
+            --format markdown
+        printf '\n## The same samples, judged by others\n\n'
+        target/release/examples/replay same "$recorded/same"
+        printf '\n## Real slowdowns\n\nA limit of 0, one rule; rounds predicted from the noise by the formula of the plan.\n\n'
+        target/release/examples/replay slowed "$recorded/slowed"
+    } >.perfgate/evidence/aa.tmp
+    mv .perfgate/evidence/aa.tmp docs/evidence/aa.md
+}
+
+speed() {
+    cargo build --release --locked --bin perfgate --example speed
+    PYTHONPATH=.perfgate/python PYTHONNOUSERSITE=1 python3 scripts/evidence_speed.py >.perfgate/evidence/speed.tmp
+    mv .perfgate/evidence/speed.tmp docs/evidence/speed.md
+}
+
 tinyllama() {
     local peak=.perfgate/evidence/tinyllama.peak command="scripts/tinyllama_random.sh check --rounds 2"
     mkdir -p "$(dirname "$peak")"
@@ -86,14 +124,23 @@ $(sed -n 's/^peak\(.*\):$/- peak\1/p' "$peak")" \
         >docs/evidence/tinyllama.md
 }
 
+simulation() {
+    mkdir -p .perfgate/evidence
+    cargo run --release --locked --example simulate >.perfgate/evidence/simulation.tmp
+    mv .perfgate/evidence/simulation.tmp docs/evidence/simulation.md
+}
+
 case ${1:-} in
-    slowdown | int4 | baseline | harness | tinyllama)
+    simulation) # needs no model
+        simulation
+        ;;
+    slowdown | int4 | baseline | harness | aa | speed | tinyllama)
         scripts/setup.sh
         cargo build --release --locked --bin perfgate
         "$1"
         ;;
     *)
-        sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
         exit 2
         ;;
 esac

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! config + workload -> plan -> session ( rounds and quality by workers and engines -> record ->
-//! stats -> verdicts ) -> report -> outputs, exit code
+//! stats -> verdicts -> enough? ) -> report -> outputs, exit code
 //! ```
 //!
 //! The modules stand below in that order, and each imports only those above it and the leaves; the
@@ -30,6 +30,7 @@ pub mod quality;
 pub mod baseline;
 pub mod verdict;
 pub mod session;
+pub mod insight;
 pub mod doctor;
 pub mod report;
 pub mod cli;

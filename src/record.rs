@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Version of the journal's format.
-pub const JOURNAL_FORMAT: u32 = 1;
+/// Version of the journal's format. A reader accepts this one and the one before.
+pub const JOURNAL_FORMAT: u32 = 2;
 
 /// Version of the result file's format. A reader accepts this one and the one before.
 pub const RESULTS_FORMAT: u32 = 2;
@@ -249,6 +249,9 @@ pub struct WorkerRun {
     /// Memory when the round's last request was done; missing where the system does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryUse>,
+    /// Size of the model's files just before the spawn, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_bytes: Option<u64>,
     /// Why it ended early, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -427,6 +430,42 @@ pub struct Plan {
     /// The quality pass, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<QualityPlan>,
+    /// How the session may end before its last round; missing where all rounds are run in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopping: Option<Stopping>,
+}
+
+/// How soon the error probability of a session with several looks is spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spending {
+    /// Hardly any at first, so that the last look is nearly as sharp as a single one.
+    #[serde(rename = "obrien-fleming")]
+    OBrienFleming,
+    /// Nearly evenly: sooner done where the effect is large, and blunter at the end.
+    Pocock,
+}
+
+impl Spending {
+    /// What reports call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Spending::OBrienFleming => "O'Brien-Fleming",
+            Spending::Pocock => "Pocock",
+        }
+    }
+}
+
+/// How a session may end before its last round, fixed before the first: the rounds after which the rules are
+/// looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stopping {
+    /// How the error is shared out over the looks.
+    pub spending: Spending,
+    /// The rounds after which there is a look, rising; the last is the last round of the plan.
+    pub looks: Vec<u32>,
+    /// Ids of the rules that all have to be decided.
+    pub drives: Vec<String>,
 }
 
 /// What a quality pass set out to do.
@@ -497,6 +536,17 @@ pub enum Entry {
         round: u32,
         /// False if it was cut short.
         complete: bool,
+    },
+    /// The rules were looked at after a round.
+    Look {
+        /// The round.
+        round: u32,
+        /// The share of the error that is spent with this look, of each bound; 1 at the last look.
+        spent: f64,
+        /// Ids of the driving rules that are decided at it.
+        decided: Vec<String>,
+        /// Ids of those that are not.
+        open: Vec<String>,
     },
     /// An interrupted session goes on.
     Resume {
@@ -816,6 +866,58 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
+/// What a verdict rests on, and what the session could have told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Resolution {
+    /// Error probability of each of the two one-sided bounds that decide: what was spent on the rule.
+    pub level: f64,
+    /// The observed noise: standard deviation, between rounds (against a baseline between sessions), of
+    /// the log of the value or ratio that is judged. Counts have none.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "nonfinite::option")]
+    #[schemars(with = "Option<nonfinite::Number>")]
+    pub noise: Option<f64>,
+    /// The smallest true effect that would have been proven beyond the limit with a probability of 90%, in
+    /// the unit of the rule's limit: a relative change, a difference of shares, or a value. Missing if
+    /// none would.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "nonfinite::option")]
+    #[schemars(with = "Option<nonfinite::Number>")]
+    pub detectable: Option<f64>,
+}
+
+/// What would settle an undecided rule, if effect and noise stayed as observed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Needed {
+    /// So many in all.
+    pub count: u64,
+    /// Of these.
+    pub of: Sample,
+}
+
+/// What evidence is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sample {
+    /// Rounds.
+    Rounds,
+    /// Timed requests.
+    Requests,
+    /// Graded tasks.
+    Tasks,
+    /// Stored sessions.
+    Sessions,
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Sample::Rounds => "rounds",
+            Sample::Requests => "requests",
+            Sample::Tasks => "graded tasks",
+            Sample::Sessions => "stored sessions",
+        })
+    }
+}
+
 /// A rule with what it came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
@@ -834,6 +936,12 @@ pub struct Verdict {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "nonfinite::option")]
     #[schemars(with = "Option<nonfinite::Number>")]
     pub base: Option<f64>,
+    /// What it rests on; missing where nothing was tested, and where values are compared exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<Resolution>,
+    /// What would settle it, if it is inconclusive and something would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needed: Option<Needed>,
     /// Why, in a sentence, where the figures don't say it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,

@@ -3,8 +3,9 @@
 
 use crate::problem::{Problem, Result};
 use crate::record::{
-    EngineInfo, Failure, FailureClass, GitState, Grade, MachineClass, MemoryUse, Part, Phase, Plan,
-    Request, Round, VariantRecord, WorkerRun,
+    EngineInfo, Environment, Failure, FailureClass, GitState, Grade, Header, MachineClass,
+    MemoryUse, Part, Phase, Plan, Provenance, Reading, Request, Round, Sampling, VariantRecord,
+    WorkerRun,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -123,6 +124,9 @@ pub struct StoredRun {
     pub cold_start_us: Option<u64>,
     /// Memory after the last request.
     pub memory: Option<MemoryUse>,
+    /// Size of the model's files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_bytes: Option<u64>,
     /// Time to first token by task.
     pub ttft_us: Vec<Option<u64>>,
     /// Latency by task.
@@ -177,6 +181,60 @@ impl Stored {
             requests: runs.iter().flat_map(|run| self.requests(run)).collect(),
         };
         rounds.into_iter().map(round).collect()
+    }
+
+    /// The stored session as a part of a run, as far as it is kept: without prompts' tokens, settings of the
+    /// session, and the machine's readings.
+    pub fn to_part(&self) -> Part {
+        let unknown = || Reading::Unavailable("not kept in a stored session".to_string());
+        let workload = &self.workload;
+        let names: Vec<String> = self.variants.keys().cloned().collect();
+        let rounds = self.to_rounds();
+        Part {
+            header: Header {
+                session: self.session.clone(),
+                started: self.started.clone(),
+                provenance: Provenance {
+                    perfgate: self.perfgate.clone(),
+                    git: self.git.clone(),
+                    git_unavailable: None,
+                    config_sha256: String::new(),
+                    thresholds_sha256: None,
+                },
+                environment: Environment {
+                    machine: self.machine.clone(),
+                    kernel: self.kernel.clone(),
+                    governor: unknown(),
+                    energy: unknown(),
+                    throttling: unknown(),
+                    memory_bytes: 0,
+                },
+                plan: Plan {
+                    reference: names.first().cloned().unwrap_or_default(),
+                    variants: names,
+                    rounds: rounds.len() as u32,
+                    warmup: 0,
+                    tasks: workload.tasks.clone(),
+                    prompt_tokens: workload.prompt_tokens,
+                    gen_tokens: workload.gen_tokens,
+                    seed: 0,
+                    sampling: Sampling::default(),
+                    labels: BTreeMap::new(),
+                    workload_sha256: workload.sha256.clone(),
+                    quality: None,
+                    stopping: None,
+                },
+                variants: self
+                    .variants
+                    .iter()
+                    .map(|(name, variant)| (name.clone(), variant.asked.clone()))
+                    .collect(),
+            },
+            ended: self.started.clone(),
+            resumed: Vec::new(),
+            rounds,
+            answers: Vec::new(),
+        }
     }
 
     /// How many stamps [`Stored::to_rounds`] makes at most.
@@ -309,6 +367,7 @@ fn run(round: &Round, variant: &str, tasks: &[String]) -> StoredRun {
             .map(|ns| micros(*ns)),
         cold_start_us: first.and_then(|w| w.first_token_ns).map(micros),
         memory: round.workers.iter().filter(|w| w.variant == variant).find_map(|w| w.memory),
+        model_bytes: first.and_then(|w| w.model_bytes),
         ttft_us: by_task(&|request| request.token_ns.first().map(|ns| micros(*ns))),
         latency_us: by_task(&|request| request.token_ns.last().map(|ns| micros(*ns))),
         energy_uj: if energy.iter().any(Option::is_some) { energy } else { Vec::new() },
@@ -327,6 +386,7 @@ fn worker(run: &StoredRun) -> WorkerRun {
         first_token_ns: run.cold_start_us.map(nanos),
         engine: None,
         memory: run.memory,
+        model_bytes: run.model_bytes,
         failure: None,
     }
 }

@@ -17,15 +17,21 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<u8> {
         return judge_saved(arguments, &setup, file.as_deref());
     }
     let mut prepared = measure::prepare(setup, &arguments.measuring)?;
+    let latest = prepared.setup.config.output.join("benchmark_results.json");
+    // What is no result any more tells nothing of the noise, and is about to be replaced.
+    let before = if latest.exists() { read_results(&latest).ok() } else { None };
+    session::plan_looks(&mut prepared, before.as_ref());
     if arguments.dry_run {
-        return plan::print_plan(&prepared);
+        return plan::print_plan(&prepared, before.as_ref());
+    }
+    if !arguments.display.quiet && !arguments.measuring.resume {
+        eprint!("{}", plan::looks(&prepared, before.as_ref()));
     }
     let wanted = Wanted { measuring: &arguments.measuring, display: &arguments.display };
     let done = measure::measure(&mut prepared, &wanted)?;
     let config = &prepared.setup.config;
     let thresholds = prepared.setup.thresholds.as_ref();
     let results = session::judged(vec![done.part], config, thresholds, &[], &prepared.stored);
-    let latest = config.output.join("benchmark_results.json");
     // The session's own first: a disk that is full shows there, and the latest stay as they are.
     measure::save(&results, &[&done.folder.join("benchmark_results.json"), &latest])?;
     finish(arguments, &results, (&latest, Some(&done.journal)))

@@ -1,6 +1,7 @@
 //! Owns the command line: clap types, one conversion, wiring; one file per subcommand.
 
 mod baseline;
+mod calibrate;
 mod check;
 mod compare;
 mod doctor;
@@ -17,6 +18,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// A merge gate for quantized language models: runs the variants of a model side by side, compares
 /// them with statistics, and says by its exit code whether a change may merge.
@@ -37,6 +39,8 @@ enum Command {
     Compare(CompareArguments),
     /// Print the report of an earlier run again
     Report(ReportArguments),
+    /// Hold a variant against itself: noise, false alarms, and the limits and rounds they advise
+    Calibrate(CalibrateArguments),
     /// Accept sessions as what later ones are held against
     #[command(subcommand)]
     Baseline(BaselineCommand),
@@ -95,6 +99,32 @@ struct CompareArguments {
     new: PathBuf,
     #[command(flatten)]
     setting: Setting,
+    #[command(flatten)]
+    display: Display,
+}
+
+#[derive(Debug, clap::Args)]
+struct CalibrateArguments {
+    /// The variant to hold against itself [default: the reference]
+    #[arg(value_name = "VARIANT")]
+    variant: Option<String>,
+    #[command(flatten)]
+    setting: Setting,
+    /// Sessions to measure; those of earlier calibrations are read with them
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    sessions: u32,
+    /// How long to wait between sessions: a machine's mood changes by the hour
+    #[arg(long, value_name = "TIME", default_value = "10min", value_parser = humantime::parse_duration)]
+    pause: Duration,
+    /// Rounds of a session [default: four times those of the configuration]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    rounds: Option<u32>,
+    /// Where calibrations are kept [default: calibration in the output folder]
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// How many rounds are compared, in place of those of the configuration
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    compare: Option<u32>,
     #[command(flatten)]
     display: Display,
 }
@@ -216,6 +246,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Report(arguments) => render::report(&arguments.results, &arguments.display),
+        Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Baseline(BaselineCommand::Update(arguments)) => baseline::update(&arguments),
         Command::Baseline(BaselineCommand::List(arguments)) => baseline::list(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),

@@ -4,18 +4,16 @@
 use super::render::print;
 use crate::hash;
 use crate::problem::Result;
-use crate::record::{Plan, Severity};
+use crate::record::{Plan, Results, Severity};
 use crate::report::wrap;
-use crate::session::{Forecast, Prepared, forecast, read_results};
+use crate::session::{Forecast, Prepared, forecast};
 use crate::verdict::{Foreseen, Settles};
 use std::fmt::Write;
 use std::time::Duration;
 
 /// Prints the plan. Nothing is measured and nothing written.
-pub(super) fn print_plan(prepared: &Prepared) -> Result<u8> {
-    let latest = prepared.setup.config.output.join("benchmark_results.json");
-    let latest = if latest.exists() { Some(read_results(&latest)?) } else { None };
-    let forecast = forecast(prepared, latest.as_ref());
+pub(super) fn print_plan(prepared: &Prepared, latest: Option<&Results>) -> Result<u8> {
+    let forecast = forecast(prepared, latest);
     print(&text(prepared, &forecast))?;
     Ok(super::exit::HOLDS)
 }
@@ -23,7 +21,9 @@ pub(super) fn print_plan(prepared: &Prepared) -> Result<u8> {
 fn text(prepared: &Prepared, forecast: &Forecast) -> String {
     let plan = &prepared.header.plan;
     let mut out = format!("{}\n", steps(plan));
-    let _ = writeln!(out, "{}\n", time(plan, forecast));
+    let _ = writeln!(out, "{}", time(plan, forecast));
+    out.push_str(&stopping(plan));
+    out.push('\n');
     for name in &plan.variants {
         let variant = &prepared.header.variants[name];
         let mark = if *name == plan.reference { " (reference)" } else { "" };
@@ -54,10 +54,45 @@ fn text(prepared: &Prepared, forecast: &Forecast) -> String {
     out
 }
 
+/// The plan as it is fixed before the first round: when it may end, and what the budget cannot settle.
+pub(super) fn looks(prepared: &Prepared, latest: Option<&Results>) -> String {
+    let mut out = stopping(&prepared.header.plan);
+    let forecast = forecast(prepared, latest);
+    let hopeless: Vec<&str> = forecast
+        .rules
+        .iter()
+        .filter(|foreseen| foreseen.settles == Settles::No)
+        .filter(|foreseen| foreseen.rule.severity == Severity::Gate)
+        .map(|foreseen| foreseen.rule.id.as_str())
+        .collect();
+    if !hopeless.is_empty() {
+        let line = format!(
+            "not to be settled by this plan: {} (`perfgate check --dry-run` says what they need)",
+            hopeless.join(", ")
+        );
+        out.push_str(&wrap(&line, "", "  "));
+    }
+    out
+}
+
+/// When the session may end before its last round.
+fn stopping(plan: &Plan) -> String {
+    let Some(stopping) = &plan.stopping else { return String::new() };
+    let looks: Vec<String> = stopping.looks.iter().map(u32::to_string).collect();
+    let line = format!(
+        "looks after rounds {} ({}); it ends once these are decided: {}",
+        looks.join(", "),
+        stopping.spending.title(),
+        stopping.drives.join(", ")
+    );
+    wrap(&line, "", "  ")
+}
+
 /// What is done, in one line; also what stands at the head of a session's progress.
 pub(super) fn steps(plan: &Plan) -> String {
     let mut text = format!(
-        "{} rounds of {} requests for each of {}",
+        "{}{} rounds of {} requests for each of {}",
+        if plan.stopping.is_some() { "at most " } else { "" },
         plan.rounds,
         plan.tasks.len(),
         plan.variants.join(", ")

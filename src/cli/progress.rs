@@ -19,7 +19,7 @@ pub(super) struct Progress {
     /// Rounds that were there before.
     before: u32,
     round_began: Instant,
-    /// Gating rules that are decided so far, and all of them.
+    /// Driving rules that were decided at the latest look, and all of them.
     settled: Option<(usize, usize)>,
     failures: u64,
     /// The variant whose graded tasks are being answered.
@@ -163,7 +163,7 @@ impl Observer for Progress {
     }
 
     fn round_done(&mut self, round: u32, settled: Option<(usize, usize)>) {
-        self.settled = settled;
+        self.settled = settled.or(self.settled);
         if self.lines {
             let seconds = self.round_began.elapsed().as_secs_f64();
             let (rounds, failed, settled) = (self.rounds, self.failed(), self.settled());

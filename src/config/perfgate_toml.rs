@@ -4,7 +4,7 @@ use crate::document::{Document, Node, Table, suggestion};
 use crate::engine::{Backend, ENGINES};
 use crate::problem::{Problem, Result};
 use crate::protocol::LoadSpec;
-use crate::record::Sampling;
+use crate::record::{Sampling, Spending};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,8 +24,11 @@ pub struct Config {
     pub quality: Option<Quality>,
     /// Where accepted sessions are stored.
     pub baselines: Store,
-    /// Rounds of a session.
+    /// Rounds of a session, at most.
     pub rounds: u32,
+    /// How the error is shared out over the looks of a session that ends once its rules are settled; nothing
+    /// where every round is run.
+    pub stop: Option<Spending>,
     /// Requests of each fresh worker that are not counted, the cold start's among them.
     pub warmup: u32,
     /// How often a variant's worker may be restarted within a round.
@@ -178,6 +181,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Config> {
         quality,
         baselines,
         rounds: session.rounds,
+        stop: session.stop,
         warmup: session.warmup,
         restarts: session.restarts,
         deadlines: session.deadlines,
@@ -299,8 +303,15 @@ fn store(node: Option<Node<'_>>, folder: &Path) -> Result<Store> {
     Ok(store)
 }
 
+const STOP: [(&str, Option<Spending>); 3] = [
+    ("obrien-fleming", Some(Spending::OBrienFleming)),
+    ("pocock", Some(Spending::Pocock)),
+    ("never", None),
+];
+
 struct Session {
     rounds: u32,
+    stop: Option<Spending>,
     warmup: u32,
     restarts: u32,
     deadlines: Deadlines,
@@ -310,6 +321,7 @@ fn session(node: Option<Node<'_>>) -> Result<Session> {
     let mut session = Session {
         // A multiple of 2 and 3: then the order of two or three variants is balanced.
         rounds: 6,
+        stop: Some(Spending::OBrienFleming),
         warmup: 2,
         restarts: 2,
         deadlines: Deadlines { load: Duration::from_secs(120), request: Duration::from_secs(120) },
@@ -318,6 +330,9 @@ fn session(node: Option<Node<'_>>) -> Result<Session> {
     let mut table = node.table()?;
     if let Some(node) = table.take("rounds") {
         session.rounds = node.integer(1, 10_000)? as u32;
+    }
+    if let Some(node) = table.take("stop") {
+        session.stop = node.choice(&STOP)?;
     }
     if let Some(node) = table.take("warmup") {
         session.warmup = node.integer(1, 1000)? as u32;

@@ -121,9 +121,14 @@ pub fn wants_memory(message: &str) -> bool {
 pub fn load(spec: &LoadSpec) -> Result<Box<dyn Engine>, LoadError> {
     let engine = (backend(spec)?.load)(spec)?;
     if spec.slowdown > 0.0 {
-        return Ok(Box::new(slowed::Slowed::new(engine, spec.slowdown)));
+        return Ok(slowed(engine, spec.slowdown));
     }
     Ok(engine)
+}
+
+/// An engine made slower by a share of its own time: the test switch `slowdown_percent`.
+pub fn slowed(engine: Box<dyn Engine>, share: f64) -> Box<dyn Engine> {
+    Box::new(slowed::Slowed::new(engine, share))
 }
 
 fn backend(spec: &LoadSpec) -> problem::Result<Backend> {
@@ -167,6 +172,13 @@ pub fn inspect(spec: &LoadSpec) -> problem::Result<Inspected> {
 /// If it is missing, no library, or too old.
 pub fn inspect_runtime(spec: &LoadSpec) -> problem::Result<()> {
     (backend(spec)?.inspect_runtime)(spec)
+}
+
+/// Bytes of the files that a variant's engine reads; `None` if it has none, or they cannot be read.
+pub fn model_bytes(spec: &LoadSpec) -> Option<u64> {
+    let files: Vec<PathBuf> =
+        inspect(spec).ok()?.files.iter().map(|file| spec.model.join(file)).collect();
+    if files.is_empty() { None } else { size_of(&files).ok() }
 }
 
 /// What to do about a file of a model that is missing or broken.

@@ -10,6 +10,7 @@ mod failure_rate;
 mod itl;
 mod latency;
 mod memory;
+mod model_size;
 mod output_rate;
 mod start;
 mod throughput;
@@ -42,6 +43,7 @@ pub const METRICS: &[Metric] = &[
     memory::MEMORY,
     memory::MEMORY_ANON,
     memory::MEMORY_FILE,
+    model_size::MODEL_SIZE,
     start::COLD_START,
     start::SPAWN_TIME,
     start::LOAD_TIME,
@@ -222,7 +224,7 @@ impl Statistic {
         }
     }
 
-    /// Whether it is a tail of so few requests that no interval for a change of it holds its level.
+    /// Whether it is a tail of so few requests that an interval for a change of it takes many.
     pub fn is_far_tail(self) -> bool {
         matches!(self, Statistic::P99 | Statistic::P99OverP50)
     }

@@ -7,11 +7,11 @@ use super::{
 };
 use crate::hash;
 use crate::record::{
-    Against, Failure, FailureClass, Header, Judgement, Part, Phase, Request, Results, Severity,
-    Summary, Verdict, VerdictKind,
+    Against, Evidence, Failure, FailureClass, Header, Judgement, Part, Phase, Request, Results,
+    Severity, Summary, Verdict, VerdictKind,
 };
 use crate::session;
-use crate::verdict::{Outcome, outcome};
+use crate::verdict::{Outcome, deviations, outcome, stalls};
 use std::collections::BTreeMap;
 
 /// Builds the report of what was measured.
@@ -192,6 +192,8 @@ fn row(verdict: &Verdict) -> RuleRow {
         change: words::change(verdict),
         interval: words::interval(verdict),
         limit: words::limit(rule),
+        noise: words::noise(verdict),
+        detects: words::detects(verdict),
         verdict: verdict.verdict,
         reason: verdict.reason.clone(),
     }
@@ -325,13 +327,23 @@ fn warnings(results: &Results) -> Vec<String> {
             last.header.session
         ));
     }
-    warnings.extend(results.parts.iter().flat_map(|part| of_session(&part.header)));
+    warnings.extend(results.parts.iter().flat_map(of_session));
     warnings
 }
 
-fn of_session(header: &Header) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let (rounds, variants) = (header.plan.rounds as usize, header.plan.variants.len());
+fn of_session(part: &Part) -> Vec<String> {
+    let header = &part.header;
+    let mut warnings: Vec<String> = stalls(part).iter().map(words::stall).collect();
+    for (variant, tasks) in deviations(part) {
+        warnings.push(format!(
+            "'{variant}' answered {} of {} timed tasks by other tokens in some rounds than in \
+             others, with the same seed: {}",
+            tasks.len(),
+            header.plan.tasks.len(),
+            some(&tasks.into_iter().collect::<Vec<_>>(), ", ")
+        ));
+    }
+    let (rounds, variants) = (part.complete().len(), header.plan.variants.len());
     if !rounds.is_multiple_of(variants.max(1)) {
         warnings.push(format!(
             "{rounds} rounds do not balance the order in which {variants} variants are started; \
@@ -353,18 +365,75 @@ fn of_session(header: &Header) -> Vec<String> {
 fn method(results: &Results) -> Vec<String> {
     let mut lines: Vec<String> = results.parts.iter().map(of_rounds).collect();
     if let Some(judgement) = &results.judgement {
-        lines.push(format!(
+        lines.push(
             "A gating rule is broken, or holds, when its whole interval lies beyond, or within, its \
-             limit: Student's t over rounds (exact binomial for failures), at levels that keep \
-             the chance of any false alarm of the gate under {}%",
-            judgement.false_alarms * 100.0
-        ));
+             limit: Student's t over rounds (exact binomial for counts). Noise: the standard \
+             deviation between rounds. Detects: the smallest true effect that would have been \
+             proven broken with a probability of 90%"
+                .to_string(),
+        );
+        lines.extend(results.parts.iter().filter_map(of_looks));
+        lines.push(of_error(judgement));
     }
     lines.extend(results.parts.iter().filter_map(of_quality));
     if let Some(judgement) = &results.judgement {
         lines.extend(of_baseline(judgement));
     }
     lines
+}
+
+/// What error was spent on what.
+fn of_error(judgement: &Judgement) -> String {
+    let mut by_level: Vec<(f64, Vec<&str>)> = Vec::new();
+    let mut untested = Vec::new();
+    let regression = |verdict: &&Verdict| verdict.rule.evidence == Evidence::Regression;
+    for verdict in gating(&judgement.verdicts).filter(regression) {
+        let id = verdict.rule.id.as_str();
+        let Some(resolution) = &verdict.resolution else {
+            untested.push(id);
+            continue;
+        };
+        match by_level.iter_mut().find(|(level, _)| *level == resolution.level) {
+            Some((_, ids)) => ids.push(id),
+            None => by_level.push((resolution.level, vec![id])),
+        }
+    }
+    let count: usize = by_level.iter().map(|(_, ids)| ids.len()).sum();
+    let spent: Vec<String> = by_level
+        .iter()
+        .map(|(level, ids)| format!("{} for {}", words::level(*level), ids.join(", ")))
+        .collect();
+    let mut text = format!(
+        "The chance of any false alarm of the gate is kept under {}, shared by Holm's procedure over \
+         {count} gating rules",
+        words::level(judgement.false_alarms)
+    );
+    if !spent.is_empty() {
+        text += &format!(": {}", spent.join("; "));
+    }
+    if !untested.is_empty() {
+        text += &format!(". Nothing was spent on {}, which no test decides", untested.join(", "));
+    }
+    text
+}
+
+/// How a session could end early, and whether it did.
+fn of_looks(part: &Part) -> Option<String> {
+    let stopping = part.header.plan.stopping.as_ref()?;
+    let rounds = part.complete().len();
+    let planned = part.header.plan.rounds as usize;
+    let looks: Vec<String> = stopping.looks.iter().map(u32::to_string).collect();
+    let ended = match rounds < planned {
+        true => format!("settled after {rounds} of {planned} rounds"),
+        false => format!("all {planned} rounds were run"),
+    };
+    Some(format!(
+        "{ended}; looks after rounds {}, planned before the first, with the error shared out over \
+         them in the manner of {}; it ends once these are decided: {}",
+        looks.join(", "),
+        stopping.spending.title(),
+        stopping.drives.join(", ")
+    ))
 }
 
 fn of_rounds(part: &Part) -> String {
@@ -410,7 +479,9 @@ fn of_baseline(judgement: &Judgement) -> Option<String> {
         || {
             format!(
                 "The baseline: {} stored sessions; a value of this one is held against the spread \
-             between theirs (prediction interval)",
+             between theirs (prediction interval). A ratio 'relative to' a variant assumes that \
+             this variant is as fast as it was: the same model, engine and settings, which are \
+             checked, on a machine that treats both alike, which is not",
                 judgement.baseline.len()
             )
         },

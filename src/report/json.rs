@@ -1,13 +1,22 @@
 //! Owns the format `json`: the report as it is, for programs.
 
-use super::{Format, Report, Style};
+use super::{Format, Report, Sheet, Style};
+use serde::Serialize;
 
 /// The report's texts and figures as JSON.
 pub(super) const FORMAT: Format =
-    Format { id: "json", help: "The report's texts and figures as JSON", render };
+    Format { id: "json", help: "The report's texts and figures as JSON", render, sheet };
 
 fn render(report: &Report, _: Style) -> String {
-    let mut text = serde_json::to_string_pretty(report).expect("a report is plain data");
+    pretty(report)
+}
+
+fn sheet(sheet: &Sheet, _: Style) -> String {
+    pretty(sheet)
+}
+
+fn pretty(data: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(data).expect("a report is plain data");
     text.push('\n');
     text
 }

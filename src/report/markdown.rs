@@ -1,12 +1,13 @@
 //! Owns the format `markdown`: the verdict and what needs attention first, the rest folded, for GitHub.
 
 use super::tables::{has_notes, rule_cells, rule_header, variant_header};
-use super::{Format, Report, RuleGroup, Section, SectionKind, Style, VariantTable};
+use super::{Format, Report, RuleGroup, Section, SectionKind, Sheet, Style, VariantTable};
 use comfy_table::{Table, presets};
 use std::fmt::Write;
 
 /// Markdown for GitHub.
-pub(super) const FORMAT: Format = Format { id: "markdown", help: "Markdown for GitHub", render };
+pub(super) const FORMAT: Format =
+    Format { id: "markdown", help: "Markdown for GitHub", render, sheet };
 
 fn render(report: &Report, _: Style) -> String {
     let mut out = format!("**{}**\n", escape(&report.headline));
@@ -35,6 +36,23 @@ fn render(report: &Report, _: Style) -> String {
     let environment = report.environment.iter().map(|(name, value)| format!("{name}: {value}"));
     let lines: Vec<String> = report.method.iter().cloned().chain(environment).collect();
     out.push_str(&folded("Method and environment", &format!("\n{}", list(lines.iter()))));
+    out
+}
+
+fn sheet(sheet: &Sheet, _: Style) -> String {
+    let mut out = format!("**{}**\n", escape(&sheet.headline));
+    for warning in &sheet.warnings {
+        let _ = write!(out, "\n> Warning: {}\n", escape(warning));
+    }
+    for grid in sheet.tables.iter().filter(|grid| !grid.rows.is_empty()) {
+        let mut table = table();
+        table.set_header(grid.header.iter().map(|title| escape(title)));
+        for row in &grid.rows {
+            table.add_row(row.iter().map(|cell| escape(cell)));
+        }
+        let _ = write!(out, "\n### {}\n\n{}\n", escape(&grid.title), table.trim_fmt());
+    }
+    let _ = write!(out, "\n{}", list(sheet.notes.iter()));
     out
 }
 

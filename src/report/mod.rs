@@ -8,11 +8,13 @@ mod clean;
 mod json;
 mod line;
 mod markdown;
+mod sheet;
 mod tables;
 mod terminal;
 mod words;
 
 pub use build::build;
+pub use sheet::{Grid, Sheet, of_calibration};
 pub use terminal::wrap;
 
 use crate::record::{Severity, VerdictKind};
@@ -34,6 +36,8 @@ pub struct Format {
     pub help: &'static str,
     /// Turns a report into text that ends with a line's end.
     pub render: fn(&Report, Style) -> String,
+    /// The same for a sheet.
+    pub sheet: fn(&Sheet, Style) -> String,
 }
 
 /// How a terminal is written to.
@@ -132,6 +136,10 @@ pub struct RuleRow {
     pub interval: String,
     /// The limit in words.
     pub limit: String,
+    /// The observed noise by round (against a baseline by session).
+    pub noise: String,
+    /// The smallest true effect that would probably have been proven broken.
+    pub detects: String,
     /// What it came to.
     pub verdict: VerdictKind,
     /// Why, where the figures don't say it.

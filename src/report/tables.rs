@@ -8,7 +8,7 @@ pub(super) fn rule_header(group: &RuleGroup) -> Vec<String> {
     titles.extend(group.base_title.clone());
     titles.push(group.now_title.clone());
     titles.extend(group.base_title.as_ref().map(|_| "change".to_string()));
-    titles.extend(["interval", "limit", "verdict"].map(str::to_string));
+    titles.extend(["interval", "limit", "noise", "detects", "verdict"].map(str::to_string));
     titles
 }
 
@@ -19,7 +19,8 @@ pub(super) fn rule_cells(group: &RuleGroup, row: &RuleRow) -> Vec<String> {
     cells.extend(compares.then(|| row.base.clone()));
     cells.push(row.now.clone());
     cells.extend(compares.then(|| row.change.clone()));
-    cells.extend([row.interval.clone(), row.limit.clone(), row.verdict.to_string()]);
+    cells.extend([&row.interval, &row.limit, &row.noise, &row.detects].map(String::clone));
+    cells.push(row.verdict.to_string());
     cells
 }
 

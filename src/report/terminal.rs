@@ -1,7 +1,7 @@
 //! Owns the format `terminal`: text for a terminal of at least 100 columns.
 
 use super::tables::{has_notes, rule_cells, rule_header, variant_header};
-use super::{Format, Report, RuleGroup, Section, SectionKind, Style, VariantTable};
+use super::{Format, Report, RuleGroup, Section, SectionKind, Sheet, Style, VariantTable};
 use crate::record::VerdictKind;
 use comfy_table::{
     Attribute, Cell, Color, ContentArrangement, LineStyle, Table, TableStyle, presets,
@@ -9,7 +9,8 @@ use comfy_table::{
 use std::fmt::Write;
 
 /// Tables for a terminal.
-pub(super) const FORMAT: Format = Format { id: "terminal", help: "Tables for a terminal", render };
+pub(super) const FORMAT: Format =
+    Format { id: "terminal", help: "Tables for a terminal", render, sheet };
 
 /// A line under the header and nothing else: rows of figures need no cage.
 const TABLE: TableStyle =
@@ -47,6 +48,27 @@ fn render(report: &Report, style: Style) -> String {
         for (name, value) in &report.environment {
             paragraph(&mut out, "  ", &format!("{name}: {value}"));
         }
+    }
+    out
+}
+
+fn sheet(sheet: &Sheet, style: Style) -> String {
+    let mut out = String::new();
+    paragraph(&mut out, "", &sheet.headline);
+    for warning in &sheet.warnings {
+        paragraph(&mut out, "", &format!("warning: {warning}"));
+    }
+    for grid in sheet.tables.iter().filter(|grid| !grid.rows.is_empty()) {
+        let mut table = table(style);
+        table.set_header(&grid.header);
+        table.add_rows(&grid.rows);
+        out.push('\n');
+        paragraph(&mut out, "", &grid.title);
+        let _ = writeln!(out, "{}", table.trim_fmt());
+    }
+    out.push('\n');
+    for note in &sheet.notes {
+        paragraph(&mut out, "", note);
     }
     out
 }

@@ -2,8 +2,9 @@
 
 use crate::metric::{Better, Metric, Statistic};
 use crate::record::{
-    Against, Effect, Evidence, Limit, Rule, Severity, Summary, Verdict, VerdictKind,
+    Against, Effect, Evidence, Limit, Rule, Sample, Severity, Summary, Verdict, VerdictKind,
 };
+use crate::verdict::Stall;
 
 /// A metric with its statistic, such as `latency P90`.
 pub(super) fn metric(metric: Metric, statistic: Statistic) -> String {
@@ -80,6 +81,52 @@ pub(super) fn interval(verdict: &Verdict) -> String {
     format!("{} to {b}", short.unwrap_or(&a))
 }
 
+/// The observed noise: the standard deviation of a log, as a percentage.
+pub(super) fn noise(verdict: &Verdict) -> String {
+    match verdict.resolution.as_ref().and_then(|resolution| resolution.noise) {
+        Some(noise) if noise.is_finite() => format!("{:.1}%", noise * 100.0),
+        _ => "-".to_string(),
+    }
+}
+
+/// The smallest true effect that would probably have been proven.
+pub(super) fn detects(verdict: &Verdict) -> String {
+    let rule = &verdict.rule;
+    match verdict.resolution.as_ref().and_then(|resolution| resolution.detectable) {
+        None => "-".to_string(),
+        Some(share) if judged_by_count(rule) => format!("{:.1}% over", share * 100.0),
+        Some(effect) => effect_value(rule, effect),
+    }
+}
+
+/// Whether a rule on times counts the requests beyond its limit.
+fn judged_by_count(rule: &Rule) -> bool {
+    rule.statistic == Statistic::P99 && matches!(rule.limit, Limit::Max(_))
+}
+
+/// A round in which requests stalled.
+pub(super) fn stall(stall: &Stall) -> String {
+    let (stalled, all) = stall.requests;
+    let times = format!("{:.1} times", stall.worst);
+    format!(
+        "round {}: {stalled} of {all} requests of '{}' stalled, the longest at {times} its usual \
+         latency; nothing is left out of the figures",
+        stall.round, stall.variant
+    )
+}
+
+/// A small probability as a percentage, with the digits that it needs.
+pub(super) fn level(level: f64) -> String {
+    let percent = level * 100.0;
+    match percent {
+        _ if percent >= 1.0 => format!("{}%", plain((percent * 10.0).round() / 10.0)),
+        _ if percent >= 0.01 || percent == 0.0 => {
+            format!("{}%", plain((percent * 100.0).round() / 100.0))
+        }
+        _ => "under 0.01%".to_string(),
+    }
+}
+
 /// A number without zeros that say nothing.
 fn plain(value: f64) -> String {
     let text = format!("{value:.3}");
@@ -124,7 +171,7 @@ pub(super) fn next_step(verdict: &Verdict) -> Option<String> {
         // For what only informs nobody has to measure longer.
         VerdictKind::Inconclusive
             if rule.severity == Severity::Gate
-                && verdict.reason.contains("rounds would settle it") =>
+                && verdict.needed.is_some_and(|needed| needed.of == Sample::Rounds) =>
         {
             Some("raise `rounds` under [session], or use `perfgate check --rounds N`".to_string())
         }

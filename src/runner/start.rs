@@ -2,6 +2,7 @@
 
 use super::{Cut, Sink};
 use crate::config::Variant;
+use crate::engine;
 use crate::protocol::monotonic_ns;
 use crate::record::{Entry, Failure, FailureClass, WorkerRun};
 use crate::worker::{Interrupt, Launch, Loaded, Stop, Worker};
@@ -35,6 +36,7 @@ impl Starter<'_> {
             arguments: vec![crate::worker::SUBCOMMAND.to_string()],
             threads: variant.load.threads,
         };
+        let model_bytes = engine::model_bytes(&variant.load);
         let mut worker = Worker::spawn(&launch).map_err(|error| Cut::Setup {
             variant: variant.name.clone(),
             failure: Failure {
@@ -56,6 +58,7 @@ impl Starter<'_> {
             first_token_ns: None,
             engine: None,
             memory: None,
+            model_bytes,
             failure: None,
         };
         match self.load(variant, &mut worker, &mut run) {

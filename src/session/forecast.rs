@@ -3,7 +3,7 @@
 
 use super::plan::Prepared;
 use crate::baseline::mismatch;
-use crate::record::{Part, Results, Round};
+use crate::record::{Part, Results, Round, Stopping};
 use crate::verdict::{self, Foreseen, Measured};
 use std::time::Duration;
 
@@ -41,6 +41,24 @@ pub fn forecast(prepared: &Prepared, latest: Option<&Results>) -> Forecast {
         quality: past.iter().find_map(seconds_of_quality).and_then(duration),
         past: past.first().map(|part| part.header.session.clone()),
         rules,
+    }
+}
+
+/// Fixes how the session may end early, before its first round: when the rules are looked at, and which of
+/// them all have to be decided, by what `latest` results tell of the noise. Without rules, and with too few
+/// rounds for two looks, every round is run.
+pub fn plan_looks(prepared: &mut Prepared, latest: Option<&Results>) {
+    let plan = &prepared.header.plan;
+    let looks = verdict::looks(plan.rounds, plan.variants.len() as u32);
+    let planned = prepared.setup.config.stop.zip(looks);
+    let Some((spending, looks)) = planned else { return };
+    prepared.header.plan.stopping = Some(Stopping { spending, looks, drives: Vec::new() });
+    let drives = verdict::driving(&forecast(prepared, latest).rules);
+    let plan = &mut prepared.header.plan;
+    match &mut plan.stopping {
+        Some(stopping) if !drives.is_empty() => stopping.drives = drives,
+        // Nothing could end it.
+        _ => plan.stopping = None,
     }
 }
 

@@ -122,7 +122,7 @@ pub fn parse_journal(path: &Path, text: &str) -> Result<Recorded> {
         let line: JournalLine = serde_json::from_str(line)
             .map_err(|error| broken(format!("this line is none of a journal: {error}")))?;
         match (line.entry, &mut recorded) {
-            (Entry::Session { format, header }, None) if format == JOURNAL_FORMAT => {
+            (Entry::Session { format, header }, None) if readable(format) => {
                 recorded = Some(Recorded {
                     header: *header,
                     rounds: Vec::new(),
@@ -131,8 +131,10 @@ pub fn parse_journal(path: &Path, text: &str) -> Result<Recorded> {
                 });
             }
             (Entry::Session { format, .. }, None) => {
-                let what =
-                    format!("is of format {format}, and this perfgate reads {JOURNAL_FORMAT}");
+                let what = format!(
+                    "is of format {format}, and this perfgate reads {} and {JOURNAL_FORMAT}",
+                    JOURNAL_FORMAT - 1
+                );
                 return Err(broken(what));
             }
             (entry, Some(recorded)) => recorded.add(entry),
@@ -140,6 +142,11 @@ pub fn parse_journal(path: &Path, text: &str) -> Result<Recorded> {
         }
     }
     recorded.ok_or_else(|| Problem::in_file(path, "is empty").help("begin a new session"))
+}
+
+/// The version before has no looks, and is else the same.
+fn readable(format: u32) -> bool {
+    format == JOURNAL_FORMAT || format == JOURNAL_FORMAT - 1
 }
 
 impl Recorded {

@@ -8,7 +8,7 @@ mod preflight;
 mod results;
 mod resume;
 
-pub use forecast::{Forecast, forecast};
+pub use forecast::{Forecast, forecast, plan_looks};
 pub use journal::{Journal, Recorded, parse_journal, read_journal};
 pub use memory::check as fits_in_memory;
 pub use plan::{Prepared, prepare, variant_record};
@@ -18,7 +18,7 @@ pub use resume::{Interrupted, find_interrupted};
 
 use crate::problem::{Problem, Result};
 use crate::quality::Pass;
-use crate::record::{Entry, JOURNAL_FORMAT, Part, Round, Severity, engine_of};
+use crate::record::{Entry, JOURNAL_FORMAT, Part, Round, Verdict, engine_of};
 use crate::runner::{Cut, Runner};
 use crate::verdict::{self, Measured};
 use crate::worker::Interrupt;
@@ -42,8 +42,8 @@ pub trait Observer {
     /// Something happened.
     fn entry(&mut self, entry: &Entry);
 
-    /// A round came to its end: how many of the gating rules are decided so far, of how many. Nothing
-    /// is stopped by it.
+    /// A round came to its end; at a look of the plan, how many of the rules that drive it are decided, of
+    /// how many.
     fn round_done(&mut self, round: u32, settled: Option<(usize, usize)>);
 }
 
@@ -96,16 +96,23 @@ pub fn run(
         }
     }
     let mut cut = None;
-    while cut.is_none() && complete(&part) < config.rounds {
+    let mut settled = look(prepared, &part).is_some_and(|look| look.open.is_empty());
+    while cut.is_none() && !settled && complete(&part) < config.rounds {
         // The number sets the order of starts, so a round that was cut short is made up for by one
         // of the same number.
         let number = complete(&part) + 1;
         let (round, why) = runner.round(number, &mut sink(journal, observer));
         cut = why;
         part.rounds.push(round);
-        if cut.is_none() {
-            observer.round_done(number, settled(prepared, &part));
+        if cut.is_some() {
+            continue;
         }
+        let look = look(prepared, &part);
+        if let Some(look) = &look {
+            sink(journal, observer)(&look.entry(number))?;
+            settled = look.open.is_empty();
+        }
+        observer.round_done(number, look.map(|look| look.counts()));
     }
     if let (None, Some(graded)) = (&cut, &prepared.graded) {
         let pass = quality_pass(prepared, graded, &part.rounds, program, interrupt);
@@ -144,14 +151,45 @@ fn sink<'a>(
     }
 }
 
-/// How many of the gating rules the rounds so far decide, of how many; graded tasks come later.
-fn settled(prepared: &Prepared, part: &Part) -> Option<(usize, usize)> {
+/// What the rules that drive a session come to at a look.
+struct Look {
+    spent: f64,
+    decided: Vec<String>,
+    open: Vec<String>,
+}
+
+impl Look {
+    fn counts(&self) -> (usize, usize) {
+        (self.decided.len(), self.decided.len() + self.open.len())
+    }
+
+    fn entry(&self, round: u32) -> Entry {
+        let (decided, open) = (self.decided.clone(), self.open.clone());
+        Entry::Look { round, spent: self.spent, decided, open }
+    }
+}
+
+/// Looks at the rules, if the plan has a look after the rounds so far.
+fn look(prepared: &Prepared, part: &Part) -> Option<Look> {
     let thresholds = prepared.setup.thresholds.as_ref()?;
+    let stopping = part.header.plan.stopping.as_ref()?;
+    let rounds = complete(part);
+    if !stopping.looks.contains(&rounds) {
+        return None;
+    }
     let parts = std::slice::from_ref(part);
     let measured = Measured { parts, earlier: &[], stored: &prepared.stored };
     let verdicts = verdict::judge(&thresholds.rules, &measured, thresholds.false_alarms);
-    let gating = || verdicts.iter().filter(|verdict| verdict.rule.severity == Severity::Gate);
-    Some((gating().filter(|verdict| verdict.verdict.decided()).count(), gating().count()))
+    let driving = verdicts.into_iter().filter(|v| stopping.drives.contains(&v.rule.id));
+    let (decided, open): (Vec<Verdict>, Vec<Verdict>) =
+        driving.partition(|verdict| verdict.verdict.decided());
+    let ids = |verdicts: Vec<Verdict>| verdicts.into_iter().map(|v| v.rule.id).collect();
+    let (spending, looks) = (stopping.spending, &stopping.looks);
+    Some(Look {
+        spent: verdict::share_spent(spending, looks, rounds, thresholds.false_alarms),
+        decided: ids(decided),
+        open: ids(open),
+    })
 }
 
 fn complete(part: &Part) -> u32 {

@@ -81,6 +81,7 @@ pub fn prepare(setup: Setup, root: &Path) -> Result<Prepared> {
             labels: prompts.labels.clone(),
             workload_sha256: prompts.sha256.clone(),
             quality: config.quality.as_ref().zip(graded.as_ref()).map(quality_plan),
+            stopping: None,
         },
         started,
         variants,

@@ -1,25 +1,36 @@
-//! Owns bounds for proportions: Clopper and Pearson's exact ones.
+//! Owns bounds and tests for proportions: the exact ones of Clopper and Pearson, and McNemar's.
 
-use statrs::distribution::{Beta, ContinuousCDF};
+use statrs::distribution::{Beta, Binomial, ContinuousCDF, DiscreteCDF};
 
 /// Lower one-sided bound at level `alpha` for a proportion with `hits` of `trials`:
 /// the `alpha` quantile of `Beta(hits, trials - hits + 1)`, and 0 for no hits
 /// (Clopper and Pearson 1934). 0 for no trials.
 pub fn proportion_lower(hits: u64, trials: u64, alpha: f64) -> f64 {
-    if hits == 0 || trials == 0 {
-        return 0.0;
-    }
-    beta_quantile(hits as f64, (trials - hits) as f64 + 1.0, alpha)
+    effective_lower(hits as f64, trials as f64, alpha)
 }
 
 /// Upper one-sided bound at level `alpha` for a proportion with `hits` of `trials`:
 /// the `1 - alpha` quantile of `Beta(hits + 1, trials - hits)`, and 1 for nothing but hits
 /// (Clopper and Pearson 1934). 1 for no trials.
 pub fn proportion_upper(hits: u64, trials: u64, alpha: f64) -> f64 {
+    effective_upper(hits as f64, trials as f64, alpha)
+}
+
+/// The lower bound for effective numbers, which are counts divided by a design effect and need not be whole
+/// (Korn and Graubard 1998, Survey Methodology 24, 193-201).
+pub fn effective_lower(hits: f64, trials: f64, alpha: f64) -> f64 {
+    if hits <= 0.0 || trials <= 0.0 {
+        return 0.0;
+    }
+    beta_quantile(hits, (trials - hits).max(0.0) + 1.0, alpha)
+}
+
+/// The upper bound for effective numbers.
+pub fn effective_upper(hits: f64, trials: f64, alpha: f64) -> f64 {
     if hits >= trials {
         return 1.0;
     }
-    beta_quantile(hits as f64 + 1.0, (trials - hits) as f64, 1.0 - alpha)
+    beta_quantile(hits + 1.0, trials - hits, 1.0 - alpha)
 }
 
 /// The quantile of a beta distribution by bisection of its distribution function, to the last bits:
@@ -38,6 +49,75 @@ fn beta_quantile(a: f64, b: f64, p: f64) -> f64 {
 /// `(1 - limit)^n <= alpha`. `None` for a limit of 0, which no number of trials shows.
 pub fn clean_trials_needed(limit: f64, alpha: f64) -> Option<u64> {
     (limit > 0.0).then(|| (alpha.ln() / (1.0 - limit).ln()).ceil() as u64)
+}
+
+/// How many trials with no more than `hits` hits put the upper bound to `limit` or below. `None` for a limit
+/// of 0.
+///
+/// MLPerf LoadGen's early stopping asks for as many queries at 99%: for a 99th percentile 459 with none
+/// over the latency bound and 662 with one, for a 90th percentile 44 and 64.
+pub fn trials_needed(hits: f64, limit: f64, alpha: f64) -> Option<u64> {
+    let clean = clean_trials_needed(limit, alpha)?;
+    if hits <= 0.0 {
+        return Some(clean);
+    }
+    let enough = |trials: u64| effective_upper(hits, trials as f64, alpha) <= limit;
+    let (mut few, mut many) = (clean, clean * 2);
+    while !enough(many) {
+        (few, many) = (many, many.checked_mul(2)?);
+    }
+    while many - few > 1 {
+        let middle = few + (many - few) / 2;
+        if enough(middle) { many = middle } else { few = middle }
+    }
+    Some(many)
+}
+
+/// How many trials with a share of hits over `limit` would put the lower bound over it; `None` for a share
+/// so near that ten million would not.
+pub fn trials_to_exceed(share: f64, limit: f64, alpha: f64) -> Option<u64> {
+    const MOST: u64 = 10_000_000;
+    let exceeds = |trials: u64| {
+        let trials = trials as f64;
+        effective_lower(share * trials, trials, alpha) > limit
+    };
+    if !exceeds(MOST) {
+        return None;
+    }
+    let (mut few, mut many) = (0, MOST);
+    while many - few > 1 {
+        let middle = few + (many - few) / 2;
+        if exceeds(middle) { many = middle } else { few = middle }
+    }
+    Some(many)
+}
+
+/// The smallest share that `trials` trials would probably (with `power`) have proven to lie over `limit`: the
+/// share whose fewest telling hits come with that probability. `None` if no number of hits tells.
+pub fn detectable_share(trials: u64, limit: f64, alpha: f64, power: f64) -> Option<f64> {
+    if proportion_lower(trials, trials, alpha) <= limit {
+        return None;
+    }
+    // More hits only raise the bound.
+    let (mut too_few, mut telling) = (0, trials);
+    while telling - too_few > 1 {
+        let middle = (too_few + telling) / 2;
+        let tells = proportion_lower(middle, trials, alpha) > limit;
+        if tells { telling = middle } else { too_few = middle }
+    }
+    // P(X >= k) is the distribution function of Beta(k, n - k + 1).
+    Some(beta_quantile(telling as f64, (trials - telling) as f64 + 1.0, power))
+}
+
+/// Two-sided probability, under equal chances, of discordant pairs at least as uneven as `first` against
+/// `second`: McNemar's exact test (McNemar 1947). 1 for no discordant pair.
+pub fn mcnemar(first: u64, second: u64) -> f64 {
+    let all = first + second;
+    if all == 0 {
+        return 1.0;
+    }
+    let tosses = Binomial::new(0.5, all).expect("one half is a probability");
+    (2.0 * tosses.cdf(first.min(second))).min(1.0)
 }
 
 #[cfg(test)]
@@ -60,5 +140,37 @@ mod tests {
         assert_eq!(clean_trials_needed(0.0, 0.05), None);
         assert!(proportion_upper(0, 299, 0.05) <= 0.01);
         assert!(proportion_upper(0, 298, 0.05) > 0.01);
+    }
+
+    /// The counts of MLPerf LoadGen's early stopping (99% confidence), and the textbook's at 95%.
+    #[test]
+    fn trials_with_hits_agree_with_published_counts() {
+        for (hits, limit, alpha, published) in [
+            (0.0, 0.01, 0.01, 459),
+            (1.0, 0.01, 0.01, 662),
+            (0.0, 0.1, 0.01, 44),
+            (1.0, 0.1, 0.01, 64),
+            (0.0, 0.01, 0.05, 299),
+            (1.0, 0.01, 0.05, 473),
+        ] {
+            assert_eq!(trials_needed(hits, limit, alpha), Some(published), "{hits} {limit}");
+        }
+        assert_eq!(trials_needed(3.0, 0.0, 0.05), None);
+    }
+
+    #[test]
+    fn a_detectable_share_is_over_the_limit_and_shrinks_with_trials() {
+        let share = |trials| detectable_share(trials, 0.01, 0.05, 0.9).unwrap();
+        assert!(share(60) > share(300) && share(300) > 0.01);
+        assert_eq!(detectable_share(0, 0.01, 0.05, 0.9), None);
+        assert_eq!(detectable_share(50, 1.0, 0.05, 0.9), None);
+    }
+
+    #[test]
+    fn mcnemar_knows_its_edges() {
+        assert_eq!(mcnemar(0, 0), 1.0);
+        assert_eq!(mcnemar(3, 3), 1.0);
+        assert!((mcnemar(0, 5) - 0.0625).abs() < 1e-15);
+        assert_eq!(mcnemar(9, 2), mcnemar(2, 9));
     }
 }

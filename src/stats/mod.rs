@@ -4,14 +4,25 @@
 //! `tests/reference/stats.json` beside the script that made them.
 
 mod binomial;
+mod bootstrap;
+mod correlation;
 mod descriptive;
+mod holm;
 mod paired;
+mod sequential;
 mod students_t;
 
-pub use binomial::{clean_trials_needed, proportion_lower, proportion_upper};
+pub use binomial::{
+    clean_trials_needed, detectable_share, effective_lower, effective_upper, mcnemar,
+    proportion_lower, proportion_upper, trials_needed, trials_to_exceed,
+};
+pub use bootstrap::{FEWEST_BOOTSTRAP_ROUNDS, RESAMPLES, Ranked, bootstrap};
+pub use correlation::{design_effect, intraclass_correlation};
 pub use descriptive::{mean, quantile, standard_deviation};
-pub use paired::{Pairs, paired_difference, pairs_needed};
+pub use holm::holm;
+pub use paired::{Pairs, detectable_difference, paired_difference, pairs_needed};
+pub use sequential::{error_spent, look_levels};
 pub use students_t::{
-    Interval, difference_of_two, earlier_needed, prediction_interval, rounds_needed, t_half_width,
-    t_interval, welch_interval,
+    Interval, detectable, difference_of_two, earlier_needed, prediction_interval, rounds_needed,
+    t_half_width, t_interval, t_interval_of, welch_interval,
 };

@@ -80,6 +80,27 @@ pub fn pairs_needed(pairs: Pairs, limit: f64, alpha: f64, most: usize) -> Option
     Some(enough)
 }
 
+/// The smallest true difference that so many pairs would probably (with `power`) have proven to lie over
+/// `limit`, at the observed discordance: `limit + (z(1 - alpha) + z(power)) · √(discordance / n)`,
+/// where the discordance is at least the difference itself (Connor 1987, Biometrics 43, 207-211). `None` if
+/// it would be more than everything.
+pub fn detectable_difference(pairs: Pairs, limit: f64, alpha: f64, power: f64) -> Option<f64> {
+    let normal = Normal::standard();
+    let z = normal.inverse_cdf(1.0 - alpha) + normal.inverse_cdf(power);
+    let discordance = (pairs.first_only + pairs.second_only) / pairs.all;
+    let needed = |difference: f64| limit + z * (discordance.max(difference) / pairs.all).sqrt();
+    // The difference needed grows more slowly than the difference, so there is one crossing.
+    let (mut low, mut high) = (limit, 1.0);
+    if needed(high) > high || pairs.all <= 0.0 {
+        return None;
+    }
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if needed(middle) > middle { low = middle } else { high = middle }
+    }
+    Some(high)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,5 +183,13 @@ mod tests {
             let rate = alarms as f64 / replications as f64;
             assert!(rate <= most, "{tasks} tasks, {first} against {second}: {rate}");
         }
+    }
+
+    #[test]
+    fn the_detectable_difference_is_beyond_the_limit_and_shrinks_with_tasks() {
+        let at = |all| detectable_difference(pairs(0.06 * all, 0.05 * all, all), 0.01, 0.05, 0.9);
+        assert!(at(96.0).unwrap() > at(1500.0).unwrap() && at(1500.0).unwrap() > 0.01);
+        assert_eq!(detectable_difference(pairs(0.0, 0.0, 2.0), 0.01, 0.05, 0.9), None);
+        assert_eq!(detectable_difference(pairs(0.0, 0.0, 0.0), 0.01, 0.05, 0.9), None);
     }
 }

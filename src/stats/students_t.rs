@@ -24,9 +24,13 @@ pub fn t_interval(values: &[f64], alpha: f64) -> Option<Interval> {
     if values.len() < 2 {
         return None;
     }
-    let point = mean(values);
-    let half = t_half_width(standard_deviation(values), values.len(), alpha);
-    Some(Interval { point, low: point - half, high: point + half })
+    Some(t_interval_of(mean(values), standard_deviation(values), values.len(), alpha))
+}
+
+/// The same from the mean and standard deviation of `count` values (at least 2).
+pub fn t_interval_of(mean: f64, spread: f64, count: usize, alpha: f64) -> Interval {
+    let half = t_half_width(spread, count, alpha);
+    Interval { point: mean, low: mean - half, high: mean + half }
 }
 
 /// Interval of the difference between a new value and the mean of earlier ones of the same kind, whose
@@ -110,6 +114,14 @@ pub fn rounds_needed(spread: f64, distance: f64, alpha: f64, most: usize) -> Opt
         return None;
     }
     (2..=most).find(|rounds| t_half_width(spread, *rounds, alpha) < distance.abs())
+}
+
+/// How far beyond a limit a true effect has to lie for `rounds` rounds (at least 2) to prove it probably (with
+/// `power`): `(t(1 - alpha, n - 1) + t(power, n - 1)) · s / √n`, which takes the noncentral t
+/// distribution for a shifted one (Lehr 1992; Machin et al. 2018, Sample Sizes for Clinical Studies,
+/// section 5.4). It errs to the safe side at few rounds.
+pub fn detectable(spread: f64, rounds: usize, alpha: f64, power: f64) -> f64 {
+    t_half_width(spread, rounds, alpha) + t_half_width(spread, rounds, 1.0 - power)
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 //! is paired but answers by task, and the spread between sessions has to come from elsewhere.
 
 use super::against_baseline::FEWEST_SESSIONS;
+use super::change::{Basis, Estimate, POWER, Remedy};
 use super::effect::{self, PerRound};
-use super::judge::{Case, Estimate, completes_a_round};
+use super::judge::{Case, Level, Test, completes_a_round};
 use super::samples;
 use crate::baseline;
 use crate::metric::Kind;
-use crate::record::{Against, Effect, Limit, Part, Round, Rule, Verdict, VerdictKind};
+use crate::record::{Against, Effect, Limit, Part, Round, Rule, VerdictKind};
 use crate::stats::{self, Interval};
 
 /// The rules with another run as the other side: the same variant there, or, where that run has none of
@@ -33,108 +34,145 @@ pub fn against_earlier(rules: &[Rule], earlier: &[Part]) -> Vec<Rule> {
 }
 
 impl Case<'_> {
-    /// The rule's variant against one that was measured in another session.
-    pub(super) fn across(&self, then: &Part, other: &str) -> Verdict {
+    /// The rule's variant against one that was measured in another session. The noise is that between
+    /// sessions, which no look of this session's rounds can pick, so the whole level is there.
+    pub(super) fn across<'b>(&'b self, then: &'b Part, other: &'b str) -> Test<'b> {
         let rule = self.rule;
         let differences = baseline::unlike(&self.now.header, &then.header, rule.metric);
         if !differences.is_empty() {
-            return self.undecided(VerdictKind::Incomparable, differences.join(" and "));
+            return self.known(VerdictKind::Incomparable, differences.join(" and "));
         }
         let rounds = then.complete();
         if !completes_a_round(&rounds, other) {
             let why = format!("'{other}', the other side, completed no round");
-            return self.undecided(VerdictKind::Invalid, why);
+            return self.known(VerdictKind::Invalid, why);
         }
         match (rule.metric.kind(), rule.limit) {
             (Kind::TaskProportion, Limit::Points(limit)) => self.graded(then, other, limit),
             (Kind::Proportion, Limit::Points(limit)) => {
-                let now = samples::hits(rule.metric, self.rounds, &rule.variant);
+                let now = samples::hits(rule.metric, &self.rounds, &rule.variant);
                 let base = samples::hits(rule.metric, &rounds, other);
-                self.failure_difference(now, base, limit)
+                self.failures_between(now, base, limit)
             }
             (_, Limit::Relative(limit)) => self.unpaired(&rounds, other, limit),
             (_, limit) => self.no_such_limit(limit),
         }
     }
 
+    /// Failures of this session against those of others.
+    pub(super) fn failures_between(
+        &self,
+        now: (u64, u64),
+        base: (u64, u64),
+        limit: f64,
+    ) -> Test<'_> {
+        Box::new(move |alpha| {
+            let level = Level { whole: alpha, here: alpha };
+            self.failure_difference(now, base, limit, level)
+        })
+    }
+
     /// The logs of one side's rounds against the other's.
-    fn unpaired(&self, rounds: &[&Round], other: &str, limit: f64) -> Verdict {
+    fn unpaired(&self, rounds: &[&Round], other: &str, limit: f64) -> Test<'_> {
         let rule = self.rule;
         let logs = |rounds: &[&Round], variant: &str| {
             effect::log_values(rule.metric, rule.statistic, rounds, variant)
         };
-        let (now, then) = (logs(self.rounds, &rule.variant), logs(rounds, other));
+        let (now, then) = (logs(&self.rounds, &rule.variant), logs(rounds, other));
         if then.candidate_failed > 0 {
             let why = format!(
                 "requests of '{other}', the other side, failed in {} of {} rounds",
                 then.candidate_failed,
                 rounds.len()
             );
-            return self.undecided(VerdictKind::Invalid, why);
+            return self.known(VerdictKind::Invalid, why);
         }
         let sessions = if rule.metric.info().varies_by_session {
             self.stored_means(&rule.variant)
         } else {
             Vec::new()
         };
-        let remedy = |_| {
-            "measured in different sessions; side by side in one session (`perfgate check`) a \
-             smaller change can be told"
-                .to_string()
-        };
-        let estimate = Estimate {
-            interval: self.difference(&now, &then, &sessions),
-            sessions: sessions.len(),
-            missing: "too few rounds".to_string(),
-            remedy: &remedy,
-        };
-        let mut verdict = self.decide_change(&now, estimate, limit);
-        verdict.base = super::summary::value(rule.metric, rule.statistic, rounds, other);
+        let base = super::summary::value(rule.metric, rule.statistic, rounds, other);
         let spread_unknown =
             rule.metric.info().varies_by_session && sessions.len() < FEWEST_SESSIONS;
-        if spread_unknown && !now.values.is_empty() && !then.values.is_empty() {
-            self.show_difference(&mut verdict, &now, &then, sessions.len());
+        Box::new(move |alpha| {
+            let estimate = self.difference(&now, &then, &sessions, alpha);
+            let mut verdict = self.decide_change(&now, estimate, limit);
+            verdict.base = base;
+            if spread_unknown && !now.values.is_empty() && !then.values.is_empty() {
+                let change = stats::mean(&now.values) - stats::mean(&then.values);
+                verdict.effect = Some(self.without_bounds(change, now.requests, 0));
+                if verdict.verdict == VerdictKind::Inconclusive {
+                    verdict.reason = format!(
+                        "measured in different sessions, whose spread is not known ({} of \
+                         {FEWEST_SESSIONS} stored sessions): measure both in one (`perfgate \
+                         check`), or store sessions (`perfgate baseline update`)",
+                        sessions.len()
+                    );
+                }
+            }
+            verdict
+        })
+    }
+
+    /// A change without a bound on either side.
+    pub(super) fn without_bounds(&self, change: f64, requests: usize, sessions: usize) -> Effect {
+        Effect {
+            point: change.exp_m1(),
+            low: -1.0,
+            high: f64::INFINITY,
+            confidence: 1.0,
+            rounds: self.rounds.len(),
+            requests,
+            sessions,
         }
-        verdict
     }
 
     /// For a metric that varies by session the spread between stored sessions, else Welch over rounds.
-    fn difference(&self, now: &PerRound, then: &PerRound, sessions: &[f64]) -> Option<Interval> {
-        if now.values.is_empty() || then.values.is_empty() {
-            return None;
-        }
-        if !self.rule.metric.info().varies_by_session {
-            return stats::welch_interval(&now.values, &then.values, self.alpha);
-        }
-        let point = stats::mean(&now.values) - stats::mean(&then.values);
-        (sessions.len() >= FEWEST_SESSIONS)
-            .then(|| stats::difference_of_two(point, sessions, self.alpha))?
-    }
-
-    /// The change without a bound on either side, and why there is none.
-    fn show_difference(
+    fn difference(
         &self,
-        verdict: &mut Verdict,
         now: &PerRound,
         then: &PerRound,
-        sessions: usize,
-    ) {
+        sessions: &[f64],
+        alpha: f64,
+    ) -> Estimate<'_> {
+        let varies = self.rule.metric.info().varies_by_session;
         let point = stats::mean(&now.values) - stats::mean(&then.values);
-        verdict.effect = Some(Effect {
-            point: point.exp_m1(),
-            low: -1.0,
-            high: f64::INFINITY,
-            confidence: 1.0 - 2.0 * self.alpha,
-            rounds: self.rounds.len(),
-            requests: now.requests,
-            sessions: 0,
-        });
-        if verdict.verdict == VerdictKind::Inconclusive {
-            verdict.reason = format!(
-                "measured in different sessions, whose spread is not known ({sessions} of \
-                 {FEWEST_SESSIONS} stored sessions): measure both in one (`perfgate check`), or \
-                 store sessions (`perfgate baseline update`)"
-            );
+        let (interval, noise) = match varies {
+            _ if now.values.is_empty() || then.values.is_empty() => (None, 0.0),
+            false => (
+                stats::welch_interval(&now.values, &then.values, alpha),
+                stats::standard_deviation(&now.values),
+            ),
+            true if sessions.len() < FEWEST_SESSIONS => (None, 0.0),
+            true => (
+                stats::difference_of_two(point, sessions, alpha),
+                stats::standard_deviation(sessions),
+            ),
+        };
+        Estimate {
+            interval,
+            basis: interval.map(|interval| Basis {
+                level: alpha,
+                noise,
+                beyond: beyond(interval, sessions.len().max(now.values.len()), alpha),
+            }),
+            sessions: sessions.len(),
+            missing: "too few rounds".to_string(),
+            remedy: Box::new(|_| Remedy {
+                words: "measured in different sessions; side by side in one session (`perfgate \
+                        check`) a smaller change can be told"
+                    .to_string(),
+                needed: None,
+            }),
         }
     }
+}
+
+/// How far beyond a limit a true effect must lie to be proven with [`POWER`], from an interval over so many
+/// numbers: the half width at the rule's level and that at the power's.
+pub(super) fn beyond(interval: Interval, numbers: usize, alpha: f64) -> f64 {
+    let half = 0.5 * (interval.high - interval.low);
+    let unit = |alpha: f64| stats::t_half_width(1.0, numbers.max(2), alpha);
+    half * (1.0 + unit(1.0 - POWER) / unit(alpha))
 }

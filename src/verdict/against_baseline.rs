@@ -1,13 +1,15 @@
 //! Owns the rules against stored sessions: which of them can be compared, and a session's value held
 //! against theirs.
 
+use super::across::beyond;
+use super::change::{Basis, Estimate, MOST_ROUNDS, Remedy};
 use super::effect::{self, PerRound};
 use super::graded::bad;
-use super::judge::{Case, Estimate, MOST_ROUNDS};
+use super::judge::{Case, Test};
 use super::{samples, select_requests};
 use crate::baseline::{self, Stored};
 use crate::metric::Kind;
-use crate::record::{Effect, Grade, Limit, Round, Verdict, VerdictKind};
+use crate::record::{Effect, Grade, Limit, Needed, Round, Sample, Verdict, VerdictKind};
 use crate::stats::{self, Interval};
 use std::collections::BTreeMap;
 
@@ -17,7 +19,7 @@ pub(super) const FEWEST_SESSIONS: usize = 3;
 
 impl Case<'_> {
     /// The variant now against the same variant in the stored sessions.
-    pub(super) fn against_baseline(&self, relative_to: Option<&str>) -> Verdict {
+    pub(super) fn against_baseline<'b>(&'b self, relative_to: Option<&'b str>) -> Test<'b> {
         let rule = self.rule;
         let having: Vec<&Stored> = self
             .measured
@@ -35,21 +37,24 @@ impl Case<'_> {
                     rule.variant
                 ),
             };
-            return self.undecided(VerdictKind::NoBaseline, why);
+            return self.known(VerdictKind::NoBaseline, why);
         }
         let comparable = match self.comparable(&having, relative_to) {
             Ok(comparable) => comparable,
-            Err(why) => return self.undecided(VerdictKind::Incomparable, why),
+            Err(why) => return self.known(VerdictKind::Incomparable, why),
         };
-        let verdict = match (rule.metric.kind(), rule.limit) {
+        let test = match (rule.metric.kind(), rule.limit) {
             (Kind::TaskProportion, Limit::Points(limit)) => self.stored_tasks(&comparable, limit),
             (Kind::Proportion, Limit::Points(limit)) => self.stored_failures(&comparable, limit),
             (_, Limit::Relative(limit)) => self.stored_values(&comparable, relative_to, limit),
             (_, limit) => self.no_such_limit(limit),
         };
         let sessions = comparable.len();
-        let effect = verdict.effect.map(|effect| Effect { sessions, ..effect });
-        Verdict { effect, ..verdict }
+        Box::new(move |alpha| {
+            let verdict = test(alpha);
+            let effect = verdict.effect.map(|effect| Effect { sessions, ..effect });
+            Verdict { effect, ..verdict }
+        })
     }
 
     /// The stored sessions that can be compared, or why none can.
@@ -79,12 +84,12 @@ impl Case<'_> {
 
     /// Graded tasks against those of the newest session: the answers of an unchanged variant don't
     /// vary, so older sessions add nothing.
-    fn stored_tasks(&self, comparable: &[&Stored], limit: f64) -> Verdict {
+    fn stored_tasks(&self, comparable: &[&Stored], limit: f64) -> Test<'_> {
         let newest = comparable.last().expect("some are comparable");
         let now = self.bad_tasks(self.now, &self.rule.variant);
         let Some(quality) = newest.quality.get(&self.rule.variant) else {
             let why = format!("'{}' answered no tasks in the stored session", self.rule.variant);
-            return self.undecided(VerdictKind::NoBaseline, why);
+            return self.known(VerdictKind::NoBaseline, why);
         };
         let grade = |task: &String| match () {
             () if quality.failed.contains(task) => Grade::Failed,
@@ -97,12 +102,12 @@ impl Case<'_> {
     }
 
     /// The failure rate against that of all stored sessions together.
-    fn stored_failures(&self, comparable: &[&Stored], limit: f64) -> Verdict {
+    fn stored_failures(&self, comparable: &[&Stored], limit: f64) -> Test<'_> {
         let rounds: Vec<Round> =
             comparable.iter().flat_map(|stored| self.rounds_of(stored)).collect();
         let rounds: Vec<&Round> = rounds.iter().collect();
         let hits = |rounds: &[&Round]| samples::hits(self.rule.metric, rounds, &self.rule.variant);
-        self.failure_difference(hits(self.rounds), hits(&rounds), limit)
+        self.failures_between(hits(&self.rounds), hits(&rounds), limit)
     }
 
     /// A value (or a ratio) against those of the stored sessions.
@@ -111,11 +116,11 @@ impl Case<'_> {
         comparable: &[&Stored],
         relative_to: Option<&str>,
         limit: f64,
-    ) -> Verdict {
-        let now = self.logs(self.rounds, relative_to);
+    ) -> Test<'_> {
+        let now = self.logs(&self.rounds, relative_to);
         if now.reference_failed > 0 {
             let why = format!("requests of '{}' failed", relative_to.unwrap_or_default());
-            return self.undecided(VerdictKind::Invalid, why);
+            return self.known(VerdictKind::Invalid, why);
         }
         let then: Vec<Vec<f64>> = comparable
             .iter()
@@ -127,25 +132,33 @@ impl Case<'_> {
             .collect();
         if then.is_empty() {
             let why = format!("no stored session has a value of {}", self.rule.metric);
-            return self.undecided(VerdictKind::NoBaseline, why);
+            return self.known(VerdictKind::NoBaseline, why);
         }
         let sessions: Vec<f64> = then.iter().map(|values| stats::mean(values)).collect();
-        let remedy = |distance| self.sessions_remedy(&sessions, distance);
-        let estimate = Estimate {
-            interval: self.interval(&now.values, &then, &sessions),
-            sessions: sessions.len(),
-            missing: "too few rounds".to_string(),
-            remedy: &remedy,
-        };
-        let mut verdict = self.decide_change(&now, estimate, limit);
-        if self.too_few(&sessions) && !now.values.is_empty() {
-            self.show_point(&mut verdict, stats::mean(&now.values), &sessions);
-        }
-        verdict.base = Some(stats::mean(&sessions).exp());
-        if !now.values.is_empty() {
-            verdict.now = Some(stats::mean(&now.values).exp());
-        }
-        verdict
+        Box::new(move |alpha| {
+            let estimate = self.against_sessions(&now.values, &then, &sessions, alpha);
+            let mut verdict = self.decide_change(&now, estimate, limit);
+            verdict.base = Some(stats::mean(&sessions).exp());
+            if now.values.is_empty() {
+                return verdict;
+            }
+            let mean = stats::mean(&now.values);
+            verdict.now = Some(mean.exp());
+            if self.too_few(&sessions) {
+                let change = mean - stats::mean(&sessions);
+                verdict.effect = Some(self.without_bounds(change, 0, sessions.len()));
+                if verdict.verdict == VerdictKind::Inconclusive {
+                    verdict.reason = format!(
+                        "{} of {FEWEST_SESSIONS} stored sessions: the spread between sessions is \
+                         not known yet",
+                        sessions.len()
+                    );
+                    let count = FEWEST_SESSIONS as u64;
+                    verdict.needed = Some(Needed { count, of: Sample::Sessions });
+                }
+            }
+            verdict
+        })
     }
 
     /// The rounds of a stored session, with the tasks that the rule judges.
@@ -186,45 +199,48 @@ impl Case<'_> {
 
     /// With enough sessions the new one is held against their spread. A metric that does not vary by
     /// session can be compared round by round before.
-    fn interval(&self, now: &[f64], then: &[Vec<f64>], sessions: &[f64]) -> Option<Interval> {
-        if now.is_empty() || self.too_few(sessions) {
-            return None;
-        }
-        if sessions.len() >= FEWEST_SESSIONS {
-            return stats::prediction_interval(stats::mean(now), sessions, self.alpha);
-        }
-        stats::welch_interval(now, &then.concat(), self.alpha)
-    }
-
-    /// What there is without an interval: the change, with no bound on either side.
-    fn show_point(&self, verdict: &mut Verdict, now: f64, sessions: &[f64]) {
-        verdict.effect = Some(Effect {
-            point: (now - stats::mean(sessions)).exp_m1(),
-            low: -1.0,
-            high: f64::INFINITY,
-            confidence: 1.0 - 2.0 * self.alpha,
-            rounds: self.rounds.len(),
-            requests: 0,
+    fn against_sessions<'b>(
+        &'b self,
+        now: &[f64],
+        then: &[Vec<f64>],
+        sessions: &'b [f64],
+        alpha: f64,
+    ) -> Estimate<'b> {
+        let by_session = sessions.len() >= FEWEST_SESSIONS;
+        let interval = match by_session {
+            _ if now.is_empty() || self.too_few(sessions) => None,
+            true => stats::prediction_interval(stats::mean(now), sessions, alpha),
+            false => stats::welch_interval(now, &then.concat(), alpha),
+        };
+        let numbers = if by_session { sessions } else { now };
+        let basis = |interval: Interval| Basis {
+            level: alpha,
+            noise: stats::standard_deviation(numbers),
+            beyond: beyond(interval, numbers.len(), alpha),
+        };
+        Estimate {
+            interval,
+            basis: interval.map(basis),
             sessions: sessions.len(),
-        });
-        if verdict.verdict == VerdictKind::Inconclusive {
-            verdict.reason = format!(
-                "{} of {FEWEST_SESSIONS} stored sessions: the spread between sessions is not known yet",
-                sessions.len()
-            );
+            missing: "too few rounds".to_string(),
+            remedy: Box::new(move |distance| sessions_remedy(sessions, distance, alpha)),
         }
     }
+}
 
-    /// How many stored sessions would settle a rule whose point lies at a distance from its limit.
-    fn sessions_remedy(&self, sessions: &[f64], distance: f64) -> String {
-        let spread = stats::standard_deviation(sessions);
-        match stats::earlier_needed(spread, distance, self.alpha, MOST_ROUNDS) {
-            Some(needed) if needed > sessions.len() => {
-                format!("about {needed} stored sessions would settle it")
-            }
-            _ => "sessions differ by more than the distance to the limit: a quieter machine, or \
-                  'relative_to' a variant that does not change, would help"
+/// How many stored sessions would settle a rule whose point lies at a distance from its limit.
+fn sessions_remedy(sessions: &[f64], distance: f64, alpha: f64) -> Remedy {
+    let spread = stats::standard_deviation(sessions);
+    match stats::earlier_needed(spread, distance, alpha, MOST_ROUNDS) {
+        Some(needed) if needed > sessions.len() => Remedy {
+            words: format!("about {needed} stored sessions would settle it"),
+            needed: Some(Needed { count: needed as u64, of: Sample::Sessions }),
+        },
+        _ => Remedy {
+            words: "sessions differ by more than the distance to the limit: a quieter machine, or \
+                    'relative_to' a variant that does not change, would help"
                 .to_string(),
-        }
+            needed: None,
+        },
     }
 }

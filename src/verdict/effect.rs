@@ -1,7 +1,7 @@
 //! Owns the step from samples to effects by round: log ratios of one variant over another, or the
 //! values of one.
 
-use super::samples::{by_task, ranked, round_value, worst};
+use super::samples::{by_task, ranked, request_value, round_value, worst};
 use crate::metric::{Kind, Metric, Statistic};
 use crate::record::Round;
 use crate::stats;
@@ -18,6 +18,8 @@ pub struct PerRound {
     pub candidate_failed: usize,
     /// Rounds in which a failure of the reference made the value meaningless.
     pub reference_failed: usize,
+    /// Point and spread by round of a statistic of all requests together, in place of the values'.
+    pooled: Option<(f64, f64)>,
 }
 
 /// The round's statistic of a variant, failures ranked as the worst; `None` without a value.
@@ -31,8 +33,9 @@ pub fn round_statistic(
         return round_value(metric, round, variant);
     }
     // A mean over failures would be infinite or hide them; failures have a rule of their own.
-    let successes =
-        || by_task(metric, round, variant).into_values().flatten().collect::<Vec<f64>>();
+    let successes = || -> Vec<f64> {
+        super::samples::timed(round, variant).filter_map(|r| request_value(metric, r)).collect()
+    };
     let values = match statistic {
         Statistic::Mean | Statistic::Cv | Statistic::Rate => successes(),
         _ => ranked(metric, round, variant),
@@ -56,9 +59,10 @@ pub(super) fn p99_over_p50(values: &[f64]) -> f64 {
     if tail.is_infinite() { tail } else { tail / stats::quantile(values, 0.5) }
 }
 
-/// No spread at all has no logarithm, and one value has no spread.
+/// No spread at all has no logarithm, and one value has no spread. What equal values leave by rounding is
+/// none.
 fn positive(value: f64) -> Option<f64> {
-    (value.is_finite() && value > 0.0).then_some(value)
+    (value.is_finite() && value > 1e-12).then_some(value)
 }
 
 /// Log ratios of `candidate` over `reference`, one per round.
@@ -117,7 +121,29 @@ pub fn log_values(
 
 impl PerRound {
     fn empty() -> PerRound {
-        PerRound { values: Vec::new(), requests: 0, candidate_failed: 0, reference_failed: 0 }
+        PerRound {
+            values: Vec::new(),
+            requests: 0,
+            candidate_failed: 0,
+            reference_failed: 0,
+            pooled: None,
+        }
+    }
+
+    /// A statistic of all requests of some rounds, with the spread of a round that its error amounts to.
+    pub fn pooled(point: f64, spread: f64, rounds: usize, requests: usize) -> PerRound {
+        let pooled = Some((point, spread));
+        PerRound { values: vec![point; rounds], requests, pooled, ..PerRound::empty() }
+    }
+
+    /// The estimate: the mean of the rounds' values.
+    pub fn point(&self) -> f64 {
+        self.pooled.map_or_else(|| stats::mean(&self.values), |(point, _)| point)
+    }
+
+    /// The noise: the standard deviation of the rounds' values; NaN for fewer than two.
+    pub fn spread(&self) -> f64 {
+        self.pooled.map_or_else(|| stats::standard_deviation(&self.values), |(_, spread)| spread)
     }
 }
 
@@ -132,8 +158,13 @@ fn samples_behind(metric: Metric, round: &Round, variant: &str) -> usize {
     }
 }
 
-/// Log ratios of the tasks that succeeded in both.
-fn paired_log_ratios(metric: Metric, round: &Round, candidate: &str, reference: &str) -> Vec<f64> {
+/// Log ratios of the tasks of a round that succeeded in both.
+pub fn paired_log_ratios(
+    metric: Metric,
+    round: &Round,
+    candidate: &str,
+    reference: &str,
+) -> Vec<f64> {
     let base = by_task(metric, round, reference);
     by_task(metric, round, candidate)
         .into_iter()

@@ -3,11 +3,14 @@
 
 use super::Measured;
 use super::against_baseline::FEWEST_SESSIONS;
+use super::change::{MOST_ROUNDS, POWER, limit_width};
+use super::counts::OVER_P99;
 use super::effect::{self, PerRound};
 use super::graded::{MOST_TASKS, bad};
-use super::judge::{MOST_ROUNDS, levels, oriented_limit};
+use super::judge::first_levels;
+use super::{looks, tail};
 use crate::metric::{Better, Kind, Metric, Needs, Statistic};
-use crate::record::{Against, Evidence, Header, Limit, Part, Reading, Rule};
+use crate::record::{Against, Evidence, Header, Limit, Part, Reading, Rule, Severity};
 use crate::stats::{self, Pairs};
 
 /// Whether a plan can settle a rule.
@@ -32,6 +35,20 @@ pub struct Foreseen {
     pub why: String,
 }
 
+/// The rules that a session with several looks has to decide before it may end early: those that gate on its
+/// own rounds, but for those that the plan cannot settle in any case.
+pub fn driving(foreseen: &[Foreseen]) -> Vec<String> {
+    let drives = |Foreseen { rule, settles, .. }: &&Foreseen| {
+        let of_rounds = matches!(rule.against, Against::Variant(_) | Against::Absolute)
+            && rule.metric.kind() != Kind::TaskProportion;
+        rule.severity == Severity::Gate
+            && rule.evidence != Evidence::Point
+            && of_rounds
+            && *settles != Settles::No
+    };
+    foreseen.iter().filter(drives).map(|foreseen| foreseen.rule.id.clone()).collect()
+}
+
 /// Foresees every rule, from what was measured before under the same plan (which may be nothing).
 pub fn foresee(
     rules: &[Rule],
@@ -43,7 +60,7 @@ pub fn foresee(
         let (settles, why) = Foresight { rule, header, past, alpha }.of_rule();
         Foreseen { rule: rule.clone(), settles, why }
     };
-    rules.iter().zip(levels(rules, false_alarms)).map(foreseen).collect()
+    rules.iter().zip(first_levels(rules, false_alarms)).map(foreseen).collect()
 }
 
 struct Foresight<'a> {
@@ -68,24 +85,41 @@ impl Foresight<'_> {
             (Against::Baseline { .. }, _, _) => self.baseline(),
             (_, Kind::TaskProportion, Limit::Points(limit)) => self.tasks(limit),
             (_, Kind::TaskProportion, _) => (Settles::Unknown, "depends on the share".to_string()),
-            (_, Kind::Proportion, Limit::Points(limit)) => self.requests(limit, self.alpha / 2.0),
-            (_, Kind::Proportion, Limit::Max(limit)) => self.requests(limit, self.alpha),
+            (_, Kind::Proportion, Limit::Points(limit)) => self.requests(limit, self.last() / 2.0),
+            (_, Kind::Proportion, Limit::Max(limit)) => self.requests(limit, self.last()),
             (_, _, Limit::Max(_)) if rule.statistic == Statistic::P99 => {
-                self.requests(0.01, self.alpha)
+                self.requests(OVER_P99, self.last())
             }
-            _ if rule.statistic.is_far_tail() => {
-                (Settles::No, "it has no valid interval and only informs".to_string())
+            _ if rule.metric.info().deterministic => {
+                (Settles::Yes, "it is compared exactly".to_string())
+            }
+            _ if rule.statistic.is_far_tail() && !self.tail_has_interval() => {
+                (Settles::No, "too few requests for an interval; it only informs".to_string())
             }
             _ => self.rounds(),
         }
     }
 
+    /// The level of the plan's last look.
+    fn last(&self) -> f64 {
+        let plan = &self.header.plan;
+        let level = |stopping| looks::level(stopping, plan.rounds as usize, self.alpha);
+        plan.stopping.as_ref().and_then(level).unwrap_or(self.alpha)
+    }
+
+    /// The timing tasks that the rule judges.
+    fn tasks_of_round(&self) -> usize {
+        let plan = &self.header.plan;
+        plan.tasks.iter().filter(|task| self.rule.only.takes(plan.labels.get(*task))).count()
+    }
+
+    fn tail_has_interval(&self) -> bool {
+        tail::has_interval(self.header.plan.rounds as usize, self.tasks_of_round())
+    }
+
     /// A count: so many clean requests would prove it.
     fn requests(&self, limit: f64, alpha: f64) -> (Settles, String) {
-        let plan = &self.header.plan;
-        let takes = |task: &&String| self.rule.only.takes(plan.labels.get(*task));
-        let tasks = plan.tasks.iter().filter(takes).count() as u64;
-        let planned = tasks * u64::from(plan.rounds);
+        let planned = self.tasks_of_round() as u64 * u64::from(self.header.plan.rounds);
         let Some(needed) = stats::clean_trials_needed(limit, alpha) else {
             return (Settles::No, "no number of requests shows 0%: allow a little".to_string());
         };
@@ -142,16 +176,16 @@ impl Foresight<'_> {
         else {
             return (Settles::Unknown, "its noise is not known before a first session".to_string());
         };
-        let spread = stats::standard_deviation(&effect.values);
-        let distance = self.oriented(stats::mean(&effect.values)) - limit;
+        let spread = effect.spread();
+        let distance = self.oriented(effect.point()) - limit;
         let told = match planned {
             0 | 1 => "1 round tells nothing".to_string(),
             _ => {
-                let half = stats::t_half_width(spread, planned, self.alpha).exp_m1();
-                format!("{planned} rounds tell changes of {:.1}%", half * 100.0)
+                let beyond = stats::detectable(spread, planned, self.last(), POWER).exp_m1();
+                format!("{planned} rounds find {:.1}% beyond the limit", beyond * 100.0)
             }
         };
-        match stats::rounds_needed(spread, distance, self.alpha, MOST_ROUNDS) {
+        match stats::rounds_needed(spread, distance, self.last(), MOST_ROUNDS) {
             Some(needed) if needed <= planned => (settles(true), told),
             Some(needed) => (Settles::No, format!("{told}; about {needed} rounds would settle it")),
             None => (Settles::No, format!("{told}; too near its limit for {MOST_ROUNDS} rounds")),
@@ -166,7 +200,7 @@ impl Foresight<'_> {
             (Against::Variant(other), Limit::Relative(limit)) if part.has(other) => {
                 let ratios =
                     effect::log_ratios(rule.metric, rule.statistic, &rounds, &rule.variant, other);
-                (ratios, oriented_limit(rule.better(), limit))
+                (ratios, limit_width(rule.better(), limit))
             }
             (Against::Absolute, Limit::Max(limit) | Limit::Min(limit)) => {
                 let values =

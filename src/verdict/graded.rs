@@ -1,13 +1,20 @@
 //! Owns the rules on graded tasks: shares paired by task, held against a limit in points.
 
-use super::judge::Case;
+use super::change::POWER;
+use super::judge::{Case, Test};
 use crate::metric::{Better, Metric, Read};
-use crate::record::{Answer, Effect, FailureClass, Grade, Part, Verdict, VerdictKind};
+use crate::record::{
+    Answer, Effect, FailureClass, Grade, Needed, Part, Resolution, Sample, Verdict, VerdictKind,
+};
 use crate::stats::{self, Interval, Pairs};
 use std::collections::BTreeMap;
 
 /// Most tasks that are worth naming as a remedy.
 pub(super) const MOST_TASKS: usize = 100_000;
+
+/// The share of a suite's tasks that the reference has right up to which it is at the floor; so near to
+/// all it is at the ceiling.
+const FLOOR: f64 = 0.02;
 
 /// Whether a grade counts against the variant in a metric.
 pub(super) fn bad(metric: Metric, grade: Grade) -> bool {
@@ -17,29 +24,80 @@ pub(super) fn bad(metric: Metric, grade: Grade) -> bool {
     }
 }
 
+/// How the tasks of two variants fell out.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    /// Tasks that count against the variant judged alone.
+    worse: u32,
+    /// Tasks that count against the other side alone.
+    better: u32,
+    /// Tasks that count against the variant judged.
+    bad_now: u32,
+    /// Tasks that count against the other side.
+    bad_base: u32,
+    all: u32,
+}
+
+impl Tally {
+    fn add(&mut self, now: bool, base: bool) {
+        self.all += 1;
+        self.worse += u32::from(now && !base);
+        self.better += u32::from(!now && base);
+        self.bad_now += u32::from(now);
+        self.bad_base += u32::from(base);
+    }
+
+    fn and(self, other: Tally) -> Tally {
+        Tally {
+            worse: self.worse + other.worse,
+            better: self.better + other.better,
+            bad_now: self.bad_now + other.bad_now,
+            bad_base: self.bad_base + other.bad_base,
+            all: self.all + other.all,
+        }
+    }
+
+    fn pairs(&self) -> Pairs {
+        Pairs {
+            first_only: f64::from(self.worse),
+            second_only: f64::from(self.better),
+            all: f64::from(self.all),
+        }
+    }
+
+    /// Whether the other side has (nearly) all or none of them right: such tasks tell a loss badly.
+    fn tells_little(&self) -> bool {
+        let share = f64::from(self.bad_base) / f64::from(self.all);
+        !(FLOOR..=1.0 - FLOOR).contains(&share)
+    }
+}
+
 impl Case<'_> {
     /// A rule on graded tasks against a variant of this session or another: answers don't vary by
     /// session, so they are paired by task in any case.
-    pub(super) fn graded(&self, then: &Part, reference: &str, limit: f64) -> Verdict {
+    pub(super) fn graded(&self, then: &Part, reference: &str, limit: f64) -> Test<'_> {
         let now = self.bad_tasks(self.now, &self.rule.variant);
         if now.is_empty() {
             return self.no_answers();
         }
         if let Some(why) = hard_failures(then, reference) {
-            return self.undecided(VerdictKind::Invalid, why);
+            return self.known(VerdictKind::Invalid, why);
         }
         self.paired(&now, &self.bad_tasks(then, reference), limit)
     }
 
     /// A rule on graded tasks against a fixed limit.
-    pub(super) fn graded_share(&self, limit: f64) -> Verdict {
+    pub(super) fn graded_share(&self, limit: f64) -> Test<'_> {
         let now = self.bad_tasks(self.now, &self.rule.variant);
-        if now.is_empty() { self.no_answers() } else { self.share(&now, limit) }
+        if now.is_empty() {
+            return self.no_answers();
+        }
+        Box::new(move |alpha| self.share(&now, limit, alpha))
     }
 
-    fn no_answers(&self) -> Verdict {
+    fn no_answers(&self) -> Test<'_> {
         let why = format!("'{}' was asked no graded task", self.rule.variant);
-        self.undecided(VerdictKind::Invalid, why)
+        self.known(VerdictKind::Invalid, why)
     }
 
     /// For each task of a variant, whether it counts against it.
@@ -54,55 +112,116 @@ impl Case<'_> {
         now: &BTreeMap<String, bool>,
         base: &BTreeMap<String, bool>,
         limit: f64,
-    ) -> Verdict {
-        let (mut worse, mut better, mut all) = (0u32, 0u32, 0u32);
-        let (mut bad_now, mut bad_base) = (0u32, 0u32);
+    ) -> Test<'_> {
+        let mut suites: BTreeMap<Option<String>, Tally> = BTreeMap::new();
+        let mut whole = Tally::default();
         for (task, now) in now {
             let Some(base) = base.get(task) else { continue };
-            all += 1;
-            worse += u32::from(*now && !base);
-            better += u32::from(!now && *base);
-            bad_now += u32::from(*now);
-            bad_base += u32::from(*base);
+            whole.add(*now, *base);
+            suites.entry(self.suite(task)).or_default().add(*now, *base);
         }
-        if all == 0 || base.len() != now.len() {
+        if whole.all == 0 || base.len() != now.len() {
             let why = format!(
-                "{all} tasks can be paired, of {} on this side and {} on the other",
+                "{} tasks can be paired, of {} on this side and {} on the other",
+                whole.all,
                 now.len(),
                 base.len()
             );
-            return self.undecided(VerdictKind::Invalid, why);
+            return self.known(VerdictKind::Invalid, why);
         }
-        let pairs = Pairs {
-            first_only: f64::from(worse),
-            second_only: f64::from(better),
-            all: f64::from(all),
+        let (poor, telling): (Vec<_>, Vec<_>) =
+            suites.into_iter().partition(|(_, tally)| tally.tells_little());
+        let telling = telling.into_iter().fold(Tally::default(), |sum, (_, tally)| sum.and(tally));
+        let poor: Vec<Option<String>> = poor.into_iter().map(|(suite, _)| suite).collect();
+        Box::new(move |alpha| {
+            let verdict = self.decide_pairs(whole, limit, alpha);
+            match verdict.verdict {
+                VerdictKind::Pass | VerdictKind::Improved if !poor.is_empty() => {
+                    self.by_telling_suites(verdict, telling, &poor, limit, alpha)
+                }
+                _ => verdict,
+            }
+        })
+    }
+
+    /// Holds a pass only if the suites that can tell a loss show it too: at the floor nothing can be lost,
+    /// and what is too easy is lost last.
+    fn by_telling_suites(
+        &self,
+        verdict: Verdict,
+        telling: Tally,
+        poor: &[Option<String>],
+        limit: f64,
+        alpha: f64,
+    ) -> Verdict {
+        let names: Vec<&str> =
+            poor.iter().map(|suite| suite.as_deref().unwrap_or("tasks without a suite")).collect();
+        let why = format!(
+            "{}: the other side has nearly all or none of it right, which is no evidence",
+            names.join(", ")
+        );
+        let kind = match telling.all {
+            0 => VerdictKind::Inconclusive,
+            _ => match self.decide_pairs(telling, limit, alpha) {
+                Verdict { verdict: VerdictKind::Pass | VerdictKind::Improved, .. } => {
+                    verdict.verdict
+                }
+                _ => VerdictKind::Inconclusive,
+            },
         };
-        let loss = stats::paired_difference(pairs, self.alpha);
+        Verdict { verdict: kind, reason: format!("{}; {why}", verdict.reason), ..verdict }
+    }
+
+    /// The suite of a graded task.
+    fn suite(&self, task: &str) -> Option<String> {
+        let quality = self.now.header.plan.quality.as_ref()?;
+        quality.labels.get(task)?.suite.clone()
+    }
+
+    fn decide_pairs(&self, tally: Tally, limit: f64, alpha: f64) -> Verdict {
+        let Tally { worse, better, all, .. } = tally;
+        let pairs = tally.pairs();
+        let loss = stats::paired_difference(pairs, alpha);
         let mut verdict = self.undecided(self.kind(loss, limit), String::new());
         verdict.reason = format!("{worse} of {all} tasks got worse, {better} got better");
+        if worse + better > 0 {
+            let p = stats::mcnemar(u64::from(worse), u64::from(better));
+            verdict.reason += &format!(" (exact McNemar {})", p_value(p));
+        }
         if verdict.verdict == VerdictKind::Inconclusive {
-            verdict.reason += &match stats::pairs_needed(pairs, limit, self.alpha, MOST_TASKS) {
+            let needed = stats::pairs_needed(pairs, limit, alpha, MOST_TASKS);
+            verdict.needed = needed.map(|count| Needed { count: count as u64, of: Sample::Tasks });
+            verdict.reason += &match needed {
                 Some(needed) => format!("; about {needed} tasks with such shares would settle it"),
                 None => format!("; too near the limit: {MOST_TASKS} tasks would not settle it"),
             };
         }
-        verdict.now = Some(self.shown_share(f64::from(bad_now) / f64::from(all)));
-        verdict.base = Some(self.shown_share(f64::from(bad_base) / f64::from(all)));
-        verdict.effect = Some(self.share_effect(self.turned(loss, 0.0), all));
+        let share = |bad: u32| Some(self.shown_share(f64::from(bad) / f64::from(all)));
+        (verdict.now, verdict.base) = (share(tally.bad_now), share(tally.bad_base));
+        verdict.effect = Some(self.tasks_effect(self.turned(loss, 0.0), all, alpha));
+        let sign = if self.rule.better() == Better::Higher { -1.0 } else { 1.0 };
+        verdict.resolution = Some(Resolution {
+            level: alpha,
+            noise: None,
+            detectable: stats::detectable_difference(pairs, limit, alpha, POWER)
+                .map(|difference| sign * difference),
+        });
         verdict
     }
 
     /// A share against a fixed limit, by exact binomial bounds on what counts against the variant.
-    fn share(&self, now: &BTreeMap<String, bool>, limit: f64) -> Verdict {
+    fn share(&self, now: &BTreeMap<String, bool>, limit: f64, alpha: f64) -> Verdict {
         let hits = now.values().filter(|bad| **bad).count() as u64;
         let all = now.len() as u64;
-        let mut verdict = self.proportion(hits, all, self.shown_share(limit));
+        let mut verdict = self.proportion(hits, all, self.shown_share(limit), alpha);
         verdict.base = Some(limit);
         verdict.now = verdict.now.map(|share| self.shown_share(share));
         if let Some(effect) = &mut verdict.effect {
             let bounds = Interval { point: effect.point, low: effect.low, high: effect.high };
-            *effect = self.share_effect(self.turned(bounds, 1.0), all as u32);
+            *effect = self.tasks_effect(self.turned(bounds, 1.0), all as u32, alpha);
+        }
+        if let Some(resolution) = &mut verdict.resolution {
+            resolution.detectable = resolution.detectable.map(|share| self.shown_share(share));
         }
         verdict
     }
@@ -122,9 +241,13 @@ impl Case<'_> {
         }
     }
 
-    fn share_effect(&self, bounds: Interval, tasks: u32) -> Effect {
-        Effect { rounds: 0, ..self.proportion_effect(bounds, u64::from(tasks)) }
+    fn tasks_effect(&self, bounds: Interval, tasks: u32, alpha: f64) -> Effect {
+        Effect { rounds: 0, ..self.share_effect(bounds, tasks as usize, alpha) }
     }
+}
+
+fn p_value(p: f64) -> String {
+    if p < 0.001 { "p < 0.001".to_string() } else { format!("p = {p:.3}") }
 }
 
 fn answers<'a>(part: &'a Part, variant: &'a str) -> impl Iterator<Item = &'a Answer> {
@@ -148,7 +271,7 @@ mod tests {
     use super::super::{Measured, judge};
     use super::*;
     use crate::metric::{ACCURACY, Statistic, TASK_FAILURE_RATE};
-    use crate::record::{Failure, Limit, Round, Rule};
+    use crate::record::{Failure, Labels, Limit, QualityPlan, Round, Rule};
 
     fn answer(variant: &str, task: usize, grade: Grade) -> Answer {
         Answer {
@@ -201,7 +324,10 @@ mod tests {
     fn a_proven_loss_is_a_regression_and_a_small_one_asks_for_more_tasks() {
         let lost = verdict(accuracy(Limit::Points(0.01)), &answers(10, 30));
         assert_eq!(lost.verdict, VerdictKind::Regressed);
-        assert_eq!(lost.reason, "20 of 100 tasks got worse, 0 got better");
+        assert_eq!(
+            lost.reason,
+            "20 of 100 tasks got worse, 0 got better (exact McNemar p < 0.001)"
+        );
         let effect = lost.effect.unwrap();
         assert!((effect.point + 0.2).abs() < 1e-12 && effect.high < -0.01, "{effect:?}");
         assert!((lost.now.unwrap() - 0.7).abs() < 1e-12);
@@ -259,5 +385,56 @@ mod tests {
         assert_eq!(verdict(accuracy(Limit::Points(0.01)), &answers).verdict, VerdictKind::Invalid);
         answers.retain(|answer| answer.variant == "base");
         assert_eq!(verdict(accuracy(Limit::Points(0.01)), &answers).verdict, VerdictKind::Invalid);
+    }
+
+    /// The answers of two suites: what each side has wrong in the first, and in the second.
+    fn in_suites(first: [usize; 2], second: [usize; 2]) -> Verdict {
+        let mut answers = Vec::new();
+        let mut labels = BTreeMap::new();
+        for (suite, wrong) in [("one", first), ("two", second)] {
+            for task in 0..100 {
+                let id = format!("{suite}-{task}");
+                for (variant, wrong) in ["base", "now"].into_iter().zip(wrong) {
+                    let grade = if task < wrong { Grade::Wrong } else { Grade::Right };
+                    answers.push(Answer { task: id.clone(), ..answer(variant, task, grade) });
+                }
+                labels.insert(id, Labels { suite: Some(suite.to_string()), tags: vec![] });
+            }
+        }
+        let requests =
+            ["base", "now"].map(|variant| request(1, variant, "t", &[10.0, 20.0])).to_vec();
+        let mut part = Part {
+            header: header(),
+            ended: String::new(),
+            resumed: vec![],
+            rounds: vec![Round { round: 1, complete: true, workers: vec![], requests }],
+            answers,
+        };
+        part.header.plan.quality = Some(QualityPlan {
+            tasks: labels.keys().cloned().collect(),
+            variants: vec!["base".into(), "now".into()],
+            max_tokens: 1,
+            stop: vec![],
+            labels,
+            sha256: String::new(),
+        });
+        let measured = Measured { parts: &[part], earlier: &[], stored: &[] };
+        judge(&[accuracy(Limit::Points(0.05))], &measured, 0.05).remove(0)
+    }
+
+    #[test]
+    fn suites_at_floor_or_ceiling_are_no_evidence_for_a_pass() {
+        assert_eq!(in_suites([40, 40], [50, 50]).verdict, VerdictKind::Pass);
+        // All that is known comes from what nobody can lose, or nobody has lost yet.
+        for poor in [100, 0] {
+            let found = in_suites([poor, poor], [poor, poor]);
+            assert_eq!(found.verdict, VerdictKind::Inconclusive, "{found:?}");
+            assert!(found.reason.contains("one, two: the other side has nearly all or none"));
+        }
+        // The suite that can tell decides alone: 3 of 100 lost is no proof of less than 5.
+        assert_eq!(in_suites([0, 0], [40, 43]).verdict, VerdictKind::Inconclusive);
+        assert_eq!(in_suites([0, 0], [40, 40]).verdict, VerdictKind::Pass);
+        // A loss counts wherever it comes.
+        assert_eq!(in_suites([0, 40], [40, 40]).verdict, VerdictKind::Regressed);
     }
 }

@@ -1,50 +1,80 @@
-//! Owns the decision on one rule: the effect with its bounds, held against the limit.
+//! Owns the decision on the rules of a session: how they share the error, and each one's way from
+//! samples to a test.
 
-use super::effect::{self, PerRound};
-use super::{Measured, samples, select};
-use crate::metric::{Better, Kind, Needs, Statistic};
+use super::looks;
+use super::{Measured, Scope, samples};
+use crate::metric::{Kind, Needs, Statistic};
 use crate::record::{
-    Against, Effect, Evidence, Limit, Part, Reading, Round, Rule, Severity, Verdict, VerdictKind,
+    Against, Evidence, Limit, Part, Reading, Round, Rule, Severity, Verdict, VerdictKind,
 };
-use crate::stats::{self, Interval};
+use crate::stats;
 
-/// Most rounds (or stored sessions) that are worth naming as a remedy.
-pub(super) const MOST_ROUNDS: usize = 1000;
+/// A rule's test: all that was measured is in it, and what it takes is the level of its one-sided bounds.
+pub(super) type Test<'a> = Box<dyn Fn(f64) -> Verdict + 'a>;
+
+/// The levels of a rule at a look.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Level {
+    /// Over all looks together.
+    pub(super) whole: f64,
+    /// What this look's bounds have of it.
+    pub(super) here: f64,
+}
 
 /// Judges every rule on the complete rounds.
 ///
-/// `false_alarms` is the probability of any false alarm among the gating `regression` rules; it is
-/// split evenly over them (Bonferroni), so it holds whatever their dependence. Rules of evidence
-/// `safety` have to hold all together and rules that only inform decide nothing: both are judged
-/// at the whole level.
+/// `false_alarms` is the probability of any false alarm among the gating `regression` rules that can
+/// be tested; they share it by Holm's procedure, which holds whatever their dependence. Rules of evidence
+/// `safety` have to hold all together and rules that only inform decide nothing: both are judged at
+/// the whole level.
 pub fn judge(rules: &[Rule], measured: &Measured<'_>, false_alarms: f64) -> Vec<Verdict> {
-    let levels = levels(rules, false_alarms);
-    rules.iter().zip(levels).map(|(rule, alpha)| verdict(rule, measured, alpha)).collect()
+    let scopes: Vec<Scope<'_>> = rules.iter().map(|rule| Scope::of(rule, measured)).collect();
+    let cases: Vec<Option<Case<'_>>> =
+        rules.iter().zip(&scopes).map(|(rule, scope)| Case::new(rule, scope.measured())).collect();
+    let tests: Vec<Test<'_>> =
+        rules.iter().zip(&cases).map(|(rule, case)| test(rule, case.as_ref())).collect();
+    let mut verdicts: Vec<Verdict> = tests.iter().map(|test| test(false_alarms)).collect();
+    // What was not tested can raise no false alarm, and that it was not does not depend on the figures.
+    let shares =
+        |place: &usize| shares_the_level(&rules[*place]) && verdicts[*place].resolution.is_some();
+    let sharing: Vec<usize> = (0..rules.len()).filter(shares).collect();
+    stats::holm(sharing.len(), false_alarms, |index, level| {
+        let place = sharing[index];
+        verdicts[place] = tests[place](level);
+        verdicts[place].verdict == VerdictKind::Regressed
+    });
+    verdicts
 }
 
-/// The level of each rule's one-sided bounds.
-pub(super) fn levels(rules: &[Rule], false_alarms: f64) -> Vec<f64> {
+/// Judges one rule at a level.
+pub(super) fn verdict(rule: &Rule, measured: &Measured<'_>, alpha: f64) -> Verdict {
+    let scope = Scope::of(rule, measured);
+    let case = Case::new(rule, scope.measured());
+    test(rule, case.as_ref())(alpha)
+}
+
+/// The level of each rule's bounds before any is known to be broken.
+pub(super) fn first_levels(rules: &[Rule], false_alarms: f64) -> Vec<f64> {
     let shares = rules.iter().filter(|rule| shares_the_level(rule)).count().max(1);
     let level =
         |rule| if shares_the_level(rule) { false_alarms / shares as f64 } else { false_alarms };
     rules.iter().map(level).collect()
 }
 
-/// Judges one rule, its one-sided bounds at a level of `alpha`.
-pub(super) fn verdict(rule: &Rule, measured: &Measured<'_>, alpha: f64) -> Verdict {
-    if rule.only.is_empty() {
-        return judged(rule, measured, alpha);
-    }
-    let [parts, earlier] =
-        [measured.parts, measured.earlier].map(|parts| select(parts, &rule.only));
-    judged(rule, &Measured { parts: &parts, earlier: &earlier, stored: measured.stored }, alpha)
+fn shares_the_level(rule: &Rule) -> bool {
+    rule.severity == Severity::Gate && rule.evidence == Evidence::Regression
 }
 
-fn judged(rule: &Rule, measured: &Measured<'_>, alpha: f64) -> Verdict {
-    match measured.part_of(&rule.variant) {
-        Some(now) => Case { rule, now, rounds: &now.complete(), measured, alpha }.verdict(),
-        None => undecided(rule, VerdictKind::Invalid, not_measured(&rule.variant)),
+fn test<'a>(rule: &'a Rule, case: Option<&'a Case<'a>>) -> Test<'a> {
+    match case {
+        Some(case) => case.test(),
+        None => known(undecided(rule, VerdictKind::Invalid, not_measured(&rule.variant))),
     }
+}
+
+/// A verdict that no level changes.
+pub(super) fn known<'a>(verdict: Verdict) -> Test<'a> {
+    Box::new(move |_| verdict.clone())
 }
 
 fn not_measured(variant: &str) -> String {
@@ -53,11 +83,16 @@ fn not_measured(variant: &str) -> String {
 
 /// A rule without figures, and why.
 fn undecided(rule: &Rule, verdict: VerdictKind, reason: String) -> Verdict {
-    Verdict { rule: rule.clone(), verdict, effect: None, now: None, base: None, reason }
-}
-
-fn shares_the_level(rule: &Rule) -> bool {
-    rule.severity == Severity::Gate && rule.evidence == Evidence::Regression
+    Verdict {
+        rule: rule.clone(),
+        verdict,
+        effect: None,
+        now: None,
+        base: None,
+        resolution: None,
+        needed: None,
+        reason,
+    }
 }
 
 /// One rule with what it is judged on.
@@ -66,49 +101,32 @@ pub(super) struct Case<'a> {
     /// What the session measured that the rule's variant is of.
     pub(super) now: &'a Part,
     /// Its rounds that count.
-    pub(super) rounds: &'a [&'a Round],
-    pub(super) measured: &'a Measured<'a>,
-    pub(super) alpha: f64,
+    pub(super) rounds: Vec<&'a Round>,
+    pub(super) measured: Measured<'a>,
 }
 
-/// An interval on the scale of one number per round, and what to say without a decision.
-pub(super) struct Estimate<'a> {
-    /// The interval, if there is enough for one.
-    pub(super) interval: Option<Interval>,
-    /// Stored sessions behind it.
-    pub(super) sessions: usize,
-    /// Why there is no interval.
-    pub(super) missing: String,
-    /// What would settle an undecided rule whose point lies so far from its limit.
-    pub(super) remedy: &'a dyn Fn(f64) -> String,
-}
+impl<'a> Case<'a> {
+    fn new(rule: &'a Rule, measured: Measured<'a>) -> Option<Case<'a>> {
+        let now = measured.part_of(&rule.variant)?;
+        Some(Case { rule, now, rounds: now.complete(), measured })
+    }
 
-impl Case<'_> {
-    fn verdict(&self) -> Verdict {
+    fn test(&self) -> Test<'_> {
         let rule = self.rule;
-        if let (Needs::Energy, Reading::Unavailable(why)) =
-            (rule.metric.info().needs, &self.now.header.environment.energy)
-        {
-            return self.undecided(VerdictKind::Unavailable, why.clone());
-        }
-        if self.rounds.is_empty() {
-            return self.undecided(VerdictKind::Invalid, "no round was completed".to_string());
-        }
-        if !completes_a_round(self.rounds, &rule.variant) {
-            let why = format!("'{}' completed no round: every one of them failed", rule.variant);
-            return self.undecided(VerdictKind::Regressed, why);
+        if let Some(verdict) = self.beforehand() {
+            return known(verdict);
         }
         match &rule.against {
             Against::Absolute => self.absolute(),
             Against::Baseline { relative_to } => match relative_to {
                 Some(other) if !self.now.has(other) => {
                     let why = format!("'{other}' was not measured in the same session");
-                    self.undecided(VerdictKind::Invalid, why)
+                    self.known(VerdictKind::Invalid, why)
                 }
                 _ => self.against_baseline(relative_to.as_deref()),
             },
             Against::Variant(other) => match self.measured.part_of(other) {
-                None => self.undecided(VerdictKind::Invalid, not_measured(other)),
+                None => self.known(VerdictKind::Invalid, not_measured(other)),
                 Some(then) if std::ptr::eq(then, self.now) => self.beside(other),
                 Some(then) => self.across(then, other),
             },
@@ -117,15 +135,34 @@ impl Case<'_> {
                     Some(then) => self.across(then, other),
                     None => {
                         let why = format!("the other run has no variant '{other}'");
-                        self.undecided(VerdictKind::NoBaseline, why)
+                        self.known(VerdictKind::NoBaseline, why)
                     }
                 }
             }
         }
     }
 
+    /// What can be said without looking at the figures.
+    fn beforehand(&self) -> Option<Verdict> {
+        let rule = self.rule;
+        if let (Needs::Energy, Reading::Unavailable(why)) =
+            (rule.metric.info().needs, &self.now.header.environment.energy)
+        {
+            return Some(self.undecided(VerdictKind::Unavailable, why.clone()));
+        }
+        if self.rounds.is_empty() {
+            let why = "no round was completed".to_string();
+            return Some(self.undecided(VerdictKind::Invalid, why));
+        }
+        if !completes_a_round(&self.rounds, &rule.variant) {
+            let why = format!("'{}' completed no round: every one of them failed", rule.variant);
+            return Some(self.undecided(VerdictKind::Regressed, why));
+        }
+        None
+    }
+
     /// Against a fixed limit.
-    fn absolute(&self) -> Verdict {
+    fn absolute(&self) -> Test<'_> {
         match (self.rule.metric.kind(), self.rule.limit) {
             (Kind::TaskProportion, Limit::Max(limit) | Limit::Min(limit)) => {
                 self.graded_share(limit)
@@ -140,313 +177,75 @@ impl Case<'_> {
     }
 
     /// Against another variant of the same session.
-    fn beside(&self, other: &str) -> Verdict {
+    fn beside<'b>(&'b self, other: &'b str) -> Test<'b> {
         let rule = self.rule;
-        if !completes_a_round(self.rounds, other) {
+        if !completes_a_round(&self.rounds, other) {
             let why = format!("'{other}', the other side, completed no round");
-            return self.undecided(VerdictKind::Invalid, why);
+            return self.known(VerdictKind::Invalid, why);
         }
         match (rule.metric.kind(), rule.limit) {
             (Kind::TaskProportion, Limit::Points(limit)) => self.graded(self.now, other, limit),
             (Kind::Proportion, Limit::Points(limit)) => {
-                let hits = |variant: &str| samples::hits(rule.metric, self.rounds, variant);
-                self.failure_difference(hits(&rule.variant), hits(other), limit)
+                let hits = |variant: &str| samples::hits(rule.metric, &self.rounds, variant);
+                let (now, base) = (hits(&rule.variant), hits(other));
+                self.by_look(move |level| self.failure_difference(now, base, limit, level))
             }
             (_, Limit::Relative(limit)) => self.ratio(other, limit),
             (_, limit) => self.no_such_limit(limit),
         }
     }
 
-    pub(super) fn no_such_limit(&self, limit: Limit) -> Verdict {
+    pub(super) fn no_such_limit(&self, limit: Limit) -> Test<'_> {
         let why = format!("a limit of {limit:?} cannot be held against {:?}", self.rule.against);
-        self.undecided(VerdictKind::Invalid, why)
+        self.known(VerdictKind::Invalid, why)
     }
 
     pub(super) fn undecided(&self, verdict: VerdictKind, reason: String) -> Verdict {
         undecided(self.rule, verdict, reason)
     }
 
+    /// A verdict that needs no test.
+    pub(super) fn known(&self, verdict: VerdictKind, reason: String) -> Test<'_> {
+        known(self.undecided(verdict, reason))
+    }
+
+    /// A test on this session's own rounds, of which the plan may have several looks.
+    pub(super) fn by_look<'b>(&'b self, test: impl Fn(Level) -> Verdict + 'b) -> Test<'b> {
+        let plan = &self.now.header.plan;
+        Box::new(move |whole| match &plan.stopping {
+            None => test(Level { whole, here: whole }),
+            Some(stopping) => match looks::level(stopping, self.rounds.len(), whole) {
+                Some(here) => test(Level { whole, here }),
+                None => {
+                    let why = format!("the plan has no look after {} rounds", self.rounds.len());
+                    self.undecided(VerdictKind::Inconclusive, why)
+                }
+            },
+        })
+    }
+
     /// The display value: the mean over rounds of the round's statistic.
     pub(super) fn display(&self, variant: &str) -> Option<f64> {
-        super::summary::value(self.rule.metric, self.rule.statistic, self.rounds, variant)
-    }
-
-    /// A candidate against a reference, by log ratios.
-    fn ratio(&self, reference: &str, limit: f64) -> Verdict {
-        let rule = self.rule;
-        let effect =
-            effect::log_ratios(rule.metric, rule.statistic, self.rounds, &rule.variant, reference);
-        let mut verdict = if effect.reference_failed > 0 {
-            let why = format!(
-                "requests of '{reference}', the other side, failed in {} of {} rounds",
-                effect.reference_failed,
-                self.rounds.len()
-            );
-            self.undecided(VerdictKind::Invalid, why)
-        } else {
-            let remedy = |distance| self.rounds_remedy(&effect, distance);
-            self.decide_change(&effect, self.over_rounds(&effect, &remedy), limit)
-        };
-        verdict.base = self.display(reference);
-        verdict
-    }
-
-    /// Holds log ratios against an allowed relative change.
-    pub(super) fn decide_change(
-        &self,
-        effect: &PerRound,
-        estimate: Estimate<'_>,
-        limit: f64,
-    ) -> Verdict {
-        let better = self.rule.better();
-        let orientation = if better == Better::Lower { 1.0 } else { -1.0 };
-        let log_limit = oriented_limit(better, limit);
-        self.only_informing(self.decide(effect, estimate, log_limit, orientation, f64::exp_m1))
-    }
-
-    /// A tail of few requests is its largest one: shown, not decided.
-    fn only_informing(&self, mut verdict: Verdict) -> Verdict {
-        if self.rule.statistic.is_far_tail() && verdict.verdict != VerdictKind::Invalid {
-            verdict.verdict = VerdictKind::Inconclusive;
-            verdict.reason =
-                "it has no valid interval yet and only informs; the tail is judged by P90 \
-                              or by an absolute P99"
-                    .to_string();
-        }
-        verdict
-    }
-
-    /// Student's t over the rounds.
-    fn over_rounds<'b>(
-        &self,
-        effect: &PerRound,
-        remedy: &'b dyn Fn(f64) -> String,
-    ) -> Estimate<'b> {
-        Estimate {
-            interval: stats::t_interval(&effect.values, self.alpha),
-            sessions: 0,
-            missing: match (effect.values.len(), self.rounds.len()) {
-                (_, 1) => "1 round has no spread; at least 2 are needed, 6 are usual".to_string(),
-                (some, all) => format!("{some} of {all} rounds have a value; 2 are needed"),
-            },
-            remedy,
-        }
-    }
-
-    /// A variant's own value against a fixed limit.
-    fn value(&self, limit: f64) -> Verdict {
-        let rule = self.rule;
-        let effect = effect::log_values(rule.metric, rule.statistic, self.rounds, &rule.variant);
-        // For an upper limit more is worse, for a lower limit less is.
-        let orientation = if matches!(rule.limit, Limit::Min(_)) { -1.0 } else { 1.0 };
-        let remedy = |distance| self.rounds_remedy(&effect, distance);
-        let estimate = self.over_rounds(&effect, &remedy);
-        let decided =
-            self.decide(&effect, estimate, limit.ln() * orientation, orientation, f64::exp);
-        let mut verdict = self.only_informing(decided);
-        verdict.base = Some(limit);
-        if verdict.verdict == VerdictKind::Improved {
-            verdict.verdict = VerdictKind::Pass;
-        }
-        verdict
-    }
-
-    /// Holds an estimate against a limit. `orientation` turns the numbers so that more is worse;
-    /// `shown` turns them into what the effect reports.
-    fn decide(
-        &self,
-        effect: &PerRound,
-        estimate: Estimate<'_>,
-        limit: f64,
-        orientation: f64,
-        shown: impl Fn(f64) -> f64,
-    ) -> Verdict {
-        let mut verdict = self.undecided(VerdictKind::Invalid, String::new());
-        verdict.now = self.display(&self.rule.variant);
-        let rounds = self.rounds.len();
-        if effect.values.is_empty() && effect.candidate_failed == 0 {
-            verdict.reason = "nothing could be compared: no round has a value".to_string();
-            return verdict;
-        }
-        verdict.effect = estimate.interval.map(|interval| Effect {
-            point: shown(interval.point),
-            low: shown(interval.low),
-            high: shown(interval.high),
-            confidence: 1.0 - 2.0 * self.alpha,
-            rounds: effect.values.len(),
-            requests: effect.requests,
-            sessions: estimate.sessions,
-        });
-        // Failures that reach the judged quantile: infinitely worse in that round. One such round
-        // may be chance, as for requests over an absolute limit.
-        if effect.candidate_failed >= 2 {
-            verdict.verdict = VerdictKind::Regressed;
-            verdict.reason = failed_rounds(effect, rounds);
-            return verdict;
-        }
-        let Some(interval) = estimate.interval else {
-            verdict.verdict = VerdictKind::Inconclusive;
-            verdict.reason = match effect.candidate_failed {
-                0 => estimate.missing,
-                _ => failed_rounds(effect, rounds),
-            };
-            return verdict;
-        };
-        let worse = oriented(interval, orientation);
-        verdict.verdict = self.kind(worse, limit);
-        match verdict.verdict {
-            VerdictKind::Inconclusive => verdict.reason = (estimate.remedy)(worse.point - limit),
-            VerdictKind::Pass | VerdictKind::Improved if effect.candidate_failed > 0 => {
-                verdict.verdict = VerdictKind::Inconclusive;
-                verdict.reason = failed_rounds(effect, rounds);
-            }
-            _ if effect.values.len() + effect.candidate_failed < rounds => {
-                verdict.reason = format!("{} of {rounds} rounds have a value", effect.values.len());
-            }
-            _ => {}
-        }
-        verdict
-    }
-
-    /// How many rounds would settle a rule whose point lies at a distance from its limit.
-    fn rounds_remedy(&self, effect: &PerRound, distance: f64) -> String {
-        let spread = stats::standard_deviation(&effect.values);
-        match stats::rounds_needed(spread, distance, self.alpha, MOST_ROUNDS) {
-            Some(needed) => format!("about {needed} rounds would settle it"),
-            None => format!("too near the limit: {MOST_ROUNDS} rounds would not settle it"),
-        }
+        super::summary::value(self.rule.metric, self.rule.statistic, &self.rounds, variant)
     }
 
     /// The verdict of an interval that is oriented so that more is worse.
-    pub(super) fn kind(&self, worse: Interval, limit: f64) -> VerdictKind {
+    pub(super) fn kind(&self, worse: stats::Interval, limit: f64) -> VerdictKind {
         let at = match self.rule.evidence {
-            Evidence::Point => Interval { point: worse.point, low: worse.point, high: worse.point },
+            Evidence::Point => {
+                stats::Interval { point: worse.point, low: worse.point, high: worse.point }
+            }
             Evidence::Regression | Evidence::Safety => worse,
         };
         match () {
-            () if !(at.low.is_finite() && at.high.is_finite()) => VerdictKind::Invalid,
+            () if at.low.is_nan() || at.high.is_nan() || at.point.is_infinite() => {
+                VerdictKind::Invalid
+            }
             () if at.low > limit => VerdictKind::Regressed,
             () if at.high > limit => VerdictKind::Inconclusive,
             () if worse.high < 0.0 => VerdictKind::Improved,
             () => VerdictKind::Pass,
         }
-    }
-
-    /// The failure rate against a fixed limit, by exact binomial bounds.
-    fn failure_rate(&self, limit: f64) -> Verdict {
-        let (failed, all) = samples::hits(self.rule.metric, self.rounds, &self.rule.variant);
-        let mut verdict = self.proportion(failed, all, limit);
-        if verdict.verdict == VerdictKind::Inconclusive {
-            let needed = match stats::clean_trials_needed(limit, self.alpha) {
-                Some(needed) => format!("{needed} clean requests would show it"),
-                None => "no number of them shows 0%: allow a little, such as 0.1%".to_string(),
-            };
-            let upper = verdict.effect.as_ref().map_or(1.0, |effect| effect.high);
-            verdict.reason = match failed {
-                0 => format!(
-                    "0 of {all} failed: below {:.2}% with {:.1}% confidence; {needed}",
-                    upper * 100.0,
-                    (1.0 - self.alpha) * 100.0
-                ),
-                _ => format!("{failed} of {all} failed, which proves neither"),
-            };
-        } else if failed > 0 {
-            verdict.reason = format!("{failed} of {all} requests failed");
-        }
-        verdict
-    }
-
-    /// P99 against a fixed limit: at most 1% of the requests may lie over it. Proven worse only by
-    /// requests of at least two rounds, since one stall of the machine hits a whole round.
-    fn count_over(&self, limit: f64) -> Verdict {
-        let rule = self.rule;
-        let (mut over, mut all, mut rounds_over) = (0, 0, 0);
-        for round in self.rounds {
-            let values = samples::ranked(rule.metric, round, &rule.variant);
-            let here = values.iter().filter(|value| **value > limit).count() as u64;
-            over += here;
-            all += values.len() as u64;
-            rounds_over += usize::from(here > 0);
-        }
-        let mut verdict = self.proportion(over, all, 0.01);
-        if verdict.verdict == VerdictKind::Regressed && rounds_over < 2 {
-            verdict.verdict = VerdictKind::Inconclusive;
-        }
-        verdict.reason = format!("{over} of {all} over the limit, in {rounds_over} rounds");
-        if let (VerdictKind::Inconclusive, 0, Some(needed)) =
-            (verdict.verdict, over, stats::clean_trials_needed(0.01, self.alpha))
-        {
-            verdict.reason += &format!("; {needed} requests under it would show it");
-        }
-        verdict.now = self.display(&rule.variant);
-        verdict.base = Some(limit);
-        verdict.effect = None;
-        verdict
-    }
-
-    /// A proportion of trials against a limit.
-    pub(super) fn proportion(&self, hits: u64, trials: u64, limit: f64) -> Verdict {
-        let mut verdict = self.undecided(VerdictKind::Invalid, "nothing was counted".to_string());
-        if trials == 0 {
-            return verdict;
-        }
-        let rate = hits as f64 / trials as f64;
-        let bounds = Interval {
-            point: rate,
-            low: stats::proportion_lower(hits, trials, self.alpha),
-            high: stats::proportion_upper(hits, trials, self.alpha),
-        };
-        verdict.reason = String::new();
-        verdict.verdict = self.kind(bounds, limit);
-        verdict.now = Some(rate);
-        verdict.base = Some(limit);
-        verdict.effect = Some(self.proportion_effect(bounds, trials));
-        verdict
-    }
-
-    pub(super) fn proportion_effect(&self, bounds: Interval, trials: u64) -> Effect {
-        Effect {
-            point: bounds.point,
-            low: bounds.low,
-            high: bounds.high,
-            confidence: 1.0 - 2.0 * self.alpha,
-            rounds: self.rounds.len(),
-            requests: trials as usize,
-            sessions: 0,
-        }
-    }
-
-    /// The difference of two failure rates, in points: failed and all requests of each side.
-    /// Conservative: half the level goes to each side's exact bound, whatever the pairing.
-    pub(super) fn failure_difference(
-        &self,
-        (now, all): (u64, u64),
-        (base, all_base): (u64, u64),
-        limit: f64,
-    ) -> Verdict {
-        let half = self.alpha / 2.0;
-        let rate = |failed: u64, all: u64| failed as f64 / all as f64;
-        let lower = stats::proportion_lower;
-        let upper = stats::proportion_upper;
-        let bounds = Interval {
-            point: rate(now, all) - rate(base, all_base),
-            low: lower(now, all, half) - upper(base, all_base, half),
-            high: upper(now, all, half) - lower(base, all_base, half),
-        };
-        let reason = format!("{now} of {all} against {base} of {all_base} failed");
-        let mut verdict = self.undecided(self.kind(bounds, limit), reason);
-        verdict.now = Some(rate(now, all));
-        verdict.base = Some(rate(base, all_base));
-        verdict.effect = Some(self.proportion_effect(bounds, all));
-        verdict
-    }
-}
-
-/// An allowed relative change on the log scale, turned so that more is worse.
-pub(super) fn oriented_limit(better: Better, limit: f64) -> f64 {
-    match better {
-        Better::Lower => limit.ln_1p(),
-        Better::Higher => -(-limit).ln_1p(),
     }
 }
 
@@ -454,26 +253,15 @@ pub(super) fn completes_a_round(rounds: &[&Round], variant: &str) -> bool {
     rounds.iter().any(|round| samples::completed(round, variant))
 }
 
-fn oriented(interval: Interval, orientation: f64) -> Interval {
-    let (a, b) = (interval.low * orientation, interval.high * orientation);
-    Interval { point: interval.point * orientation, low: a.min(b), high: a.max(b) }
-}
-
-fn failed_rounds(effect: &PerRound, rounds: usize) -> String {
-    format!(
-        "failed requests reach this statistic in {} of {rounds} rounds",
-        effect.candidate_failed
-    )
-}
-
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::looks;
     use super::super::samples::tests::request;
     use super::*;
     use crate::metric::{FAILURE_RATE, LATENCY, MEMORY, Metric, THROUGHPUT};
     use crate::record::{
-        Environment, Failure, FailureClass, Header, MachineClass, Plan, Provenance, Sampling,
-        Selection, VariantRecord,
+        Environment, Failure, FailureClass, Header, MachineClass, Plan, Provenance, Sample,
+        Sampling, Selection, Spending, Stopping, VariantRecord, WorkerRun,
     };
     use std::collections::BTreeMap;
 
@@ -534,6 +322,7 @@ pub(super) mod tests {
                 workload_sha256: "w".into(),
                 labels: BTreeMap::new(),
                 quality: None,
+                stopping: None,
             },
             variants: ["base", "now"].map(|name| (name.to_string(), scripted())).into(),
         }
@@ -722,7 +511,8 @@ pub(super) mod tests {
         }
         assert_eq!(kind(p99(), &stalled), VerdictKind::Inconclusive, "one stalled round");
         assert_eq!(kind(p99(), &rounds(5, 0.5)), VerdictKind::Inconclusive, "50 requests");
-        assert_eq!(kind(p99(), &rounds(30, 0.5)), VerdictKind::Pass, "300 requests");
+        let slow = |limit| rule(LATENCY, Statistic::P99, Limit::Max(limit));
+        assert_eq!(kind(slow(1.0), &many(60, 10, 1.0)), VerdictKind::Pass, "600 requests");
     }
 
     #[test]
@@ -742,5 +532,277 @@ pub(super) mod tests {
         point.evidence = Evidence::Point;
         assert_eq!(kind(point.clone(), &rounds(3, 1.0458)), VerdictKind::Pass);
         assert_eq!(kind(point, &rounds(3, 1.0658)), VerdictKind::Regressed);
+    }
+
+    #[test]
+    fn a_proven_rule_hands_its_share_on() {
+        let one = |id: &str, limit| Rule {
+            id: id.into(),
+            ..rule(LATENCY, Statistic::Mean, Limit::Relative(limit))
+        };
+        let rules = [one("a", 0.01), one("b", 0.5), one("c", 0.5)];
+        let verdicts = judge_rounds(&rules, &rounds(5, 1.2));
+        let levels: Vec<f64> =
+            verdicts.iter().map(|v| v.resolution.as_ref().unwrap().level).collect();
+        assert_eq!(verdicts[0].verdict, VerdictKind::Regressed);
+        assert_eq!(levels, [0.05 / 3.0, 0.025, 0.025]);
+    }
+
+    #[test]
+    fn what_nothing_tests_takes_no_share() {
+        let latency = rule(LATENCY, Statistic::Mean, Limit::Relative(0.05));
+        let mut stored = latency.clone();
+        stored.against = Against::Baseline { relative_to: None };
+        let energy = rule(
+            Metric::from_id("tokens_per_second_per_watt").unwrap(),
+            Statistic::Mean,
+            Limit::Relative(0.05),
+        );
+        let verdicts = judge_rounds(&[latency, stored, energy], &rounds(5, 1.0));
+        assert_eq!(verdicts[0].resolution.as_ref().unwrap().level, 0.05);
+        assert_eq!(verdicts[1].verdict, VerdictKind::NoBaseline);
+    }
+
+    #[test]
+    fn every_verdict_says_what_could_have_been_told_and_what_would_settle_it() {
+        let latency = || rule(LATENCY, Statistic::Mean, Limit::Relative(0.05));
+        let near = verdict(latency(), &rounds(3, 1.044));
+        let needed = near.needed.expect("it is inconclusive");
+        assert!(needed.of == Sample::Rounds && needed.count > 3, "{needed:?}");
+        let resolution = near.resolution.unwrap();
+        assert!(resolution.noise.unwrap() > 0.0 && resolution.detectable.unwrap() > 0.05);
+        let throughput = rule(THROUGHPUT, Statistic::Mean, Limit::Relative(0.05));
+        let detectable = verdict(throughput, &rounds(5, 1.0)).resolution.unwrap().detectable;
+        assert!(detectable.unwrap() < -0.05, "{detectable:?}");
+        let rate = verdict(rule(FAILURE_RATE, Statistic::Rate, Limit::Max(0.001)), &rounds(5, 1.0));
+        assert_eq!(
+            rate.needed.map(|needed| (needed.count, needed.of)),
+            Some((2995, Sample::Requests))
+        );
+        assert!(rate.resolution.unwrap().detectable.unwrap() > 0.001);
+    }
+
+    fn judge_at_look(count: u32, planned: u32, factor: f64) -> Verdict {
+        let mut part = part(&rounds(count, factor));
+        part.header.plan.stopping = Some(Stopping {
+            spending: Spending::OBrienFleming,
+            looks: looks::looks(planned, 1).unwrap(),
+            drives: vec!["r".into()],
+        });
+        let latency = rule(LATENCY, Statistic::Mean, Limit::Relative(0.05));
+        judge(&[latency], &Measured { parts: &[part], earlier: &[], stored: &[] }, 0.05).remove(0)
+    }
+
+    #[test]
+    fn an_early_look_asks_for_more() {
+        let level = |count| judge_at_look(count, 12, 1.2).resolution.unwrap().level;
+        assert!(level(3) < level(6) && level(6) < level(12) && level(12) < 0.05);
+        assert_eq!(judge_at_look(6, 12, 1.2).verdict, VerdictKind::Regressed);
+        let none = judge_at_look(2, 12, 1.2);
+        assert_eq!(none.verdict, VerdictKind::Inconclusive);
+        assert_eq!(none.reason, "the plan has no look after 2 rounds");
+    }
+
+    /// Multiplies the latencies of a variant in some rounds.
+    fn stall(rounds: &mut [Round], variant: &str, times: u64) {
+        for request in rounds.iter_mut().flat_map(|round| &mut round.requests) {
+            if request.variant == variant {
+                request.token_ns.iter_mut().for_each(|ns| *ns *= times);
+            }
+        }
+    }
+
+    #[test]
+    fn a_stall_of_the_machine_neither_fails_nor_hides() {
+        let rules = || {
+            [Statistic::Mean, Statistic::Median, Statistic::P90, Statistic::Cv]
+                .map(|statistic| rule(LATENCY, statistic, Limit::Relative(0.05)))
+        };
+        let mut one_side = rounds(6, 1.0);
+        stall(&mut one_side[3..4], "now", 10);
+        let verdicts = judge_rounds(&rules(), &one_side);
+        for verdict in &verdicts[..3] {
+            assert_eq!(verdict.verdict, VerdictKind::Inconclusive, "{verdict:?}");
+            assert!(verdict.effect.as_ref().unwrap().point > 0.3, "it stays in the figure");
+        }
+        // Where it hits both, the ratio is what it was.
+        let mut both = rounds(6, 1.0);
+        stall(&mut both[3..4], "now", 10);
+        stall(&mut both[3..4], "base", 10);
+        let verdicts = judge_rounds(&rules(), &both);
+        assert!(verdicts.iter().all(|v| v.verdict == VerdictKind::Pass), "{verdicts:?}");
+        // A real slowdown is found in spite of it.
+        let mut slower = rounds(8, 1.5);
+        stall(&mut slower[2..3], "base", 10);
+        let verdict = &judge_rounds(&rules()[..1], &slower)[0];
+        assert_ne!(verdict.verdict, VerdictKind::Pass);
+    }
+
+    #[test]
+    fn constants_and_ties_have_intervals_without_width() {
+        let constant: Vec<Round> = rounds(6, 1.0)
+            .into_iter()
+            .map(|mut round| {
+                for request in &mut round.requests {
+                    request.token_ns = vec![10_000_000, 50_000_000];
+                }
+                round
+            })
+            .collect();
+        let kind = |statistic, limit| kind(rule(LATENCY, statistic, limit), &constant);
+        for statistic in [Statistic::Mean, Statistic::Median, Statistic::P90] {
+            assert_eq!(kind(statistic, Limit::Relative(0.05)), VerdictKind::Pass);
+            assert_eq!(kind(statistic, Limit::Relative(0.0)), VerdictKind::Pass, "exactly at it");
+        }
+        assert_eq!(kind(Statistic::Mean, Limit::Max(0.051)), VerdictKind::Pass);
+        assert_eq!(kind(Statistic::Mean, Limit::Max(0.049)), VerdictKind::Regressed);
+        // No spread has no logarithm: there is nothing to compare, which is never a pass.
+        assert_eq!(kind(Statistic::Cv, Limit::Relative(0.5)), VerdictKind::Invalid);
+    }
+
+    #[test]
+    fn a_single_task_and_a_missing_metric_are_defined() {
+        let mut single = rounds(5, 1.0);
+        for round in &mut single {
+            round.requests.retain(|request| request.task == "t0");
+        }
+        for statistic in [Statistic::Mean, Statistic::Median, Statistic::P90] {
+            let found = kind(rule(LATENCY, statistic, Limit::Relative(0.05)), &single);
+            assert_eq!(found, VerdictKind::Pass, "{statistic}");
+        }
+        let cv = rule(LATENCY, Statistic::Cv, Limit::Relative(0.5));
+        assert_eq!(kind(cv, &single), VerdictKind::Invalid, "one value has no spread");
+        // Rates need two tokens; one variant gives only one.
+        let mut short = rounds(5, 1.0);
+        for request in short.iter_mut().flat_map(|round| &mut round.requests) {
+            if request.variant == "now" {
+                request.token_ns.truncate(1);
+            }
+        }
+        let throughput = rule(THROUGHPUT, Statistic::Mean, Limit::Relative(0.05));
+        assert_eq!(kind(throughput, &short), VerdictKind::Invalid);
+    }
+
+    /// Rounds of many requests with independent noise in both variants.
+    fn many(count: u32, of_round: u32, factor: f64) -> Vec<Round> {
+        let mut state = 1u64;
+        let mut noise = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 40) as f64 / f64::from(1u32 << 24)
+        };
+        let mut round = |number| {
+            let mut requests = Vec::new();
+            for task in 0..of_round {
+                for (variant, factor) in [("base", 1.0), ("now", factor)] {
+                    let last = factor * (50.0 - 8.0 * (1.0 - noise()).ln());
+                    requests.push(request(number, variant, &format!("t{task}"), &[10.0, last]));
+                }
+            }
+            Round { round: number, complete: true, workers: vec![], requests }
+        };
+        (1..=count).map(&mut round).collect()
+    }
+
+    #[test]
+    fn a_relative_p99_has_an_interval_once_there_are_requests_enough() {
+        let p99 = |limit| rule(LATENCY, Statistic::P99, Limit::Relative(limit));
+        let few = verdict(p99(0.1), &many(19, 60, 2.0));
+        assert_eq!(few.verdict, VerdictKind::Inconclusive);
+        assert!(few.reason.contains("100 requests in each round"), "{}", few.reason);
+        assert_eq!(few.resolution, None, "it spends nothing");
+        for (name, rounds) in [("by round", 6), ("bootstrap", 20)] {
+            let of_round = if rounds == 6 { 200 } else { 60 };
+            let twice = verdict(p99(0.1), &many(rounds, of_round, 2.0));
+            assert_eq!(twice.verdict, VerdictKind::Regressed, "{name}");
+            let effect = twice.effect.unwrap();
+            assert!(effect.low < 1.0 && 1.0 < effect.high, "{name}: {effect:?}");
+            let equal = verdict(p99(0.5), &many(rounds, of_round, 1.0));
+            assert_eq!(equal.verdict, VerdictKind::Pass, "{name}");
+            let ratio = rule(LATENCY, Statistic::P99OverP50, Limit::Relative(0.5));
+            assert_eq!(verdict(ratio, &many(rounds, of_round, 2.0)).verdict, VerdictKind::Pass);
+        }
+    }
+
+    #[test]
+    fn a_hundred_thousand_requests_are_judged_and_always_alike() {
+        let rounds = many(20, 2500, 1.0);
+        let rules = [
+            rule(LATENCY, Statistic::Mean, Limit::Relative(0.05)),
+            rule(LATENCY, Statistic::P90, Limit::Relative(0.05)),
+            rule(LATENCY, Statistic::P99, Limit::Relative(0.05)),
+            rule(LATENCY, Statistic::P99, Limit::Max(0.2)),
+            rule(FAILURE_RATE, Statistic::Rate, Limit::Max(0.001)),
+        ];
+        let verdicts = judge_rounds(&rules, &rounds);
+        let kinds: Vec<VerdictKind> = verdicts.iter().map(|verdict| verdict.verdict).collect();
+        assert!(kinds.iter().all(|kind| kind.decided()), "{kinds:?}");
+        assert_eq!(judge_rounds(&rules, &rounds), verdicts);
+    }
+
+    #[test]
+    fn correlated_requests_count_for_less() {
+        // Whole rounds are slow or fast together, and none is over the limit.
+        let mut moody = many(60, 10, 1.0);
+        for round in moody.iter_mut().step_by(2) {
+            stall(std::slice::from_mut(round), "now", 2);
+        }
+        let p99 = |limit| rule(LATENCY, Statistic::P99, Limit::Max(limit));
+        assert_eq!(verdict(p99(1.0), &many(60, 10, 1.0)).verdict, VerdictKind::Pass);
+        let found = verdict(p99(1.0), &moody);
+        assert_eq!(found.verdict, VerdictKind::Inconclusive);
+        assert!(found.reason.contains("correlated within rounds"), "{}", found.reason);
+        assert!(found.needed.unwrap().count > 300, "{:?}", found.needed);
+        // Few requests prove what is far over, in two rounds or more.
+        assert_eq!(verdict(p99(0.03), &many(2, 5, 1.0)).verdict, VerdictKind::Regressed);
+        assert_eq!(verdict(p99(0.03), &many(1, 500, 1.0)).verdict, VerdictKind::Inconclusive);
+        assert_eq!(verdict(p99(1.0), &many(1, 500, 1.0)).verdict, VerdictKind::Inconclusive);
+    }
+
+    fn with_sizes(sizes: [[u64; 2]; 3]) -> Vec<Round> {
+        let mut rounds = rounds(3, 1.0);
+        for (round, sizes) in rounds.iter_mut().zip(sizes) {
+            for (variant, bytes) in ["base", "now"].into_iter().zip(sizes) {
+                round.workers.push(WorkerRun {
+                    round: round.round,
+                    variant: variant.into(),
+                    attempt: 1,
+                    pid: 1,
+                    spawn_ns: 0,
+                    hello_ns: None,
+                    load_ns: None,
+                    first_token_ns: None,
+                    engine: None,
+                    memory: None,
+                    model_bytes: Some(bytes),
+                    failure: None,
+                });
+            }
+        }
+        rounds
+    }
+
+    #[test]
+    fn deterministic_metrics_are_compared_exactly_and_a_deviation_is_said() {
+        let size = Metric::from_id("model_size").unwrap();
+        let rule = |limit| rule(size, Statistic::Mean, limit);
+        let same = with_sizes([[100, 105]; 3]);
+        for (limit, expected) in [
+            (Limit::Relative(0.05), VerdictKind::Pass),
+            (Limit::Relative(0.04), VerdictKind::Regressed),
+            (Limit::Max(105.0), VerdictKind::Pass),
+            (Limit::Max(104.0), VerdictKind::Regressed),
+        ] {
+            let found = verdict(rule(limit), &same);
+            assert_eq!((found.verdict, &found.reason[..]), (expected, ""), "{limit:?}");
+            assert_eq!(found.resolution, None, "no error is spent");
+        }
+        let deviating =
+            verdict(rule(Limit::Relative(0.05)), &with_sizes([[100, 100], [100, 120], [100, 100]]));
+        assert_eq!(deviating.verdict, VerdictKind::Regressed);
+        assert!(deviating.reason.contains("should be the same in every round"));
+        assert_eq!(
+            verdict(rule(Limit::Relative(0.05)), &rounds(3, 1.0)).verdict,
+            VerdictKind::Invalid
+        );
     }
 }

@@ -3,22 +3,32 @@
 
 mod across;
 mod against_baseline;
+mod change;
+mod counts;
 mod effect;
 mod forecast;
 mod graded;
 mod judge;
+mod looks;
 mod outcome;
 pub mod samples;
+mod stalls;
 mod summary;
+mod tail;
 
 pub use across::against_earlier;
-pub use forecast::{Foreseen, Settles, foresee};
+pub use change::{MOST_ROUNDS, POWER, limit_of_width, limit_width};
+pub use effect::{PerRound, log_ratios, log_values, paired_log_ratios};
+pub use forecast::{Foreseen, Settles, driving, foresee};
 pub use judge::judge;
+pub use looks::{FIRST_LOOK, looks, share_spent};
 pub use outcome::{Outcome, outcome};
+pub use stalls::{Stall, deviations, stalls};
 pub use summary::summarize;
 
 use crate::baseline::Stored;
-use crate::record::{Labels, Part, Phase, Round, Selection};
+use crate::record::{Labels, Part, Phase, Round, Rule, Selection};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Everything that rules are applied to.
@@ -39,7 +49,32 @@ impl<'a> Measured<'a> {
     }
 }
 
-/// Copies with nothing but the tasks that a rule judges. Warm-up stays: it is of no task's account.
+/// What a rule is applied to: everything, or copies with nothing but the tasks that it judges.
+struct Scope<'a> {
+    parts: Cow<'a, [Part]>,
+    earlier: Cow<'a, [Part]>,
+    stored: &'a [Stored],
+}
+
+impl<'a> Scope<'a> {
+    fn of(rule: &Rule, measured: &Measured<'a>) -> Scope<'a> {
+        let select = |parts: &'a [Part]| match rule.only.is_empty() {
+            true => Cow::Borrowed(parts),
+            false => Cow::Owned(select(parts, &rule.only)),
+        };
+        Scope {
+            parts: select(measured.parts),
+            earlier: select(measured.earlier),
+            stored: measured.stored,
+        }
+    }
+
+    fn measured(&self) -> Measured<'_> {
+        Measured { parts: &self.parts, earlier: &self.earlier, stored: self.stored }
+    }
+}
+
+/// Copies with the tasks that are selected. Warm-up stays: it is of no task's account.
 fn select(parts: &[Part], only: &Selection) -> Vec<Part> {
     let of_part = |part: &Part| {
         let mut part = part.clone();

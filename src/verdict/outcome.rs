@@ -57,8 +57,16 @@ mod tests {
             severity,
             only: Selection::default(),
         };
-        let (effect, now, base, reason) = (None, None, None, String::new());
-        Verdict { rule, verdict: kind, effect, now, base, reason }
+        Verdict {
+            rule,
+            verdict: kind,
+            effect: None,
+            now: None,
+            base: None,
+            resolution: None,
+            needed: None,
+            reason: String::new(),
+        }
     }
 
     fn of(kinds: &[VerdictKind], policies: &Policies) -> Outcome {

@@ -53,7 +53,7 @@ fn change(
     [variant, reference]: [&str; 2],
     alpha: f64,
 ) -> Option<Effect> {
-    if variant == reference || !part.has(reference) || statistic.is_far_tail() {
+    if variant == reference || !part.has(reference) {
         return None;
     }
     let limit = metric.info().default_limit;
@@ -70,7 +70,9 @@ fn change(
         only: Selection::default(),
     };
     let measured = Measured { parts: std::slice::from_ref(part), earlier: &[], stored: &[] };
-    judge::verdict(&rule, &measured, alpha).effect
+    let verdict = judge::verdict(&rule, &measured, alpha);
+    // A far tail of few requests has a point and bounds that hold nothing.
+    verdict.effect.filter(|_| !statistic.is_far_tail() || verdict.resolution.is_some())
 }
 
 fn summary(metric: Metric, statistic: Statistic, part: &Part, variant: &str) -> Summary {

@@ -18,4 +18,5 @@ mod real_model;
 mod reference;
 mod schema;
 mod snapshots;
+mod statistics;
 mod support;

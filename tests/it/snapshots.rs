@@ -96,6 +96,7 @@ fn worker(case: &Case, round: u32, second: bool) -> WorkerRun {
             rss_anon: 200 << 20,
             rss_file: 100 << 20,
         }),
+        model_bytes: Some(if second { 130 << 20 } else { 260 << 20 }),
         failure: if lost { failure(FailureClass::Crash, case.message) } else { None },
     }
 }
@@ -186,6 +187,7 @@ fn part(case: &Case) -> Part {
                     labels: BTreeMap::new(),
                     sha256: "ef".repeat(32),
                 }),
+                stopping: None,
             },
             variants: case.variants.map(|name| (name.to_string(), variant(name))).into(),
         },

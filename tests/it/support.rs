@@ -26,11 +26,12 @@ pub struct Run {
     pub stderr: String,
 }
 
-/// The common head of configurations for the scripted engine: two rounds or so of four tasks.
+/// The common head of configurations for the scripted engine: two rounds or so of four tasks, all of which
+/// are run.
 pub fn scripted(rounds: u32, variants: &str) -> String {
     format!(
         "reference = \"base\"\n[workload]\ntasks = \"tasks.jsonl\"\ngen_tokens = 5\n\
-         [session]\nrounds = {rounds}\nrequest_deadline = \"700ms\"\n{variants}"
+         [session]\nrounds = {rounds}\nstop = \"never\"\nrequest_deadline = \"700ms\"\n{variants}"
     )
 }
 
