@@ -82,9 +82,9 @@ fn section(section: &Section) -> String {
 
 fn rules(group: &RuleGroup) -> String {
     let mut table = table();
-    table.set_header(rule_header(group).iter().map(|title| escape(title)));
+    table.set_header(rule_header(group, true).iter().map(|title| escape(title)));
     for row in &group.rows {
-        table.add_row(rule_cells(group, row).iter().map(|text| escape(text)));
+        table.add_row(rule_cells(group, row, true).iter().map(|text| escape(text)));
     }
     table.trim_fmt()
 }

@@ -2,24 +2,27 @@
 
 use super::{RuleGroup, RuleRow, VariantTable};
 
-/// The titles of a group's table.
-pub(super) fn rule_header(group: &RuleGroup) -> Vec<String> {
+/// The titles of a group's table; a wide one has a column more.
+pub(super) fn rule_header(group: &RuleGroup, wide: bool) -> Vec<String> {
     let mut titles = vec!["rule".to_string()];
     titles.extend(group.base_title.clone());
     titles.push(group.now_title.clone());
     titles.extend(group.base_title.as_ref().map(|_| "change".to_string()));
-    titles.extend(["interval", "limit", "noise", "detects", "verdict"].map(str::to_string));
+    titles.extend(["interval", "limit", "noise"].map(str::to_string));
+    titles.extend(wide.then(|| "detects".to_string()));
+    titles.push("verdict".to_string());
     titles
 }
 
 /// The cells under them, the verdict last.
-pub(super) fn rule_cells(group: &RuleGroup, row: &RuleRow) -> Vec<String> {
+pub(super) fn rule_cells(group: &RuleGroup, row: &RuleRow, wide: bool) -> Vec<String> {
     let compares = group.base_title.is_some();
     let mut cells = vec![row.what.clone()];
     cells.extend(compares.then(|| row.base.clone()));
     cells.push(row.now.clone());
     cells.extend(compares.then(|| row.change.clone()));
-    cells.extend([&row.interval, &row.limit, &row.noise, &row.detects].map(String::clone));
+    cells.extend([&row.interval, &row.limit, &row.noise].map(String::clone));
+    cells.extend(wide.then(|| row.detects.clone()));
     cells.push(row.verdict.to_string());
     cells
 }

@@ -1,7 +1,7 @@
 //! Owns the format `terminal`: text for a terminal of at least 100 columns.
 
 use super::tables::{has_notes, rule_cells, rule_header, variant_header};
-use super::{Format, Report, RuleGroup, Section, SectionKind, Sheet, Style, VariantTable};
+use super::{Format, Report, RuleGroup, RuleRow, Section, SectionKind, Sheet, Style, VariantTable};
 use crate::record::VerdictKind;
 use comfy_table::{
     Attribute, Cell, Color, ContentArrangement, LineStyle, Table, TableStyle, presets,
@@ -77,7 +77,7 @@ fn section(out: &mut String, section: &Section, style: Style) {
     for group in &section.groups {
         let _ = write!(out, "\n{}: {}\n{}\n", section.title, group.title, rules(group, style));
         for row in group.rows.iter().filter(|row| !row.reason.is_empty()) {
-            paragraph(out, "  ", &format!("{}: {}", row.id, row.reason));
+            paragraph(out, "  ", &format!("{}: {}{}", row.id, row.reason, found(row, style)));
         }
     }
     for next in &section.next {
@@ -85,11 +85,20 @@ fn section(out: &mut String, section: &Section, style: Style) {
     }
 }
 
+/// What an undecided rule would have found, where the table has no column for it.
+fn found(row: &RuleRow, style: Style) -> String {
+    match row.verdict == VerdictKind::Inconclusive && row.detects != "-" && !style.verbose {
+        true => format!("; a true {} would have been found", row.detects),
+        false => String::new(),
+    }
+}
+
 fn rules(group: &RuleGroup, style: Style) -> String {
     let mut table = table(style);
-    table.set_header(rule_header(group));
+    table.set_header(rule_header(group, style.verbose));
     for row in &group.rows {
-        let mut cells: Vec<Cell> = rule_cells(group, row).into_iter().map(Cell::new).collect();
+        let mut cells: Vec<Cell> =
+            rule_cells(group, row, style.verbose).into_iter().map(Cell::new).collect();
         let last = cells.len() - 1;
         cells[last] = colored(row.verdict, style);
         table.add_row(cells);

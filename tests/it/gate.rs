@@ -215,7 +215,7 @@ fn the_journal_holds_what_the_results_hold() {
     let text = std::fs::read_to_string(project.journal_file().unwrap()).unwrap();
     crate::schema::validate_journal(&text);
     let journal = project.journal();
-    assert!(matches!(journal.first(), Some(Entry::Session { format: 1, .. })));
+    assert!(matches!(journal.first(), Some(Entry::Session { format: 2, .. })));
     assert!(matches!(journal.last(), Some(Entry::SessionEnd { rounds: 2, interrupted: false })));
     let journalled: Vec<Request> = journal
         .into_iter()

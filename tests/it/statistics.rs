@@ -48,6 +48,7 @@ fn a_session_ends_at_the_look_that_settles_its_rules() {
     assert!(run.stdout.contains(&said), "{}", run.stdout);
     assert!(run.stderr.contains("looks after rounds 4, 6, 8, 10, 12 (O'Brien-Fleming)"));
     assert!(run.stderr.contains("not to be settled by this plan: failure_rate"), "{}", run.stderr);
+    assert!(run.stderr.contains("2 of 2 rules settled"), "{}", run.stderr);
     // The plan is in the file, so judging it again says the same.
     let again = project.run(&["check", "--results"]);
     assert_eq!((again.code, again.stdout), (1, run.stdout));
