@@ -15,6 +15,8 @@ pub(super) struct Progress {
     lines: bool,
     verbose: bool,
     rounds: u32,
+    /// Whether the session may end before its last round.
+    early: bool,
     began: Instant,
     /// Rounds that were there before.
     before: u32,
@@ -55,6 +57,7 @@ impl Progress {
             lines: !terminal && !quiet,
             verbose: display.verbose,
             rounds: plan.rounds,
+            early: plan.stopping.is_some(),
             began: Instant::now(),
             before: done as u32,
             round_began: Instant::now(),
@@ -111,7 +114,8 @@ impl Progress {
             return String::new();
         }
         let seconds = self.began.elapsed().as_secs_f64() / f64::from(done) * f64::from(more);
-        format!(", about {seconds:.0} s of rounds left")
+        let about = if self.early { "at most about" } else { "about" };
+        format!(", {about} {seconds:.0} s of rounds left")
     }
 
     fn failed(&self) -> String {

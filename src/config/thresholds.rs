@@ -61,6 +61,16 @@ pub(super) fn parse(file: &Path, text: &str, config: &Config) -> Result<Threshol
         rules.extend(rule(&name, &node, &defaults, config)?);
     }
     root.finish()?;
+    if rules.is_empty() && config.variants.len() == 1 && defaults.variants.is_empty() {
+        return Err(node
+            .problem(format!(
+                "there is nothing to judge: '{}' is the only variant",
+                config.reference
+            ))
+            .help(
+                "add another one to perfgate.toml: rules hold the others against the reference",
+            ));
+    }
     if rules.is_empty() {
         return Err(node
             .problem("there are no rules")

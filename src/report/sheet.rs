@@ -59,22 +59,21 @@ pub fn of_calibration(calibration: &Calibration) -> Sheet {
 }
 
 fn warnings(calibration: &Calibration) -> Vec<String> {
-    let tight = calibration.advice.iter().filter(|advice| advice.too_tight());
-    let mut warnings: Vec<String> = tight
-        .map(|advice| {
-            let more = match advice.rounds {
-                Some(rounds) => format!("about {rounds} rounds could"),
-                None => "no number of rounds up to 1000 could".to_string(),
-            };
-            format!(
-                "the limit of '{}', {}, is below what {} rounds can tell here, {}; {more}",
-                advice.rule,
-                percent(advice.limit),
-                calibration.rounds,
-                percent(advice.least_limit)
-            )
-        })
+    let tight: Vec<String> = calibration
+        .advice
+        .iter()
+        .filter(|advice| advice.too_tight())
+        .map(|advice| format!("{} ({})", advice.rule, percent(advice.limit)))
         .collect();
+    let mut warnings = Vec::new();
+    if !tight.is_empty() {
+        warnings.push(format!(
+            "limits below what {} rounds can tell on this machine: {}; the table of limits and rounds \
+             says what could",
+            calibration.rounds,
+            tight.join(", ")
+        ));
+    }
     if calibration.sessions.len() < 2 {
         warnings.push(
             "one session says nothing of the noise between sessions: calibrate again at other times, \

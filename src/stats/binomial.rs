@@ -48,7 +48,7 @@ fn beta_quantile(a: f64, b: f64, p: f64) -> f64 {
 /// How many trials without a hit put the upper bound below `limit`: the smallest `n` with
 /// `(1 - limit)^n <= alpha`. `None` for a limit of 0, which no number of trials shows.
 pub fn clean_trials_needed(limit: f64, alpha: f64) -> Option<u64> {
-    (limit > 0.0).then(|| (alpha.ln() / (1.0 - limit).ln()).ceil() as u64)
+    (limit > 0.0).then(|| ((alpha.ln() / (-limit).ln_1p()).ceil() as u64).max(1))
 }
 
 /// How many trials with no more than `hits` hits put the upper bound to `limit` or below. `None` for a limit
@@ -62,7 +62,8 @@ pub fn trials_needed(hits: f64, limit: f64, alpha: f64) -> Option<u64> {
         return Some(clean);
     }
     let enough = |trials: u64| effective_upper(hits, trials as f64, alpha) <= limit;
-    let (mut few, mut many) = (clean, clean * 2);
+    // A hit takes more trials than none; a small part of one, after rounding, perhaps not.
+    let (mut few, mut many) = (clean - 1, clean);
     while !enough(many) {
         (few, many) = (many, many.checked_mul(2)?);
     }

@@ -89,7 +89,7 @@ pub fn detectable_difference(pairs: Pairs, limit: f64, alpha: f64, power: f64) -
     let z = normal.inverse_cdf(1.0 - alpha) + normal.inverse_cdf(power);
     let discordance = (pairs.first_only + pairs.second_only) / pairs.all;
     let needed = |difference: f64| limit + z * (discordance.max(difference) / pairs.all).sqrt();
-    // The difference needed grows more slowly than the difference, so there is one crossing.
+    // The difference needed grows more slowly than the difference: beyond the crossing it stays below.
     let (mut low, mut high) = (limit, 1.0);
     if needed(high) > high || pairs.all <= 0.0 {
         return None;

@@ -48,7 +48,8 @@ pub fn look_levels(spending: Spending, alpha: f64, fractions: &[f64]) -> Vec<f64
     levels
 }
 
-/// Nodes of the quadrature: enough for seven digits with up to some twenty looks.
+/// Nodes of the quadrature: eleven digits with up to fifty even looks, five with a hundred; steps that are
+/// shorter still against the whole would want more.
 const NODES: usize = 96;
 
 /// How many standard deviations below zero the density is cut off.

@@ -1,7 +1,7 @@
 //! Owns the interval of a mean over few rounds: Student's t.
 
 use super::descriptive::{mean, standard_deviation};
-use statrs::distribution::{ContinuousCDF, StudentsT};
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// A point with the ends of its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -117,11 +117,17 @@ pub fn rounds_needed(spread: f64, distance: f64, alpha: f64, most: usize) -> Opt
 }
 
 /// How far beyond a limit a true effect has to lie for `rounds` rounds (at least 2) to prove it probably (with
-/// `power`): `(t(1 - alpha, n - 1) + t(power, n - 1)) · s / √n`, which takes the noncentral t
-/// distribution for a shifted one (Lehr 1992; Machin et al. 2018, Sample Sizes for Clinical Studies,
-/// section 5.4). It errs to the safe side at few rounds.
+/// `power`): `(c (1 - 1/(4f)) + z(power) √(1 + c²/(2f))) · s / √n` with `f = n - 1` and `c = t(1 - alpha, f)`.
+///
+/// The normal approximation to the noncentral t distribution (Johnson and Welch 1940; Abramowitz and Stegun
+/// 1964, 26.7.10). At a power of 0.9 the exact one is 0.895 to 0.91, at few rounds and small levels too.
 pub fn detectable(spread: f64, rounds: usize, alpha: f64, power: f64) -> f64 {
-    t_half_width(spread, rounds, alpha) + t_half_width(spread, rounds, 1.0 - power)
+    let freedom = (rounds - 1) as f64;
+    let critical = t_quantile(1.0 - alpha, freedom);
+    let widening = (1.0 + critical * critical / (2.0 * freedom)).sqrt();
+    let shift =
+        critical * (1.0 - 0.25 / freedom) + Normal::standard().inverse_cdf(power) * widening;
+    shift * spread / (rounds as f64).sqrt()
 }
 
 #[cfg(test)]
@@ -129,7 +135,7 @@ mod tests {
     use super::*;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
-    use rand_distr::{Distribution, Normal};
+    use rand_distr::{Distribution, Normal as Noise};
 
     #[test]
     fn one_round_has_no_interval_and_constants_have_none_of_width() {
@@ -163,7 +169,7 @@ mod tests {
     #[test]
     fn simulated_false_alarms_hold_their_level() {
         let mut random = ChaCha8Rng::seed_from_u64(1);
-        let noise = Normal::new(0.0, 0.03).unwrap();
+        let noise = Noise::new(0.0, 0.03).unwrap();
         let replications = 20_000;
         for (rounds, alpha) in [(3, 0.05), (5, 0.05), (5, 0.05 / 7.0), (12, 0.01)] {
             let alarms = (0..replications)
@@ -183,7 +189,7 @@ mod tests {
     #[test]
     fn simulated_false_alarms_of_a_prediction_hold_their_level() {
         let mut random = ChaCha8Rng::seed_from_u64(2);
-        let noise = Normal::new(0.0, 0.05).unwrap();
+        let noise = Noise::new(0.0, 0.05).unwrap();
         let replications = 20_000;
         for (sessions, alpha) in [(3, 0.05), (3, 0.01), (5, 0.05), (10, 0.005)] {
             let alarms = (0..replications)
@@ -204,7 +210,7 @@ mod tests {
     #[test]
     fn simulated_false_alarms_of_two_sessions_hold_their_level() {
         let mut random = ChaCha8Rng::seed_from_u64(3);
-        let noise = Normal::new(0.0, 0.05).unwrap();
+        let noise = Noise::new(0.0, 0.05).unwrap();
         let replications = 20_000;
         for (sessions, alpha) in [(3, 0.05), (5, 0.01), (10, 0.005)] {
             let alarms = (0..replications)

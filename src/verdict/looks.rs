@@ -2,6 +2,7 @@
 
 use crate::record::{Spending, Stopping};
 use crate::stats;
+use std::sync::{Mutex, PoisonError};
 
 /// The first round after which rules are looked at: two rounds tell next to nothing of their spread.
 pub const FIRST_LOOK: u32 = 3;
@@ -25,10 +26,30 @@ pub fn looks(rounds: u32, variants: u32) -> Option<Vec<u32>> {
 /// planned.
 pub fn level(stopping: &Stopping, rounds: usize, alpha: f64) -> Option<f64> {
     let place = stopping.looks.iter().position(|look| *look as usize == rounds)?;
-    let last = f64::from(*stopping.looks.last()?);
-    let fractions: Vec<f64> =
-        stopping.looks[..=place].iter().map(|look| f64::from(*look) / last).collect();
-    stats::look_levels(stopping.spending, alpha, &fractions).pop()
+    all_levels(stopping, alpha).get(place).copied()
+}
+
+/// The looks of a plan, how they spend, and the bits of a rule's whole level.
+type Key = (Vec<u32>, Spending, u64);
+
+/// The levels of all looks of a plan. They are worth remembering: the same few are asked for by every rule, at
+/// every step of Holm's procedure and every look.
+fn all_levels(stopping: &Stopping, alpha: f64) -> Vec<f64> {
+    static KNOWN: Mutex<Vec<(Key, Vec<f64>)>> = Mutex::new(Vec::new());
+    let key = (stopping.looks.clone(), stopping.spending, alpha.to_bits());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, levels)) = known.iter().find(|(other, _)| *other == key) {
+        return levels.clone();
+    }
+    let last = f64::from(stopping.looks.last().copied().unwrap_or(1));
+    let fractions: Vec<f64> = stopping.looks.iter().map(|look| f64::from(*look) / last).collect();
+    let levels = stats::look_levels(stopping.spending, alpha, &fractions);
+    // A file may ask for any number of plans.
+    if known.len() >= 1000 {
+        known.clear();
+    }
+    known.push((key, levels.clone()));
+    levels
 }
 
 /// The share of the error that is spent once so many rounds are looked at, for a rule that has `alpha` in all.

@@ -574,3 +574,19 @@ fn more_threads_than_cpus_are_a_warning_at_the_start_and_in_the_report() {
     assert!(run.stdout.contains(warning), "{}", run.stdout);
     assert!(!project.run(&["check", "--quiet"]).stderr.contains("warning"), "quiet is quiet");
 }
+
+#[test]
+fn a_single_variant_leaves_nothing_to_judge() {
+    let project = project(&scripted(1, "[variants.base]\nengine = \"scripted\"\n"), RULES);
+    check_refused(
+        &project,
+        &["thresholds.toml:1:1: there is nothing to judge: 'base' is the only variant", "help: "],
+    );
+}
+
+#[test]
+fn a_way_to_stop_that_is_none_is_refused() {
+    let config = scripted(1, SCRIPTED).replace("\"never\"", "\"pocok\"");
+    let project = project(&config, RULES);
+    check_refused(&project, &["cannot be 'pocok'", "pocock"]);
+}

@@ -1,4 +1,4 @@
-//! Holds the statistics to reference values from SciPy and NumPy.
+//! Holds the statistics to reference values from SciPy, NumPy and statsmodels.
 
 use perfgate::stats;
 use serde_json::Value;
@@ -103,5 +103,175 @@ fn paired_differences_agree_with_a_search_by_scipy() {
         for (found, key) in [(interval.low, "low"), (interval.high, "high")] {
             assert!((found - number(&case, key)).abs() < 1e-6, "{key} is {found}: {case}");
         }
+    }
+}
+
+fn close_share(found: f64, expected: f64, digits: f64, what: &Value) {
+    let error = (found / expected - 1.0).abs();
+    assert!(error <= digits, "{found} is not {expected} by {error}: {what}");
+}
+
+/// Against the joint normal distribution of all looks, which is good for five digits.
+#[test]
+fn look_levels_agree_with_the_joint_distribution() {
+    for case in cases("look_levels") {
+        let spending = serde_json::from_value(case["spending"].clone()).unwrap();
+        let found = stats::look_levels(spending, number(&case, "alpha"), &list(&case, "fractions"));
+        let expected = list(&case, "levels");
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.into_iter().zip(expected) {
+            close_share(found, expected, 1e-5, &case);
+        }
+    }
+}
+
+#[test]
+fn holm_agrees_with_statsmodels() {
+    for case in cases("holm") {
+        let p = list(&case, "p");
+        let (refused, level) =
+            stats::holm(p.len(), number(&case, "alpha"), |index, level| p[index] <= level);
+        assert_eq!(serde_json::json!(refused), case["refused"], "{case}");
+        if let Some(expected) = case["level"].as_f64() {
+            close(level, expected, &case);
+        }
+    }
+}
+
+#[test]
+fn intraclass_correlations_agree_with_statsmodels() {
+    for case in cases("intraclass_correlations") {
+        let groups: Vec<Vec<f64>> = serde_json::from_value(case["groups"].clone()).unwrap();
+        close(stats::intraclass_correlation(&groups), number(&case, "correlation"), &case);
+    }
+}
+
+#[test]
+fn bounds_of_effective_numbers_agree_with_scipy_to_nine_digits() {
+    for case in cases("effective_proportions") {
+        let (hits, trials) = (number(&case, "hits"), number(&case, "trials"));
+        let alpha = number(&case, "alpha");
+        close(stats::effective_lower(hits, trials, alpha), number(&case, "low"), &case);
+        close(stats::effective_upper(hits, trials, alpha), number(&case, "high"), &case);
+    }
+}
+
+#[test]
+fn trials_needed_are_the_first_that_suffice() {
+    for case in cases("trials_needed") {
+        let found = stats::trials_needed(
+            number(&case, "hits"),
+            number(&case, "limit"),
+            number(&case, "alpha"),
+        );
+        assert_eq!(found, case["trials"].as_u64(), "{case}");
+    }
+}
+
+#[test]
+fn trials_to_exceed_are_the_first_that_suffice() {
+    for case in cases("trials_to_exceed") {
+        let (share, limit) = (number(&case, "share"), number(&case, "limit"));
+        let found = stats::trials_to_exceed(share, limit, number(&case, "alpha"));
+        assert_eq!(found, case["trials"].as_u64(), "{case}");
+    }
+}
+
+#[test]
+fn detectable_shares_agree_with_a_search_by_scipy() {
+    for case in cases("detectable_shares") {
+        let found = stats::detectable_share(
+            case["trials"].as_u64().unwrap(),
+            number(&case, "limit"),
+            number(&case, "alpha"),
+            number(&case, "power"),
+        );
+        assert_eq!(found.is_some(), case["share"].is_f64(), "{case}");
+        if let Some(found) = found {
+            close(found, number(&case, "share"), &case);
+        }
+    }
+}
+
+#[test]
+fn mcnemar_agrees_with_scipy_and_statsmodels() {
+    for case in cases("mcnemar_tests") {
+        let count = |key: &str| case[key].as_u64().unwrap();
+        let found = stats::mcnemar(count("first"), count("second"));
+        close_share(found, number(&case, "p"), 1e-9, &case);
+    }
+}
+
+#[test]
+fn detectable_effects_agree_with_scipy_to_nine_digits() {
+    for case in cases("detectable_effects") {
+        close_share(detectable(&case), number(&case, "johnson_welch"), 1e-9, &case);
+    }
+}
+
+/// Against the noncentral t distribution: the power is what was asked for, less half a point to one more.
+#[test]
+fn detectable_effects_have_their_power() {
+    for case in cases("detectable_effects") {
+        let found = detectable(&case);
+        assert!(found >= number(&case, "least"), "{found} is detected too rarely: {case}");
+        assert!(found <= number(&case, "most"), "{found} is detected more often: {case}");
+    }
+}
+
+fn detectable(case: &Value) -> f64 {
+    let rounds = case["rounds"].as_u64().unwrap() as usize;
+    let (spread, alpha) = (number(case, "spread"), number(case, "alpha"));
+    stats::detectable(spread, rounds, alpha, number(case, "power"))
+}
+
+#[test]
+fn detectable_differences_agree_with_a_search_by_scipy() {
+    for case in cases("detectable_differences") {
+        let pairs = stats::Pairs {
+            first_only: number(&case, "first_only"),
+            second_only: number(&case, "second_only"),
+            all: number(&case, "all"),
+        };
+        let (limit, alpha) = (number(&case, "limit"), number(&case, "alpha"));
+        let found = stats::detectable_difference(pairs, limit, alpha, number(&case, "power"));
+        assert_eq!(found.is_some(), case["difference"].is_f64(), "{case}");
+        if let Some(found) = found {
+            close(found, number(&case, "difference"), &case);
+            assert!(number(&case, "reached") >= number(&case, "power"), "{case}");
+        }
+    }
+}
+
+#[test]
+fn quantiles_of_resamples_agree_with_numpy() {
+    for case in cases("resampled_quantiles") {
+        let numbers =
+            |key: &str| -> Vec<u32> { serde_json::from_value(case[key].clone()).unwrap() };
+        let request = |round: u32, index: u32| {
+            f64::from((7919 * index + 104_729 * round) % 1009 * (10 + round % 7)) / 1009.0
+        };
+        let rounds: Vec<Vec<f64>> = (0..)
+            .zip(numbers("sizes"))
+            .map(|(round, size)| (0..size).map(|index| request(round, index)).collect())
+            .collect();
+        let found = stats::Ranked::new(&rounds).quantile(&numbers("times"), number(&case, "p"));
+        let expected = number(&case, "quantile");
+        assert!((found - expected).abs() <= 1e-12, "{found} is not {expected}: {case}");
+    }
+}
+
+/// 40,000 resamples have a noise of 0.4% in the error.
+#[test]
+fn a_bootstrap_of_means_comes_to_their_standard_errors() {
+    for (seed, case) in (0..).zip(cases("bootstrap_errors")) {
+        let values = values(&case);
+        let mean = |times: &[u32]| {
+            let sum: f64 = values.iter().zip(times).map(|(v, t)| v * f64::from(*t)).sum();
+            sum / values.len() as f64
+        };
+        let (point, error) = stats::bootstrap(values.len(), 40_000, seed, mean);
+        close(point, number(&case, "mean"), &case);
+        close_share(error, number(&case, "error"), 0.02, &case);
     }
 }
