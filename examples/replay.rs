@@ -1,7 +1,7 @@
 //! Owns the reading of recorded sessions for docs/evidence/aa.md: what other procedures make of a variant
 //! against itself, and with how many rounds a real slowdown is found. See `scripts/evidence.sh aa`.
 //!
-//! `replay compact RESULTS FILE` writes the one session of a file of results in the form of the baselines;
+//! `replay compact RESULTS FOLDER` keeps the one session of a file of results in the form of the baselines;
 //! `replay same FOLDER` and `replay slowed FOLDER` print tables of the sessions in a folder.
 
 use perfgate::baseline::{self, Stored};
@@ -19,10 +19,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["compact", results, file] => compact(Path::new(results), Path::new(file)),
+        ["compact", results, folder] => compact(Path::new(results), Path::new(folder)),
         ["same", folder] => same(&sessions(folder)?),
         ["slowed", folder] => slowed(&sessions(folder)?),
-        _ => Err("usage: replay compact RESULTS FILE | same FOLDER | slowed FOLDER".into()),
+        _ => Err("usage: replay compact RESULTS FOLDER | same FOLDER | slowed FOLDER".into()),
     }
 }
 
@@ -34,10 +34,12 @@ fn sessions(folder: &str) -> Result<Vec<Part>, Box<dyn Error>> {
     Ok(stored.iter().map(Stored::to_part).collect())
 }
 
-fn compact(results: &Path, file: &Path) -> Result<(), Box<dyn Error>> {
+fn compact(results: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     let results = perfgate::session::read_results(results)?;
     let [part] = &results.parts[..] else { return Err("not of one session".into()) };
-    perfgate::session::write_atomically(file, &Stored::from_part(part).to_text())?;
+    let stored = Stored::from_part(part);
+    let (place, _) = baseline::place(folder, &stored, u32::MAX)?;
+    perfgate::session::write_atomically(&place, &stored.to_text())?;
     Ok(())
 }
 
