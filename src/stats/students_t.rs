@@ -64,7 +64,7 @@ pub fn difference_of_two(difference: f64, earlier: &[f64], alpha: f64) -> Option
         return None;
     }
     let freedom = (earlier.len() - 1) as f64;
-    let half = t_quantile(1.0 - alpha, freedom) * standard_deviation(earlier) * 2f64.sqrt();
+    let half = t_quantile(alpha, freedom) * standard_deviation(earlier) * 2f64.sqrt();
     Some(Interval { point: difference, low: difference - half, high: difference + half })
 }
 
@@ -92,19 +92,25 @@ pub fn welch_interval(a: &[f64], b: &[f64], alpha: f64) -> Option<Interval> {
     // By shares of the whole, since the squares of small errors are 0 and those of large ones infinite.
     let (sa, sb) = (ea / (ea + eb), eb / (ea + eb));
     let freedom = 1.0 / (sa.powi(2) / (a.len() as f64 - 1.0) + sb.powi(2) / (b.len() as f64 - 1.0));
-    let half = t_quantile(1.0 - alpha, freedom) * (ea + eb).sqrt();
+    let half = t_quantile(alpha, freedom) * (ea + eb).sqrt();
     Some(Interval { point, low: point - half, high: point + half })
 }
 
-fn t_quantile(probability: f64, freedom: f64) -> f64 {
-    StudentsT::new(0.0, 1.0, freedom)
+/// The value that Student's t exceeds with probability `alpha`. By the lower tail, since `1 - alpha` keeps few
+/// digits of the small levels that early looks have.
+fn t_quantile(alpha: f64, freedom: f64) -> f64 {
+    -StudentsT::new(0.0, 1.0, freedom)
         .expect("the degrees of freedom are positive")
-        .inverse_cdf(probability)
+        .inverse_cdf(alpha)
 }
 
 /// Half the width of the interval over `rounds` rounds (at least 2) with standard deviation `spread`.
 pub fn t_half_width(spread: f64, rounds: usize, alpha: f64) -> f64 {
-    t_quantile(1.0 - alpha, (rounds - 1) as f64) * spread / (rounds as f64).sqrt()
+    // No spread has no width, however small the level.
+    if spread == 0.0 {
+        return 0.0;
+    }
+    t_quantile(alpha, (rounds - 1) as f64) * spread / (rounds as f64).sqrt()
 }
 
 /// How many rounds would put the interval on one side of a limit at `distance` from the point, if
@@ -122,8 +128,11 @@ pub fn rounds_needed(spread: f64, distance: f64, alpha: f64, most: usize) -> Opt
 /// The normal approximation to the noncentral t distribution (Johnson and Welch 1940; Abramowitz and Stegun
 /// 1964, 26.7.10). At a power of 0.9 the exact one is 0.895 to 0.91, at few rounds and small levels too.
 pub fn detectable(spread: f64, rounds: usize, alpha: f64, power: f64) -> f64 {
+    if spread == 0.0 {
+        return 0.0;
+    }
     let freedom = (rounds - 1) as f64;
-    let critical = t_quantile(1.0 - alpha, freedom);
+    let critical = t_quantile(alpha, freedom);
     let widening = (1.0 + critical * critical / (2.0 * freedom)).sqrt();
     let shift =
         critical * (1.0 - 0.25 / freedom) + Normal::standard().inverse_cdf(power) * widening;
@@ -136,6 +145,18 @@ mod tests {
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
     use rand_distr::{Distribution, Normal as Noise};
+
+    /// With two degrees of freedom the quantile has a closed form: `(1 - 2α) / √(2 α (1 - α))`.
+    #[test]
+    fn small_levels_keep_their_digits() {
+        for alpha in [0.05f64, 1e-4, 1e-8, 1e-12, 1e-16] {
+            let exact = (1.0 - 2.0 * alpha) / (2.0 * alpha * (1.0 - alpha)).sqrt();
+            let found = t_half_width(1.0, 3, alpha) * 3f64.sqrt();
+            assert!((found / exact - 1.0).abs() < 1e-6, "{alpha}: {found} is not {exact}");
+        }
+        assert_eq!(t_half_width(0.0, 3, 0.0), 0.0);
+        assert_eq!(detectable(0.0, 3, 0.0, 0.9), 0.0);
+    }
 
     #[test]
     fn one_round_has_no_interval_and_constants_have_none_of_width() {

@@ -169,10 +169,10 @@ impl Case<'_> {
     }
 }
 
-/// How far beyond a limit a true effect must lie to be proven with [`POWER`], from an interval over so many
-/// numbers: the half width at the rule's level and that at the power's.
+/// How far beyond a limit a true effect must lie to be proven with [`POWER`], from the width of an interval
+/// over so many numbers.
 pub(super) fn beyond(interval: Interval, numbers: usize, alpha: f64) -> f64 {
     let half = 0.5 * (interval.high - interval.low);
-    let unit = |alpha: f64| stats::t_half_width(1.0, numbers.max(2), alpha);
-    half * (1.0 + unit(1.0 - POWER) / unit(alpha))
+    let numbers = numbers.max(2);
+    half * stats::detectable(1.0, numbers, alpha, POWER) / stats::t_half_width(1.0, numbers, alpha)
 }
