@@ -12,7 +12,9 @@ use crate::problem::{Problem, Result};
 use crate::record::{Header, Part};
 use crate::report::{self, Style};
 use crate::session::write_atomically;
-use std::path::PathBuf;
+use crate::worker::Interrupt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// How many calibrations of a machine class are kept.
 const KEPT: u32 = 50;
@@ -77,16 +79,17 @@ fn double(config: &mut Config, wanted: Option<&str>) -> Result<[String; 2]> {
 fn sessions(
     arguments: &CalibrateArguments,
     setup: &Setup,
-    folder: &std::path::Path,
+    folder: &Path,
 ) -> Result<Option<Header>> {
     let measuring = Measuring { rounds: None, fresh: false, resume: false };
+    let interrupt = measure::catch_interrupts()?;
     let mut last = None;
     for number in 1..=arguments.sessions {
         if number > 1 {
             if !arguments.display.quiet {
                 eprintln!("waiting {}", humantime::format_duration(arguments.pause));
             }
-            std::thread::sleep(arguments.pause);
+            wait(arguments.pause, &interrupt, number - 1)?;
         }
         let mut setup = setup.clone();
         // The rules are for the reading; a calibration ends when all its rounds are run.
@@ -100,8 +103,21 @@ fn sessions(
     Ok(last)
 }
 
+/// Waits between sessions, unless the user has had enough.
+fn wait(pause: Duration, interrupt: &Interrupt, done: u32) -> Result<()> {
+    let end = Instant::now() + pause;
+    while Instant::now() < end {
+        if interrupt.is_set() {
+            return Err(Problem::new(format!("interrupted between sessions; {done} are kept"))
+                .help("`perfgate calibrate --sessions 0` reads what is there"));
+        }
+        std::thread::sleep(Duration::from_millis(100).min(pause));
+    }
+    Ok(())
+}
+
 /// Keeps a session in the compact form of the baselines.
-fn keep(folder: &std::path::Path, part: &Part) -> Result<()> {
+fn keep(folder: &Path, part: &Part) -> Result<()> {
     let stored = Stored::from_part(part);
     let (place, dropped): (PathBuf, Vec<PathBuf>) = baseline::place(folder, &stored, KEPT)?;
     write_atomically(&place, &stored.to_text())?;

@@ -113,7 +113,7 @@ fn make_output(output: &Path) -> Result<()> {
 }
 
 /// The first Ctrl-C ends the session in order, a second one at once.
-fn catch_interrupts() -> Result<Interrupt> {
+pub(super) fn catch_interrupts() -> Result<Interrupt> {
     let interrupt = Interrupt::default();
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         let flag = || std::sync::Arc::clone(&interrupt.0);

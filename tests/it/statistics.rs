@@ -144,3 +144,22 @@ fn a_calibration_tells_the_noise_and_advises() {
     assert_eq!(none.code, 2);
     assert!(none.stderr.contains("holds no calibration of 'other'"), "{}", none.stderr);
 }
+
+#[test]
+fn a_calibration_can_be_left_between_its_sessions() {
+    let project = Project::new(&config(4, "", "token_ms = 5.0"), RULES);
+    let arguments = ["calibrate", "--sessions", "2", "--pause", "1h", "--rounds", "4"];
+    let child = project.command(&arguments).spawn().unwrap();
+    let kept = project.path().join(".perfgate/calibration");
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    while !kept.exists() {
+        assert!(std::time::Instant::now() < end, "the first session is never kept");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let run = crate::support::finished(child.wait_with_output().unwrap());
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains("interrupted between sessions; 1 are kept"), "{}", run.stderr);
+    assert_eq!(project.run(&["calibrate", "--sessions", "0"]).code, 0);
+}
