@@ -66,7 +66,8 @@ impl Case<'_> {
     fn tail_by_count(&self, over: &Over, level: Level) -> Verdict {
         let effective = [over.hits, over.trials].map(|count| count as f64 / over.design_effect);
         let mut verdict = self.share_of_trials(effective, OVER_P99, level.here);
-        if verdict.verdict == VerdictKind::Regressed && over.rounds < 2 {
+        let one_round = verdict.verdict == VerdictKind::Regressed && over.rounds < 2;
+        if one_round {
             verdict.verdict = VerdictKind::Inconclusive;
         }
         verdict.reason =
@@ -80,6 +81,9 @@ impl Case<'_> {
         if verdict.verdict == VerdictKind::Inconclusive {
             let (words, needed) = match self.rounds.len() {
                 1 => ("1 round does not tell how far its requests go together".to_string(), None),
+                _ if one_round => {
+                    ("one round may be a stall; another one is proof".to_string(), None)
+                }
                 _ => remedy(effective, over.design_effect, OVER_P99, level.whole),
             };
             verdict.reason += &format!("; {words}");

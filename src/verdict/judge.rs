@@ -509,7 +509,9 @@ pub(super) mod tests {
         for request in stalled[0].requests.iter_mut().filter(|r| r.variant == "now") {
             request.token_ns = vec![1_000_000, 900_000_000];
         }
-        assert_eq!(kind(p99(), &stalled), VerdictKind::Inconclusive, "one stalled round");
+        let one = verdict(p99(), &stalled);
+        assert_eq!(one.verdict, VerdictKind::Inconclusive, "one stalled round");
+        assert!(one.reason.ends_with("one round may be a stall; another one is proof"), "{one:?}");
         assert_eq!(kind(p99(), &rounds(5, 0.5)), VerdictKind::Inconclusive, "50 requests");
         let slow = |limit| rule(LATENCY, Statistic::P99, Limit::Max(limit));
         assert_eq!(kind(slow(1.0), &many(60, 10, 1.0)), VerdictKind::Pass, "600 requests");
@@ -721,6 +723,19 @@ pub(super) mod tests {
             let ratio = rule(LATENCY, Statistic::P99OverP50, Limit::Relative(0.5));
             assert_eq!(verdict(ratio, &many(rounds, of_round, 2.0)).verdict, VerdictKind::Pass);
         }
+    }
+
+    #[test]
+    fn failures_near_a_pooled_tail_leave_it_open_and_in_it_break_it() {
+        let p99 = || rule(LATENCY, Statistic::P99, Limit::Relative(0.5));
+        let mut near = many(20, 60, 1.0);
+        fail(&mut near[..1], "now", FailureClass::Crash, 8);
+        let found = verdict(p99(), &near);
+        assert_eq!(found.verdict, VerdictKind::Inconclusive, "{found:?}");
+        fail(&mut near[1..], "now", FailureClass::Crash, 2);
+        assert_eq!(verdict(p99(), &near).verdict, VerdictKind::Regressed);
+        fail(&mut near, "base", FailureClass::Crash, 2);
+        assert_eq!(verdict(p99(), &near).verdict, VerdictKind::Invalid);
     }
 
     #[test]

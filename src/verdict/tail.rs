@@ -76,6 +76,8 @@ fn bootstrapped(
     let (point, error) = stats::bootstrap(rounds, RESAMPLES, SEED, |times| {
         tail(&now, times) - base.as_ref().map_or(0.0, |base| tail(base, times))
     });
+    // Failures that reach the tail of some resamples only: it is not known how far it may go.
+    let error = if error.is_nan() { f64::INFINITY } else { error };
     // As if each round had given a number: the spread of a mean over so many is the bootstrap's error.
     let spread = error * (rounds as f64).sqrt();
     let mut effect = PerRound::pooled(point, spread, rounds, requests);
