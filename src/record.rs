@@ -990,6 +990,17 @@ pub struct Part {
 }
 
 impl Part {
+    /// A session of which nothing is measured yet.
+    pub fn begin(header: Header) -> Part {
+        Part {
+            header,
+            ended: String::new(),
+            resumed: Vec::new(),
+            rounds: Vec::new(),
+            answers: Vec::new(),
+        }
+    }
+
     /// The rounds that count: those that were not cut short.
     pub fn complete(&self) -> Vec<&Round> {
         self.rounds.iter().filter(|round| round.complete).collect()

@@ -10,7 +10,7 @@ use crate::record::Results;
 use crate::session::{read_results, write_atomically};
 use crate::verdict::{Outcome, outcome};
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Accepts the results of a session.
 pub(super) fn update(arguments: &BaselineUpdate) -> Result<u8> {
@@ -39,11 +39,10 @@ pub(super) fn update(arguments: &BaselineUpdate) -> Result<u8> {
     }
     let text = stored.to_text();
     let there = std::fs::read_to_string(&place).is_ok_and(|there| there == text);
-    write_atomically(&place, &text)?;
+    replace(&place, &text, &dropped)?;
     let what = if there { "already stored" } else { "stored" };
     let mut said = format!("{what}  {}\n", relative(&place).display());
     for old in dropped {
-        std::fs::remove_file(&old).map_err(|error| Problem::io(&old, "remove it", &error))?;
         let _ = writeln!(
             said,
             "removed  {} (more than {} are not kept)",
@@ -54,6 +53,15 @@ pub(super) fn update(arguments: &BaselineUpdate) -> Result<u8> {
     said.push_str(&summary(&config)?);
     print(&said)?;
     Ok(0)
+}
+
+/// Writes a stored session to its place and removes those that are not kept beside it.
+pub(super) fn replace(place: &Path, text: &str, dropped: &[PathBuf]) -> Result<()> {
+    write_atomically(place, text)?;
+    for old in dropped {
+        std::fs::remove_file(old).map_err(|error| Problem::io(old, "remove it", &error))?;
+    }
+    Ok(())
 }
 
 /// Lists the stored sessions.

@@ -11,9 +11,8 @@ use crate::insight::{self, Question};
 use crate::problem::{Problem, Result};
 use crate::record::{Header, Part};
 use crate::report::{self, Style};
-use crate::session::write_atomically;
 use crate::worker::Interrupt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How many calibrations of a machine class are kept.
@@ -119,12 +118,8 @@ fn wait(pause: Duration, interrupt: &Interrupt, done: u32) -> Result<()> {
 /// Keeps a session in the compact form of the baselines.
 fn keep(folder: &Path, part: &Part) -> Result<()> {
     let stored = Stored::from_part(part);
-    let (place, dropped): (PathBuf, Vec<PathBuf>) = baseline::place(folder, &stored, KEPT)?;
-    write_atomically(&place, &stored.to_text())?;
-    for old in dropped {
-        std::fs::remove_file(&old).map_err(|error| Problem::io(&old, "remove it", &error))?;
-    }
-    Ok(())
+    let (place, dropped) = baseline::place(folder, &stored, KEPT)?;
+    super::baseline::replace(&place, &stored.to_text(), &dropped)
 }
 
 /// The calibrations of a pair that can be read together: of the machine class, workload and models of the one

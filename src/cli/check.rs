@@ -20,12 +20,12 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<u8> {
     let latest = prepared.setup.config.output.join("benchmark_results.json");
     // What is no result any more tells nothing of the noise, and is about to be replaced.
     let before = if latest.exists() { read_results(&latest).ok() } else { None };
-    session::plan_looks(&mut prepared, before.as_ref());
+    let forecast = session::plan_looks(&mut prepared, before.as_ref());
     if arguments.dry_run {
-        return plan::print_plan(&prepared, before.as_ref());
+        return plan::print_plan(&prepared, &forecast);
     }
     if !arguments.display.quiet && !arguments.measuring.resume {
-        eprint!("{}", plan::looks(&prepared, before.as_ref()));
+        eprint!("{}", plan::looks(&prepared, &forecast));
     }
     let wanted = Wanted { measuring: &arguments.measuring, display: &arguments.display };
     let done = measure::measure(&mut prepared, &wanted)?;

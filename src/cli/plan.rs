@@ -4,17 +4,16 @@
 use super::render::print;
 use crate::hash;
 use crate::problem::Result;
-use crate::record::{Plan, Results, Severity};
+use crate::record::{Plan, Severity};
 use crate::report::wrap;
-use crate::session::{Forecast, Prepared, forecast};
+use crate::session::{Forecast, Prepared};
 use crate::verdict::{Foreseen, Settles};
 use std::fmt::Write;
 use std::time::Duration;
 
 /// Prints the plan. Nothing is measured and nothing written.
-pub(super) fn print_plan(prepared: &Prepared, latest: Option<&Results>) -> Result<u8> {
-    let forecast = forecast(prepared, latest);
-    print(&text(prepared, &forecast))?;
+pub(super) fn print_plan(prepared: &Prepared, forecast: &Forecast) -> Result<u8> {
+    print(&text(prepared, forecast))?;
     Ok(super::exit::HOLDS)
 }
 
@@ -55,9 +54,8 @@ fn text(prepared: &Prepared, forecast: &Forecast) -> String {
 }
 
 /// The plan as it is fixed before the first round: when it may end, and what the budget cannot settle.
-pub(super) fn looks(prepared: &Prepared, latest: Option<&Results>) -> String {
+pub(super) fn looks(prepared: &Prepared, forecast: &Forecast) -> String {
     let mut out = stopping(&prepared.header.plan);
-    let forecast = forecast(prepared, latest);
     let hopeless: Vec<&str> = forecast
         .rules
         .iter()

@@ -3,7 +3,7 @@
 
 use super::replay::replay;
 use crate::metric::{Kind, Metric, Statistic};
-use crate::record::{Against, Evidence, Limit, Part, Round, Rule, Severity, Spending, VerdictKind};
+use crate::record::{Against, Limit, Part, Round, Rule, Severity, Spending, VerdictKind};
 use crate::stats;
 use crate::verdict::{self, Measured, POWER};
 
@@ -153,7 +153,7 @@ pub fn retargeted(rules: &[Rule], [variant, copy]: [&str; 2]) -> Vec<Rule> {
 
 /// Reads an A/A run of one session or more.
 pub fn calibrate(sessions: &[Part], question: &Question<'_>) -> Calibration {
-    let sharing = question.rules.iter().filter(|rule| gates(rule)).count();
+    let sharing = question.rules.iter().filter(|rule| verdict::shares_the_level(rule)).count();
     let noise: Vec<Noise> =
         judged(question.rules).map(|of| noise(sessions, question, of, sharing)).collect();
     let advice =
@@ -171,10 +171,6 @@ pub fn calibrate(sessions: &[Part], question: &Question<'_>) -> Calibration {
         noise,
         advice,
     }
-}
-
-fn gates(rule: &Rule) -> bool {
-    rule.severity == Severity::Gate && rule.evidence == Evidence::Regression
 }
 
 /// The level of one of so many rules that share it.
@@ -260,7 +256,11 @@ fn detectable(spread: f64, question: &Question<'_>, sharing: usize) -> Vec<Detec
 fn advice(rule: &Rule, noise: &[Noise], question: &Question<'_>, sharing: usize) -> Option<Advice> {
     let Limit::Relative(limit) = rule.limit else { return None };
     let noise = noise.iter().find(|n| (n.metric, n.statistic) == (rule.metric, rule.statistic))?;
-    let level = if gates(rule) { shared(question, sharing) } else { question.false_alarms };
+    let level = if verdict::shares_the_level(rule) {
+        shared(question, sharing)
+    } else {
+        question.false_alarms
+    };
     // An unchanged variant lies as far within its limit as the limit is wide.
     let width = verdict::limit_width(rule.better(), limit);
     let reach = |rounds: usize| stats::detectable(noise.between_rounds, rounds, level, POWER);

@@ -22,13 +22,7 @@ pub fn replay(
     false_alarms: f64,
     (stop, drives): (Option<Spending>, &[String]),
 ) -> Replay {
-    let mut part = Part {
-        header: header.clone(),
-        ended: String::new(),
-        resumed: Vec::new(),
-        rounds: Vec::new(),
-        answers: Vec::new(),
-    };
+    let mut part = Part::begin(header.clone());
     let planned = rounds.len() as u32;
     let plan = &mut part.header.plan;
     plan.rounds = planned;

@@ -20,8 +20,8 @@ pub struct Forecast {
     pub rules: Vec<Foreseen>,
 }
 
-/// Foresees a session from the latest results, if they are of the same workload and machine class.
-pub fn forecast(prepared: &Prepared, latest: Option<&Results>) -> Forecast {
+/// Foresees a session as it is planned so far, from the latest results, if they are of the same workload and machine class.
+fn forecast(prepared: &Prepared, latest: Option<&Results>) -> Forecast {
     let header = &prepared.header;
     let past: Vec<Part> = latest
         .iter()
@@ -46,20 +46,24 @@ pub fn forecast(prepared: &Prepared, latest: Option<&Results>) -> Forecast {
 
 /// Fixes how the session may end early, before its first round: when the rules are looked at, and which of
 /// them all have to be decided, by what `latest` results tell of the noise. Without rules, and with too few
-/// rounds for two looks, every round is run.
-pub fn plan_looks(prepared: &mut Prepared, latest: Option<&Results>) {
+/// rounds for two looks, every round is run. Returns what can be foreseen of the session then.
+pub fn plan_looks(prepared: &mut Prepared, latest: Option<&Results>) -> Forecast {
     let plan = &prepared.header.plan;
     let looks = verdict::looks(plan.rounds, plan.variants.len() as u32);
     let planned = prepared.setup.config.stop.zip(looks);
-    let Some((spending, looks)) = planned else { return };
-    prepared.header.plan.stopping = Some(Stopping { spending, looks, drives: Vec::new() });
-    let drives = verdict::driving(&forecast(prepared, latest).rules);
-    let plan = &mut prepared.header.plan;
-    match &mut plan.stopping {
-        Some(stopping) if !drives.is_empty() => stopping.drives = drives,
+    let Some((spending, looks)) = planned else { return forecast(prepared, latest) };
+    let planned = Stopping { spending, looks, drives: Vec::new() };
+    // What a rule can come to depends on the looks, and what drives the session on the rules.
+    prepared.header.plan.stopping = Some(planned.clone());
+    let with_looks = forecast(prepared, latest);
+    let drives = verdict::driving(&with_looks.rules);
+    if drives.is_empty() {
         // Nothing could end it.
-        _ => plan.stopping = None,
+        prepared.header.plan.stopping = None;
+        return forecast(prepared, latest);
     }
+    prepared.header.plan.stopping = Some(Stopping { drives, ..planned });
+    with_looks
 }
 
 /// A duration, unless the figures of a file make none.

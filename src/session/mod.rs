@@ -8,7 +8,7 @@ mod preflight;
 mod results;
 mod resume;
 
-pub use forecast::{Forecast, forecast, plan_looks};
+pub use forecast::{Forecast, plan_looks};
 pub use journal::{Journal, Recorded, parse_journal, read_journal};
 pub use memory::check as fits_in_memory;
 pub use plan::{Prepared, prepare, variant_record};
@@ -76,13 +76,7 @@ pub fn run(
         energy: prepared.energy.clone(),
         interrupt: interrupt.clone(),
     };
-    let mut part = Part {
-        header: prepared.header.clone(),
-        ended: String::new(),
-        resumed: Vec::new(),
-        rounds: Vec::new(),
-        answers: Vec::new(),
-    };
+    let mut part = Part::begin(prepared.header.clone());
     match before {
         None => {
             let header = Box::new(part.header.clone());

@@ -61,7 +61,8 @@ pub(super) fn first_levels(rules: &[Rule], false_alarms: f64) -> Vec<f64> {
     rules.iter().map(level).collect()
 }
 
-fn shares_the_level(rule: &Rule) -> bool {
+/// Whether a rule has a share of the gate's error, if anything tests it.
+pub fn shares_the_level(rule: &Rule) -> bool {
     rule.severity == Severity::Gate && rule.evidence == Evidence::Regression
 }
 

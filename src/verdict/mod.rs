@@ -20,7 +20,7 @@ pub use across::against_earlier;
 pub use change::{MOST_ROUNDS, POWER, limit_of_width, limit_width};
 pub use effect::{PerRound, log_ratios, log_values, paired_log_ratios};
 pub use forecast::{Foreseen, Settles, driving, foresee};
-pub use judge::judge;
+pub use judge::{judge, shares_the_level};
 pub use looks::{FIRST_LOOK, looks, share_spent};
 pub use outcome::{Outcome, outcome};
 pub use stalls::{Stall, deviations, stalls};

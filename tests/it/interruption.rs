@@ -1,6 +1,6 @@
 //! What is left when someone stops perfgate: no process, and every sample.
 
-use crate::support::{Project, alive, await_death, finished, scripted};
+use crate::support::{Project, alive, await_death, finished, scripted, signal};
 use perfgate::record::Entry;
 use std::process::Child;
 
@@ -26,11 +26,6 @@ fn started(project: &Project) -> (Child, Vec<u32>) {
         (timed >= 8 && pids.len() == 2).then_some(pids)
     });
     (child, pids)
-}
-
-fn signal(pid: u32, signal: rustix::process::Signal) {
-    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
-    rustix::process::kill_process(pid, signal).unwrap();
 }
 
 #[test]

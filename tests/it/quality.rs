@@ -1,6 +1,6 @@
 //! The quality pass from end to end with the scripted engine: grades, pairing, cache, resuming, faults.
 
-use crate::support::{Project, Run, finished, scripted};
+use crate::support::{Project, Run, finished, scripted, signal};
 use perfgate::record::{Answer, Entry, FailureClass, Grade, VerdictKind};
 
 const RULES: &str = "[defaults]\nvariant = \"other\"\n[rules]\naccuracy = \"1pt\"\n\
@@ -129,8 +129,7 @@ fn a_pass_that_was_cut_short_goes_on_where_it_stopped() {
         entries.iter().filter(|e| matches!(e, Entry::Answer(a) if a.variant == "other")).count()
     };
     project.await_journal(|entries| (answered(entries) == 19).then_some(()));
-    let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    signal(child.id(), rustix::process::Signal::INT);
     let run = finished(child.wait_with_output().unwrap());
     assert_eq!(run.code, 2, "{}", run.stderr);
     assert!(run.stderr.contains("interrupted after 2 of 2 rounds"), "{}", run.stderr);

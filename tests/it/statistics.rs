@@ -1,7 +1,7 @@
 //! What the statistics do to a session: ending once its rules are settled, the same report from the same samples,
 //! and calibration.
 
-use crate::support::{Project, Run};
+use crate::support::{Project, Run, signal};
 use perfgate::record::{Entry, Spending};
 
 /// Two variants with a little noise, and a session of at most so many rounds.
@@ -75,8 +75,7 @@ fn the_first_look_counts_for_a_resumed_session_too() {
     project.await_journal(|entries| {
         entries.iter().find(|e| matches!(e, Entry::RoundEnd { round: 2, .. })).cloned()
     });
-    let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    signal(child.id(), rustix::process::Signal::INT);
     assert_eq!(child.wait().unwrap().code(), Some(2));
     let run = project.run(&["check", "--resume"]);
     assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
@@ -156,8 +155,7 @@ fn a_calibration_can_be_left_between_its_sessions() {
         assert!(std::time::Instant::now() < end, "the first session is never kept");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    signal(child.id(), rustix::process::Signal::INT);
     let run = crate::support::finished(child.wait_with_output().unwrap());
     assert_eq!(run.code, 2, "{}", run.stderr);
     assert!(run.stderr.contains("interrupted between sessions; 1 are kept"), "{}", run.stderr);

@@ -143,6 +143,12 @@ pub fn holds(verdict: VerdictKind) -> bool {
     matches!(verdict, VerdictKind::Pass | VerdictKind::Improved)
 }
 
+/// Sends a signal to a process.
+pub fn signal(pid: u32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
 /// Whether a process exists and is no zombie.
 pub fn alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
