@@ -13,6 +13,7 @@
 
 // Leaves, which every module may use.
 pub mod document;
+pub mod git;
 pub mod hash;
 pub mod metric;
 pub mod problem;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-const LEAVES: [&str; 6] = ["document", "hash", "metric", "problem", "protocol", "record"];
+const LEAVES: [&str; 7] = ["document", "git", "hash", "metric", "problem", "protocol", "record"];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -1,0 +1,90 @@
+//! Owns the files of a commit on the disk, in a folder of their own beside the work tree.
+
+use super::{Id, Repo, lfs};
+use crate::problem::{Problem, Result};
+use git2::build::CheckoutBuilder;
+use std::path::{Path, PathBuf};
+
+/// What stands in a folder once all files of its commit are there.
+const DONE: &str = ".perfgate-complete";
+
+/// Puts the files of a commit below `place`, in a folder of the commit's name; what is there is used again.
+/// Files that stand for others by Git LFS are filled in from what the clone has fetched.
+///
+/// # Errors
+/// If they cannot be written.
+pub fn check_out(repo: &Repo, commit: Id, place: &Path) -> Result<PathBuf> {
+    let folder = place.join(&commit.to_string()[..16]);
+    if folder.join(DONE).exists() {
+        return Ok(folder);
+    }
+    let io = |doing: &str, error: &std::io::Error| {
+        Problem::io(&folder, doing, error).help("make room there, and see that files can be made")
+    };
+    // Beside it first: two at once, or one that was killed, leave no half.
+    std::fs::create_dir_all(place).map_err(|error| io("make it", &error))?;
+    let fresh = tempfile::Builder::new()
+        .prefix(".checkout-")
+        .tempdir_in(place)
+        .map_err(|error| io("make it", &error))?;
+    let tree = repo.tree(commit)?;
+    let mut options = CheckoutBuilder::new();
+    options.target_dir(fresh.path()).force().update_index(false);
+    repo.repository.checkout_tree(tree.as_object(), Some(&mut options)).map_err(|error| {
+        Problem::in_file(&folder, format!("cannot hold the base's files: {}", error.message()))
+            .help("make room there, and see that files can be made")
+    })?;
+    fill_in(fresh.path(), &repo.repository.commondir().join("lfs/objects"))
+        .and_then(|()| std::fs::write(fresh.path().join(DONE), ""))
+        .map_err(|error| io("write it", &error))?;
+    let fresh = fresh.keep();
+    if std::fs::rename(&fresh, &folder).is_err() {
+        // Somebody else was first, or a folder without its mark lies there.
+        if !folder.join(DONE).exists() {
+            std::fs::remove_dir_all(&folder)
+                .and_then(|()| std::fs::rename(&fresh, &folder))
+                .map_err(|error| io("write it", &error))?;
+        } else {
+            let _ = std::fs::remove_dir_all(&fresh);
+        }
+    }
+    Ok(folder)
+}
+
+/// Replaces pointers by what they stand for, where the clone has it.
+fn fill_in(folder: &Path, objects: &Path) -> std::io::Result<()> {
+    if !objects.is_dir() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            fill_in(&entry.path(), objects)?;
+        } else if kind.is_file()
+            && let Some(sum) = lfs::pointer(&entry.path())
+        {
+            let object = objects.join(&sum[..2]).join(&sum[2..4]).join(&sum);
+            if object.is_file() {
+                std::fs::copy(&object, entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that a file does not lead out of a folder by symbolic links. What is not there leads nowhere.
+///
+/// # Errors
+/// If it does.
+pub fn stay_inside(file: &Path, folder: &Path) -> Result<()> {
+    let (Ok(real), Ok(folder)) = (file.canonicalize(), folder.canonicalize()) else {
+        return Ok(());
+    };
+    if real.starts_with(&folder) {
+        return Ok(());
+    }
+    let what = format!("leads by a symbolic link to {}, outside of the repository", real.display());
+    Err(Problem::in_file(file, what)
+        .help("what a pull request is judged by has to be committed: put the file itself there"))
+}

@@ -1,0 +1,302 @@
+//! Owns the reading of a git repository: commits, their files, and which commit a change is judged by.
+//! Nothing of the repository is ever changed.
+
+mod base;
+mod checkout;
+mod lfs;
+
+pub use base::{Base, Ci, find_base};
+pub use checkout::{check_out, stay_inside};
+pub use lfs::pointer;
+
+use crate::problem::{Problem, Result};
+use git2::{ErrorCode, ObjectType, Repository, Tree};
+use std::path::{Component, Path, PathBuf};
+
+/// The id of a commit.
+pub type Id = git2::Oid;
+
+/// What to do about history that a shallow clone lacks.
+pub const FETCH: &str = "fetch it: `git fetch --unshallow` (or `git fetch origin BRANCH`); on GitHub, \
+     fetch-depth: 0 under `with:` of actions/checkout";
+
+/// A repository with a work tree.
+pub struct Repo {
+    repository: Repository,
+    folder: PathBuf,
+}
+
+/// A file of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// Its path from the repository's top.
+    pub path: PathBuf,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+impl Repo {
+    /// The repository whose work tree holds a folder.
+    ///
+    /// # Errors
+    /// If there is none, or it is not to be read.
+    pub fn find(folder: &Path) -> Result<Repo> {
+        let repository = Repository::discover(folder).map_err(|error| {
+            let problem = Problem::in_file(folder, format!("git: {}", error.message()));
+            match error.code() {
+                ErrorCode::Owner => problem.help(format!(
+                    "git does not trust a folder of somebody else, as is usual in containers: `git \
+                     config --global --add safe.directory {}`",
+                    folder.display()
+                )),
+                _ => problem.help("run it in a clone of a git repository"),
+            }
+        })?;
+        let Some(top) = repository.workdir() else {
+            return Err(Problem::in_file(folder, "lies in a bare repository, which has no files")
+                .help("run it in a clone with a work tree"));
+        };
+        let top = top.canonicalize().map_err(|error| Problem::io(top, "find it", &error))?;
+        Ok(Repo { repository, folder: top })
+    }
+
+    /// The top of the work tree, without symbolic links in it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// HEAD's commit.
+    ///
+    /// # Errors
+    /// If there is none yet.
+    pub fn head(&self) -> Result<Id> {
+        let head = self.repository.head().and_then(|head| head.peel_to_commit());
+        head.map(|commit| commit.id()).map_err(|error| {
+            Problem::in_file(&self.folder, format!("has no commit: {}", error.message()))
+                .help("make one: `git add .` and `git commit`")
+        })
+    }
+
+    /// The commit that a branch, a tag or anything else that git understands stands for. A branch that
+    /// only the remote `origin` has is found too.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn resolve(&self, reference: &str) -> Result<Id> {
+        let find = |text: &str| {
+            self.repository.revparse_single(text).and_then(|object| object.peel_to_commit())
+        };
+        let found = find(reference)
+            .or_else(|first| find(&format!("refs/remotes/origin/{reference}")).map_err(|_| first));
+        found.map(|commit| commit.id()).map_err(|error| {
+            let what = match error.code() {
+                ErrorCode::NotFound => format!("git knows no '{reference}' here"),
+                _ => format!("'{reference}' is no commit: {}", error.message()),
+            };
+            let help = match self.is_shallow() {
+                true => format!("the clone is shallow; {FETCH}"),
+                false => format!(
+                    "look at `git branch --all` and `git tag`; what is missing can be fetched: `git \
+                     fetch origin {reference}`"
+                ),
+            };
+            Problem::in_file(&self.folder, what).help(help)
+        })
+    }
+
+    /// Whether a commit is here.
+    pub fn has(&self, commit: Id) -> bool {
+        self.repository.find_commit(commit).is_ok()
+    }
+
+    /// Whether the older part of the history is missing.
+    pub fn is_shallow(&self) -> bool {
+        self.repository.is_shallow()
+    }
+
+    /// The parents of a commit.
+    pub fn parents(&self, commit: Id) -> Vec<Id> {
+        self.repository
+            .find_commit(commit)
+            .map_or_else(|_| Vec::new(), |c| c.parent_ids().collect())
+    }
+
+    /// The best common ancestor of two commits, if there is one in what is here.
+    pub fn merge_base(&self, a: Id, b: Id) -> Option<Id> {
+        self.repository.merge_base(a, b).ok()
+    }
+
+    /// A path from the repository's top, with `.` and `..` resolved; symbolic links are not followed.
+    ///
+    /// # Errors
+    /// If it leads out of the work tree.
+    pub fn inside(&self, path: &Path) -> Result<PathBuf> {
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        let plain = without_detours(&whole);
+        // The folder may be reached by another name: `/tmp` for `/private/tmp`, or a symbolic link.
+        let real = plain.parent().and_then(|folder| folder.canonicalize().ok());
+        let real = real.zip(plain.file_name()).map(|(folder, name)| folder.join(name));
+        for candidate in real.iter().chain([&plain]) {
+            if let Ok(inner) = candidate.strip_prefix(&self.folder) {
+                return Ok(inner.to_path_buf());
+            }
+        }
+        let what = format!("lies outside of the repository {}", self.folder.display());
+        Err(Problem::in_file(path, what).help(
+            "what a pull request is judged by has to be committed: move it into the repository",
+        ))
+    }
+
+    /// Reads a file of a commit; nothing if it has none of that path. Symbolic links within the commit are
+    /// followed.
+    ///
+    /// # Errors
+    /// If something else lies there, or a link leads out.
+    pub fn read(&self, commit: Id, path: &Path) -> Result<Option<Blob>> {
+        const MOST_LINKS: usize = 16;
+        let tree = self.tree(commit)?;
+        let mut path = without_detours(path);
+        for _ in 0..MOST_LINKS {
+            let Some((at, entry)) = deepest(&self.repository, &tree, &path) else {
+                return Ok(None);
+            };
+            let link = entry.filemode() == i32::from(git2::FileMode::Link);
+            match entry.kind() {
+                Some(ObjectType::Commit) => {
+                    let what =
+                        format!("lies in the submodule {}, another repository", at.display());
+                    return Err(Problem::in_file(&path, what).help(
+                        "what a pull request is judged by has to be in the repository itself",
+                    ));
+                }
+                Some(ObjectType::Blob) if link => path = self.follow(&at, &path, &entry)?,
+                Some(ObjectType::Blob) if at == path => {
+                    let blob = self.blob(&entry)?;
+                    return Ok(Some(Blob { path, bytes: blob }));
+                }
+                _ if at == path => {
+                    return Err(Problem::in_file(&path, "is a folder, and a file was expected"));
+                }
+                _ => return Ok(None),
+            }
+        }
+        Err(Problem::in_file(&path, "is a symbolic link to itself"))
+    }
+
+    /// The files of a folder of a commit, those of its folders too; none if there is no such folder.
+    ///
+    /// # Errors
+    /// If the commit cannot be read.
+    pub fn list(&self, commit: Id, folder: &Path) -> Result<Vec<Blob>> {
+        let tree = self.tree(commit)?;
+        let folder = without_detours(folder);
+        let found = match folder.as_os_str().is_empty() {
+            true => Some(tree),
+            false => tree
+                .get_path(&folder)
+                .ok()
+                .and_then(|entry| entry.to_object(&self.repository).ok()?.into_tree().ok()),
+        };
+        let mut files = Vec::new();
+        if let Some(tree) = found {
+            self.gather(&tree, &folder, &mut files)?;
+        }
+        Ok(files)
+    }
+
+    fn gather(&self, tree: &Tree<'_>, folder: &Path, files: &mut Vec<Blob>) -> Result<()> {
+        for entry in tree {
+            let Ok(name) = entry.name() else { continue };
+            let path = folder.join(name);
+            match entry.kind() {
+                Some(ObjectType::Blob) if entry.filemode() != i32::from(git2::FileMode::Link) => {
+                    files.push(Blob { path, bytes: self.blob(&entry)? });
+                }
+                Some(ObjectType::Tree) => {
+                    let inner = entry.to_object(&self.repository).and_then(|o| o.peel_to_tree());
+                    self.gather(&inner.map_err(|error| self.broken(&error))?, &path, files)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The path that a path stands for if the symbolic link at its beginning `at` is followed.
+    fn follow(&self, at: &Path, path: &Path, entry: &git2::TreeEntry<'_>) -> Result<PathBuf> {
+        let target = self.blob(entry)?;
+        let target = String::from_utf8_lossy(&target).into_owned();
+        let rest = path.strip_prefix(at).unwrap_or(Path::new(""));
+        let folder = at.parent().unwrap_or(Path::new(""));
+        let whole = folder.join(&target).join(rest);
+        let out = Path::new(&target).is_absolute() || leads_out(&whole);
+        if out {
+            let what = format!("is a symbolic link to {target}, outside of the repository");
+            return Err(Problem::in_file(at, what).help(
+                "what a pull request is judged by has to be committed: put the file itself there",
+            ));
+        }
+        Ok(without_detours(&whole))
+    }
+
+    fn blob(&self, entry: &git2::TreeEntry<'_>) -> Result<Vec<u8>> {
+        let blob = self.repository.find_blob(entry.id()).map_err(|error| self.broken(&error))?;
+        Ok(blob.content().to_vec())
+    }
+
+    fn tree(&self, commit: Id) -> Result<Tree<'_>> {
+        let found = self.repository.find_commit(commit).and_then(|commit| commit.tree());
+        found.map_err(|error| self.broken(&error))
+    }
+
+    fn broken(&self, error: &git2::Error) -> Problem {
+        let what = format!("cannot read the repository: {}", error.message());
+        Problem::in_file(&self.folder, what).help(FETCH)
+    }
+}
+
+/// The deepest entry along a path, with its own path: the path's end, or what is no folder before it.
+fn deepest<'a>(
+    repository: &'a Repository,
+    tree: &Tree<'a>,
+    path: &Path,
+) -> Option<(PathBuf, git2::TreeEntry<'static>)> {
+    let mut at = PathBuf::new();
+    let mut tree = tree.clone();
+    let mut components = path.components().peekable();
+    while let Some(Component::Normal(name)) = components.next() {
+        at.push(name);
+        let entry = tree.get_path(Path::new(name)).ok()?;
+        if components.peek().is_none() || entry.kind() != Some(ObjectType::Tree) {
+            return Some((at, entry));
+        }
+        tree = repository.find_tree(entry.id()).ok()?;
+    }
+    None
+}
+
+/// A path without `.` and `..`; those that lead above its beginning are dropped.
+pub fn without_detours(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// Whether a relative path leads above its beginning.
+fn leads_out(path: &Path) -> bool {
+    let mut depth = 0;
+    path.components().any(|component| {
+        depth += match component {
+            Component::ParentDir => -1,
+            Component::Normal(_) => 1,
+            _ => 0,
+        };
+        depth < 0
+    })
+}
