@@ -13,6 +13,7 @@ mod energy;
 mod gate;
 mod interruption;
 mod parsers;
+mod policy;
 mod quality;
 mod real_model;
 mod reference;

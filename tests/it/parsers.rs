@@ -387,7 +387,6 @@ fn results_are_judged_by_any_rules() {
     let stored = stored_sessions();
     hold(100, 20, vec![THRESHOLDS.to_string()], |text| {
         let Some(setup) = read_thresholds(text) else { return false };
-        let rules = setup.thresholds.as_ref();
         render(&session::judged(vec![rich_part().clone()], &setup, &[], &stored));
         true
     });
@@ -488,7 +487,6 @@ fn results_are_held_against_any_baseline() {
     hold(100, 20, samples, |text| {
         let Some(stored) = accepted(parse_stored(Path::new(FILE), text)) else { return false };
         for stored in [vec![stored.clone()], vec![stored, good.clone(), more.clone()]] {
-            let rules = setup.thresholds.as_ref();
             render(&session::judged(vec![rich_part().clone()], &setup, &[], &stored));
         }
         true
