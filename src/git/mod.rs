@@ -4,10 +4,12 @@
 mod base;
 mod checkout;
 mod lfs;
+mod line;
 
 pub use base::{Base, Ci, find_base};
 pub use checkout::{check_out, stay_inside};
 pub use lfs::pointer;
+pub use line::About;
 
 use crate::problem::{Problem, Result};
 use git2::{ErrorCode, ObjectType, Repository, Tree};

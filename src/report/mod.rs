@@ -3,6 +3,7 @@
 //!
 //! Each format has one file here and one line in [`FORMATS`].
 
+mod bisection;
 mod build;
 mod clean;
 mod json;
@@ -13,6 +14,7 @@ mod tables;
 mod terminal;
 mod words;
 
+pub use bisection::{Step, of_bisection};
 pub use build::build;
 pub use sheet::{Grid, Sheet, of_calibration};
 pub use terminal::wrap;
