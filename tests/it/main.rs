@@ -13,6 +13,7 @@ mod doctor;
 mod energy;
 mod gate;
 mod interruption;
+mod models;
 mod parsers;
 mod policy;
 mod quality;
