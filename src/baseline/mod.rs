@@ -1,11 +1,13 @@
 //! Owns what makes runs comparable and traceable: the machine's class and git's provenance. And
 //! the store of accepted sessions.
 
+mod anchor;
 mod comparable;
 mod machine;
 mod provenance;
 mod store;
 
+pub use anchor::{Anchored, Stores, load_at};
 pub use comparable::{differences, mismatch, unlike};
 pub use machine::{environment, is_virtual, memory_bytes};
 pub use provenance::{git_state, is_shallow, provenance};

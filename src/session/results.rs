@@ -1,10 +1,10 @@
 //! Owns `benchmark_results.json`: made of what sessions measured, judged by rules, written whole or not
 //! at all, read with its version checked.
 
-use crate::baseline::{self, Stored};
+use crate::baseline::{self, Anchored, Stored, Stores};
 use crate::config::{Config, Thresholds};
 use crate::problem::{Problem, Result};
-use crate::record::{Header, Judgement, Part, RESULTS_FORMAT, Results};
+use crate::record::{Anchor, Header, Judgement, Part, RESULTS_FORMAT, Results};
 use crate::verdict::{self, Measured};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -36,13 +36,13 @@ pub fn write_atomically(path: &Path, content: &str) -> Result<()> {
 
 /// Applies the rules, if there are any, to what was measured.
 ///
-/// `earlier` is another run that rules are held against; `stored` the stored sessions.
+/// `earlier` is another run that rules are held against; `stored` the stored sessions, those of anchors too.
 pub fn judged(
     parts: Vec<Part>,
     config: &Config,
     thresholds: Option<&Thresholds>,
     earlier: &[Part],
-    stored: &[Stored],
+    stored: &Stores,
 ) -> Results {
     let measured = Measured { parts: &parts, earlier, stored };
     let mut variants = config.names();
@@ -59,7 +59,8 @@ pub fn judged(
         policies: thresholds.policies,
         false_alarms,
         verdicts: verdict::judge(&thresholds.rules, &measured, false_alarms),
-        baseline: stored.iter().map(|stored| stored.session.clone()).collect(),
+        baseline: ids(&stored.sessions),
+        anchors: stored.anchored.iter().map(anchor).collect(),
         earlier: earlier.iter().map(|part| part.header.session.clone()).collect(),
     });
     Results {
@@ -70,6 +71,15 @@ pub fn judged(
         summaries,
         judgement,
     }
+}
+
+fn ids(sessions: &[Stored]) -> Vec<String> {
+    sessions.iter().map(|stored| stored.session.clone()).collect()
+}
+
+fn anchor((name, found): (&String, &Anchored)) -> (String, Anchor) {
+    let anchor = Anchor { commit: found.commit.clone(), sessions: ids(&found.sessions) };
+    (name.clone(), anchor)
 }
 
 /// Whether what a session is going to measure can stand beside what others did.

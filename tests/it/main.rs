@@ -11,6 +11,7 @@ mod damage;
 mod doctor;
 mod energy;
 mod gate;
+mod history;
 mod interruption;
 mod parsers;
 mod quality;

@@ -207,7 +207,8 @@ fn results(case: &Case, stored: &[Stored]) -> Results {
     let path = |name: &str| project.path().join(name);
     let setup =
         config::read(&WorkTree, &path("perfgate.toml"), Some(&path("thresholds.toml"))).unwrap();
-    session::judged(vec![part(case)], &setup.config, setup.thresholds.as_ref(), &[], stored)
+    let (rules, stored) = (setup.thresholds.as_ref(), stored.to_vec().into());
+    session::judged(vec![part(case)], &setup.config, rules, &[], &stored)
 }
 
 /// Every format of a report, each in a snapshot of its own.

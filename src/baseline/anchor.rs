@@ -1,0 +1,120 @@
+//! Owns what rules against a baseline are held against: the stored sessions as they are, and as they were at
+//! the commits that rules are anchored to.
+
+use super::store::{Stored, load, parse_stored};
+use crate::config::{Config, Thresholds};
+use crate::git::{FETCH, Id, Repo};
+use crate::problem::{Problem, Result};
+use crate::record::Rule;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The stored sessions, oldest first, and those of anchors.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Stores {
+    /// Those that are in force.
+    pub sessions: Vec<Stored>,
+    /// Those of each anchor, by its name.
+    pub anchored: BTreeMap<String, Anchored>,
+}
+
+/// The stored sessions of a commit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Anchored {
+    /// The commit's id.
+    pub commit: String,
+    /// The sessions, oldest first.
+    pub sessions: Vec<Stored>,
+}
+
+impl From<Vec<Stored>> for Stores {
+    fn from(sessions: Vec<Stored>) -> Stores {
+        Stores { sessions, anchored: BTreeMap::new() }
+    }
+}
+
+impl Stores {
+    /// The sessions of the store's folder, and those of the commits that rules name.
+    ///
+    /// # Errors
+    /// If a file is no stored session, or a commit is not here: with the rule's line.
+    pub fn load(config: &Config, thresholds: Option<&Thresholds>) -> Result<Stores> {
+        let sessions = load(&config.baselines.folder)?;
+        Stores::from(sessions).with_anchors(config, thresholds)
+    }
+
+    /// The same with the sessions of the commits that rules name.
+    ///
+    /// # Errors
+    /// If a commit is not here, or holds what is no stored session.
+    pub fn with_anchors(
+        mut self,
+        config: &Config,
+        thresholds: Option<&Thresholds>,
+    ) -> Result<Stores> {
+        let Some(thresholds) = thresholds else { return Ok(self) };
+        for rule in &thresholds.rules {
+            let Some(anchor) = rule.against.anchor() else { continue };
+            if !self.anchored.contains_key(anchor) {
+                let found = anchored(config, anchor)
+                    .map_err(|problem| at_rule(problem, rule, anchor, &thresholds.file))?;
+                self.anchored.insert(anchor.to_string(), found);
+            }
+        }
+        Ok(self)
+    }
+
+    /// What a rule is held against.
+    pub fn of(&self, anchor: Option<&str>) -> &[Stored] {
+        match anchor {
+            None => &self.sessions,
+            Some(anchor) => self.anchored.get(anchor).map_or(&[], |found| &found.sessions),
+        }
+    }
+}
+
+/// The sessions that were stored at a commit.
+fn anchored(config: &Config, anchor: &str) -> Result<Anchored> {
+    let repo = Repo::find(&config.folder)?;
+    let commit = repo.resolve(anchor).map_err(|problem| {
+        // Tags are what clones lack most often.
+        problem.help(format!(
+            "see that the name is right; tags come with `git fetch --tags`. Or {FETCH}"
+        ))
+    })?;
+    let sessions = load_at(&repo, commit, &config.baselines.folder)?;
+    Ok(Anchored { commit: commit.to_string(), sessions })
+}
+
+/// The sessions that a store's folder held at a commit, oldest first.
+///
+/// # Errors
+/// If the folder lies outside of the repository, or a file is no stored session.
+pub fn load_at(repo: &Repo, commit: Id, store: &Path) -> Result<Vec<Stored>> {
+    let folder = repo.inside(store)?;
+    let mut sessions = Vec::new();
+    for blob in repo.list(commit, &folder)? {
+        if is_session(&folder, &blob.path) {
+            sessions.push(parse_stored(&blob.path, &String::from_utf8_lossy(&blob.bytes))?);
+        }
+    }
+    sessions.sort_by(|a, b| (&a.started, &a.session).cmp(&(&b.started, &b.session)));
+    Ok(sessions)
+}
+
+/// Whether a path is that of a session: `CLASS/SESSION.json` in the store.
+pub(super) fn is_session(store: &Path, path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
+        && path.strip_prefix(store).is_ok_and(|inner| inner.components().count() == 2)
+}
+
+/// A problem with an anchor, told at the rule that names it.
+fn at_rule(problem: Problem, rule: &Rule, anchor: &str, file: &Path) -> Problem {
+    let place = problem.file.map_or(String::new(), |file| format!("{file}: "));
+    let what = format!("rule '{}' is anchored to '{anchor}': {place}{}", rule.id, problem.what);
+    let told = Problem::in_file(file, what).at(rule.line, 1);
+    match problem.help {
+        Some(help) => told.help(help),
+        None => told,
+    }
+}
