@@ -3,10 +3,12 @@
 
 mod base;
 mod checkout;
+mod history;
 mod lfs;
 
 pub use base::{Base, Ci, find_base};
 pub use checkout::{check_out, stay_inside};
+pub use history::Version;
 pub use lfs::pointer;
 
 use crate::problem::{Problem, Result};

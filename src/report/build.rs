@@ -88,7 +88,7 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
 }
 
 /// The first few of a list, and how many more there are: a headline is one sentence.
-fn some<T: AsRef<str>>(list: &[T], separator: &str) -> String {
+pub(super) fn some<T: AsRef<str>>(list: &[T], separator: &str) -> String {
     const MOST: usize = 4;
     let first: Vec<&str> = list.iter().take(MOST).map(AsRef::as_ref).collect();
     let text = first.join(separator);

@@ -5,6 +5,7 @@
 
 mod build;
 mod clean;
+mod history;
 mod json;
 mod line;
 mod markdown;
@@ -14,6 +15,7 @@ mod terminal;
 mod words;
 
 pub use build::build;
+pub use history::{Scene, of_history};
 pub use sheet::{Grid, Sheet, of_calibration};
 pub use terminal::wrap;
 

@@ -34,7 +34,7 @@ pub(super) fn rule(rule: &Rule) -> String {
 }
 
 /// A fraction as a signed percentage: `+12.3%`.
-fn percent(fraction: f64) -> String {
+pub(super) fn percent(fraction: f64) -> String {
     if fraction.is_infinite() {
         return if fraction > 0.0 { "+∞".to_string() } else { "-∞".to_string() };
     }
