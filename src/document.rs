@@ -274,6 +274,24 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The value as a day, `2026-12-31`, with or without quotes.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn day(&self) -> Result<String> {
+        let text = match self.value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Datetime(time) => time.to_string(),
+            _ => return Err(self.expected("a day", "2026-12-31")),
+        };
+        let is_day =
+            text.len() == 10 && humantime::parse_rfc3339(&format!("{text}T00:00:00Z")).is_ok();
+        is_day.then_some(text.clone()).ok_or_else(|| {
+            self.problem(format!("'{}' is '{text}', which is no day", self.key))
+                .help("write year, month and day, such as 2026-12-31")
+        })
+    }
+
     /// The value as a list.
     ///
     /// # Errors

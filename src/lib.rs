@@ -29,6 +29,7 @@ pub mod runner;
 pub mod stats;
 pub mod quality;
 pub mod baseline;
+pub mod policy;
 pub mod verdict;
 pub mod session;
 pub mod insight;

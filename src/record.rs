@@ -433,6 +433,18 @@ pub struct Plan {
     /// How the session may end before its last round; missing where all rounds are run in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopping: Option<Stopping>,
+    /// Variants that rules may name and that are not measured, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub absent: BTreeMap<String, Absent>,
+}
+
+/// A variant that is not measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Absent {
+    /// What the rules that name it come to.
+    pub verdict: VerdictKind,
+    /// Why it is not measured.
+    pub why: String,
 }
 
 /// How soon the error probability of a session with several looks is spent.
@@ -589,6 +601,10 @@ pub enum VerdictKind {
     Pass,
     /// Within the limit, and better than no change beyond doubt.
     Improved,
+    /// Nothing to compare: both sides are the same by their content.
+    Unchanged,
+    /// Beyond the limit, and within what a waiver grants.
+    Waived,
     /// Shown to be beyond the limit.
     Regressed,
     /// Neither was shown.
@@ -609,6 +625,8 @@ impl VerdictKind {
         match self {
             VerdictKind::Pass => "pass",
             VerdictKind::Improved => "improved",
+            VerdictKind::Unchanged => "unchanged",
+            VerdictKind::Waived => "waived",
             VerdictKind::Regressed => "regressed",
             VerdictKind::Inconclusive => "inconclusive",
             VerdictKind::NoBaseline => "no-baseline",
@@ -620,7 +638,19 @@ impl VerdictKind {
 
     /// Whether the rule was decided by evidence.
     pub fn decided(self) -> bool {
-        matches!(self, VerdictKind::Pass | VerdictKind::Improved | VerdictKind::Regressed)
+        matches!(
+            self,
+            VerdictKind::Pass
+                | VerdictKind::Improved
+                | VerdictKind::Unchanged
+                | VerdictKind::Waived
+                | VerdictKind::Regressed
+        )
+    }
+
+    /// Whether it was shown to be beyond its limit, whatever a waiver grants.
+    pub fn beyond(self) -> bool {
+        matches!(self, VerdictKind::Regressed | VerdictKind::Waived)
     }
 }
 
@@ -743,6 +773,14 @@ impl Against {
     }
 }
 
+/// What stands behind the name of a variant that is the base's.
+pub const BASE: &str = "@base";
+
+/// The name of the variant of which another is the base's: `int8` of `int8@base`.
+pub fn of_base(name: &str) -> Option<&str> {
+    name.strip_suffix(BASE)
+}
+
 /// The boundary that a rule draws.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -781,6 +819,22 @@ pub struct Rule {
     /// The tasks that it judges; all of them where nothing is said.
     #[serde(default, skip_serializing_if = "Selection::is_empty")]
     pub only: Selection,
+    /// What a waiver in force grants beyond the limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiver: Option<Waiver>,
+}
+
+/// A regression that somebody accepts until a day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Waiver {
+    /// The limit in place of the rule's own.
+    pub limit: Limit,
+    /// Why.
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// The last day on which it holds, UTC, `YYYY-MM-DD`.
+    pub expires: String,
 }
 
 /// Some of the tasks: those of a suite, those that carry tags.
@@ -1055,6 +1109,59 @@ pub struct Judgement {
     /// Ids of the sessions of another run file that rules were held against.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<String>,
+    /// Whose rules, workload and reference it was.
+    #[serde(default)]
+    pub authority: Authority,
+}
+
+/// Whose rules, workload, reference and baselines a run is judged by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Authority {
+    /// The base's commit; missing where the work tree's own files rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// How it was chosen, in words; nothing where the work tree's own files rule as a matter of course.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub how: String,
+    /// What a reader has to know about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What the change would do to the policy, once it is merged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<PolicyChange>,
+}
+
+/// One thing that a change does to the policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyChange {
+    /// What is changed: a rule, a key, a file.
+    pub subject: String,
+    /// What becomes of it.
+    pub change: String,
+    /// What that means for later changes.
+    pub direction: Direction,
+}
+
+/// What a change of the policy means for later changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// It lets through more than before.
+    Looser,
+    /// It lets through less.
+    Stricter,
+    /// Neither can be said.
+    Other,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Direction::Looser => "looser",
+            Direction::Stricter => "stricter",
+            Direction::Other => "other",
+        })
+    }
 }
 
 /// What was stored at a commit that rules are anchored to.

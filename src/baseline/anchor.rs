@@ -82,7 +82,9 @@ fn anchored(config: &Config, anchor: &str) -> Result<Anchored> {
             "see that the name is right; tags come with `git fetch --tags`. Or {FETCH}"
         ))
     })?;
-    let sessions = load_at(&repo, commit, &config.baselines.folder)?;
+    let store = &config.baselines;
+    let folder = store.elsewhere.as_ref().unwrap_or(&store.folder);
+    let sessions = load_at(&repo, commit, folder)?;
     Ok(Anchored { commit: commit.to_string(), sessions })
 }
 

@@ -14,6 +14,6 @@ pub use history::{Accepted, History, history};
 pub use machine::{environment, is_virtual, memory_bytes};
 pub use provenance::{git_state, is_shallow, provenance};
 pub use store::{
-    Stored, StoredQuality, StoredRun, StoredVariant, StoredWorkload, class_folder, load,
+    Stored, StoredQuality, StoredRun, StoredVariant, StoredWorkload, class_folder, files, load,
     parse_stored, place,
 };

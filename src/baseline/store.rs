@@ -223,6 +223,7 @@ impl Stored {
                     workload_sha256: workload.sha256.clone(),
                     quality: None,
                     stopping: None,
+                    absent: BTreeMap::new(),
                 },
                 variants: self
                     .variants
@@ -411,18 +412,22 @@ pub fn class_folder(store: &Path, machine: &MachineClass) -> PathBuf {
 /// # Errors
 /// If a file cannot be read or is no stored session.
 pub fn load(store: &Path) -> Result<Vec<Stored>> {
-    let mut sessions = Vec::new();
-    for folder in entries(store)? {
-        if folder.is_dir() {
-            for file in entries(&folder)? {
-                if file.extension().is_some_and(|extension| extension == "json") {
-                    sessions.push(read(&file)?);
-                }
-            }
-        }
-    }
+    let mut sessions = files(store)?.iter().map(|file| read(file)).collect::<Result<Vec<_>>>()?;
     sessions.sort_by(|a, b| (&a.started, &a.session).cmp(&(&b.started, &b.session)));
     Ok(sessions)
+}
+
+/// The files of the stored sessions, by name.
+///
+/// # Errors
+/// If a folder cannot be read.
+pub fn files(store: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for folder in entries(store)?.into_iter().filter(|folder| folder.is_dir()) {
+        let json = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "json");
+        files.extend(entries(&folder)?.into_iter().filter(json));
+    }
+    Ok(files)
 }
 
 /// What lies in a folder, by name; nothing for one that is not there.

@@ -2,7 +2,7 @@
 //! from what was measured before.
 
 use super::measure::{self, Wanted};
-use super::{CheckArguments, Setting, exit, plan, render};
+use super::{CheckArguments, Setting, exit, plan, policy, render};
 use crate::baseline::Stores;
 use crate::config::{Setup, Thresholds};
 use crate::problem::{Problem, Result};
@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// Runs the gate.
 pub(super) fn check(arguments: &CheckArguments) -> Result<u8> {
-    let setup = setup(&arguments.setting)?;
+    let setup = policy::setup(&arguments.setting, &arguments.judging, arguments.measuring.rounds)?;
     if let Some(file) = &arguments.results {
         return judge_saved(arguments, &setup, file.as_deref());
     }
@@ -29,9 +29,7 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<u8> {
     }
     let wanted = Wanted { measuring: &arguments.measuring, display: &arguments.display };
     let done = measure::measure(&mut prepared, &wanted)?;
-    let config = &prepared.setup.config;
-    let thresholds = prepared.setup.thresholds.as_ref();
-    let results = session::judged(vec![done.part], config, thresholds, &[], &prepared.stored);
+    let results = session::judged(vec![done.part], &prepared.setup, &[], &prepared.stored);
     // The session's own first: a disk that is full shows there, and the latest stay as they are.
     measure::save(&results, &[&done.folder.join("benchmark_results.json"), &latest])?;
     finish(arguments, &results, (&latest, Some(&done.journal)))
@@ -42,9 +40,8 @@ fn judge_saved(arguments: &CheckArguments, setup: &Setup, file: Option<&Path>) -
     let latest = setup.config.output.join("benchmark_results.json");
     let file = file.unwrap_or(&latest);
     let saved = read_results(file)?;
-    let thresholds = setup.thresholds.as_ref();
-    let stored = Stores::load(&setup.config, thresholds)?;
-    let results = session::judged(saved.parts, &setup.config, thresholds, &[], &stored);
+    let stored = Stores::load(&setup.config, setup.thresholds.as_ref())?;
+    let results = session::judged(saved.parts, setup, &[], &stored);
     measure::save(&results, &[file])?;
     finish(arguments, &results, (file, None))
 }
@@ -63,7 +60,10 @@ fn finish(
 
 /// Both files.
 pub(super) fn setup(setting: &Setting) -> Result<Setup> {
-    crate::config::read(&crate::config::WorkTree, &setting.config, Some(&setting.thresholds_file()))
+    let file = setting.thresholds_file();
+    let mut setup = crate::config::read(&crate::config::WorkTree, &setting.config, Some(&file))?;
+    policy::waive(&mut setup);
+    Ok(setup)
 }
 
 /// The rules of a set-up that has them.

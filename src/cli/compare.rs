@@ -8,13 +8,14 @@ use crate::verdict;
 
 /// Judges the new run against the old one. Nothing is written.
 pub(super) fn compare(arguments: &CompareArguments) -> Result<u8> {
-    let setup = check::setup(&arguments.setting)?;
+    let mut setup = check::setup(&arguments.setting)?;
     let (old, new) = (read_results(&arguments.old)?, read_results(&arguments.new)?);
     // The other run takes the place of every baseline, so that no anchor is needed.
     let stored = Stores::from(baseline::load(&setup.config.baselines.folder)?);
     let mut thresholds = check::rules(&setup)?.clone();
     thresholds.rules = verdict::against_earlier(&thresholds.rules, &old.parts);
-    let results = session::judged(new.parts, &setup.config, Some(&thresholds), &old.parts, &stored);
+    setup.thresholds = Some(thresholds);
+    let results = session::judged(new.parts, &setup, &old.parts, &stored);
     let outcome = render::print_results(&results, &arguments.display)?;
     Ok(exit::code(outcome))
 }

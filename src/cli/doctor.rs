@@ -3,12 +3,17 @@
 use super::render::{colors, print};
 use super::{DoctorArguments, DoctorFormat, exit, own_binary};
 use crate::doctor::{self, Diagnosis, Finding, Mark};
+use crate::hash;
 use crate::problem::Result;
 use crate::report::wrap;
+use crate::session::{self, Locked};
 use std::path::Path;
 
 /// Looks at machine and project.
 pub(super) fn doctor(arguments: &DoctorArguments) -> Result<u8> {
+    if arguments.lock {
+        return lock(&arguments.config);
+    }
     let diagnosis = doctor::examine(Path::new("/"), &arguments.config, &own_binary()?);
     let text = match arguments.format {
         DoctorFormat::Terminal => terminal(&diagnosis, colors()),
@@ -19,6 +24,24 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Result<u8> {
     };
     print(&text)?;
     Ok(if diagnosis.problems > 0 { exit::COULD_NOT_RUN } else { 0 })
+}
+
+/// Writes the sums of the models, and says what became of each.
+fn lock(config: &Path) -> Result<u8> {
+    let mut text = String::new();
+    for Locked { variant, before, now } in session::lock(config)? {
+        let was = match before {
+            Some(before) if before == now => "as before".to_string(),
+            Some(before) => format!("was {}", hash::short(&before, 12)),
+            None => "new".to_string(),
+        };
+        text.push_str(&format!("locked  {variant}  {} ({was})\n", hash::short(&now, 12)));
+    }
+    if text.is_empty() {
+        text.push_str("no variant has a model of files\n");
+    }
+    print(&text)?;
+    Ok(0)
 }
 
 /// Asks one OpenVINO runtime in this process, for the process that looks at all of them.

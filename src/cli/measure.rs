@@ -46,7 +46,7 @@ pub(super) fn measure(prepared: &mut Prepared, wanted: &Wanted<'_>) -> Result<Do
     let (mut journal, before) = if wanted.measuring.resume {
         resume(prepared, &output, wanted.display.quiet)?
     } else {
-        make_output(&output)?;
+        prepared.setup.config.make_output()?;
         let folder = output.join("sessions").join(&prepared.header.session);
         (Journal::create(&folder, &prepared.header.session)?, None)
     };
@@ -97,19 +97,6 @@ fn resume(
         );
     }
     Ok((journal, Some(interrupted.recorded)))
-}
-
-/// Makes the folder of everything generated, if it is not there, and keeps git from seeing it.
-fn make_output(output: &Path) -> Result<()> {
-    if output.exists() {
-        return Ok(());
-    }
-    let problem = |error: std::io::Error| {
-        Problem::io(output, "make the folder for results", &error)
-            .help("name a writable folder with output = \"FOLDER\" in perfgate.toml")
-    };
-    std::fs::create_dir_all(output).map_err(problem)?;
-    std::fs::write(output.join(".gitignore"), "*\n").map_err(problem)
 }
 
 /// The first Ctrl-C ends the session in order, a second one at once.

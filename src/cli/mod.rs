@@ -9,6 +9,7 @@ mod exit;
 mod history;
 mod measure;
 mod plan;
+mod policy;
 mod progress;
 mod render;
 mod run;
@@ -61,6 +62,8 @@ enum Command {
 struct CheckArguments {
     #[command(flatten)]
     setting: Setting,
+    #[command(flatten)]
+    judging: Judging,
     #[command(flatten)]
     measuring: Measuring,
     /// Print what would be done, how long it takes and which rules it can settle; measure nothing
@@ -148,6 +151,34 @@ impl Setting {
         let beside = || self.config.with_file_name("thresholds.toml");
         self.thresholds.clone().unwrap_or_else(beside)
     }
+}
+
+/// Whose policy it is, and what is measured beside.
+#[derive(Debug, clap::Args)]
+struct Judging {
+    /// Judge by the rules, workload, reference and baselines of this commit, the tip of the target branch
+    /// [default: in a pull request on GitHub its base, else the work tree]
+    #[arg(long, value_name = "REF")]
+    base: Option<String>,
+    /// Measure the variants of this commit beside those of the work tree and hold each against its own;
+    /// without --base it is also what the work tree is judged by [default: the base]
+    #[arg(long, value_name = "REF", num_args = 0..=1)]
+    against: Option<Option<String>>,
+    /// Whose policy holds, in a pull request too
+    #[arg(long, value_name = "SIDE", value_enum, default_value_t = PolicyFrom::Base)]
+    policy_from: PolicyFrom,
+    /// Measure the base's variants even if they are the same by their content
+    #[arg(long, requires = "against")]
+    measure_unchanged: bool,
+}
+
+/// Whose policy holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PolicyFrom {
+    /// The base's, where there is one
+    Base,
+    /// The work tree's own, for local work; the report says so
+    Worktree,
 }
 
 /// How to measure.
@@ -254,6 +285,9 @@ struct DoctorArguments {
     /// How the findings are printed
     #[arg(long, value_enum, default_value_t = DoctorFormat::Terminal)]
     format: DoctorFormat,
+    /// Write the SHA-256 of each variant's model into the configuration, as model_sha256, and do no more
+    #[arg(long, conflicts_with = "format")]
+    lock: bool,
 }
 
 /// How findings are printed.

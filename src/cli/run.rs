@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Measures variants, all of them in lockstep, and puts them into the file of results.
 pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     let mut setup = config::read(&WorkTree, &arguments.config, None)?;
-    let whole = setup.config.clone();
+    let whole = setup.clone();
     if !arguments.variants.is_empty() {
         setup.config.keep(&arguments.variants)?;
     }
@@ -28,12 +28,11 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     session::fits(&existing, &prepared.header)?;
     let wanted = Wanted { measuring: &arguments.measuring, display: &arguments.display };
     let done = measure::measure(&mut prepared, &wanted)?;
-    let of_session =
-        session::judged(vec![done.part.clone()], &whole, None, &[], &Stores::default());
+    let of_session = session::judged(vec![done.part.clone()], &whole, &[], &Stores::default());
     measure::save(&of_session, &[&done.folder.join("benchmark_results.json")])?;
     let broken = without_a_round(&done.part);
     let parts = session::add_part(existing, done.part)?;
-    let results: Results = session::judged(parts, &whole, None, &[], &Stores::default());
+    let results: Results = session::judged(parts, &whole, &[], &Stores::default());
     measure::save(&results, &[&output])?;
     render::print_results(&results, &arguments.display)?;
     if !arguments.display.quiet {

@@ -5,11 +5,15 @@ mod perfgate_toml;
 mod source;
 mod thresholds;
 
-pub use perfgate_toml::{ChatTemplate, Config, Deadlines, Quality, Store, Variant, Workload};
-pub use source::{Source, WorkTree};
-pub use thresholds::Thresholds;
+pub use perfgate_toml::{
+    ChatTemplate, Config, Deadlines, ForTests, Quality, Recipe, Store, Variant, Workload,
+};
+pub use source::{CommitTree, Source, WorkTree};
+pub use thresholds::{Thresholds, Waived};
 
 use crate::problem::Result;
+use crate::record::{Absent, Authority};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Both files, read and checked against each other.
@@ -23,6 +27,26 @@ pub struct Setup {
     pub config_sha256: String,
     /// SHA-256 of `thresholds.toml`, where it was read.
     pub thresholds_sha256: Option<String>,
+    /// Whose rules, workload and reference these are.
+    pub authority: Authority,
+    /// Variants that rules may name and that are not measured.
+    pub absent: BTreeMap<String, Absent>,
+    /// Whether the base's variants are measured even if they are those of the change.
+    pub measure_unchanged: bool,
+}
+
+impl Setup {
+    fn of(config: Config, config_sha256: String) -> Setup {
+        Setup {
+            config,
+            thresholds: None,
+            config_sha256,
+            thresholds_sha256: None,
+            authority: Authority::default(),
+            absent: BTreeMap::new(),
+            measure_unchanged: false,
+        }
+    }
 }
 
 /// Reads both files, or `perfgate.toml` alone where no rules are wanted.
@@ -32,24 +56,29 @@ pub struct Setup {
 pub fn read(source: &dyn Source, config: &Path, thresholds: Option<&Path>) -> Result<Setup> {
     let config_text = config_text(source, config)?;
     let parsed = perfgate_toml::parse(config, &config_text)?;
-    let config_sha256 = crate::hash::of_bytes(config_text.as_bytes());
-    let Some(thresholds) = thresholds else {
-        return Ok(Setup {
-            config: parsed,
-            thresholds: None,
-            config_sha256,
-            thresholds_sha256: None,
-        });
-    };
-    let thresholds_text = source.read(thresholds).map_err(|problem| {
-        problem.help("write the rules of the gate there; the shortest is:\n    [rules]\n    throughput = \"5%\"")
-    })?;
-    let rules = thresholds::parse(thresholds, &thresholds_text, &parsed)?;
-    Ok(Setup {
-        config: parsed,
-        thresholds: Some(rules),
-        config_sha256,
-        thresholds_sha256: Some(crate::hash::of_bytes(thresholds_text.as_bytes())),
+    let mut setup = Setup::of(parsed, crate::hash::of_bytes(config_text.as_bytes()));
+    if let Some(thresholds) = thresholds {
+        let text = thresholds_text(source, thresholds)?;
+        setup.thresholds = Some(thresholds::parse(thresholds, &text, &setup.config)?);
+        setup.thresholds_sha256 = Some(crate::hash::of_bytes(text.as_bytes()));
+    }
+    Ok(setup)
+}
+
+/// Reads `thresholds.toml` alone, against the variants of a configuration.
+///
+/// # Errors
+/// If it is missing or wrong.
+pub fn read_thresholds(source: &dyn Source, file: &Path, config: &Config) -> Result<Thresholds> {
+    thresholds::parse(file, &thresholds_text(source, file)?, config)
+}
+
+fn thresholds_text(source: &dyn Source, file: &Path) -> Result<String> {
+    source.read(file).map_err(|problem| match problem.help {
+        Some(_) => problem,
+        None => problem.help(
+            "write the rules of the gate there; the shortest is:\n    [rules]\n    throughput = \"5%\"",
+        ),
     })
 }
 
@@ -62,10 +91,11 @@ pub fn read_config(source: &dyn Source, config: &Path) -> Result<Config> {
 }
 
 fn config_text(source: &dyn Source, config: &Path) -> Result<String> {
-    source.read(config).map_err(|problem| {
-        problem.help(
+    source.read(config).map_err(|problem| match problem.help {
+        Some(_) => problem,
+        None => problem.help(
             "run perfgate in the folder that holds perfgate.toml, or name it with --config FILE; \
-             README.md shows one of ten lines",
-        )
+             README.md shows one of ten lines, and `perfgate init` writes the first files",
+        ),
     })
 }

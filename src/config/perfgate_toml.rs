@@ -37,6 +37,19 @@ pub struct Config {
     pub deadlines: Deadlines,
     /// The variants in the order of the file.
     pub variants: Vec<Variant>,
+    /// What is let into runs that gate a change, although it is for tests.
+    pub allow: Vec<ForTests>,
+}
+
+/// What is for tests, and refused where a change is gated unless the base allows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ForTests {
+    /// The engine `scripted`, whose figures are made up.
+    Scripted,
+    /// The engine `command`, any program.
+    Command,
+    /// Test switches: `[variants.NAME.test]`.
+    Switches,
 }
 
 /// The timing workload.
@@ -74,6 +87,8 @@ pub struct Quality {
 pub struct Store {
     /// The folder.
     pub folder: PathBuf,
+    /// The same folder in the work tree, where `folder` lies among the files of a commit.
+    pub elsewhere: Option<PathBuf>,
     /// How many sessions of a machine class are kept, the newest.
     pub keep: u32,
 }
@@ -111,6 +126,45 @@ pub struct Variant {
     pub chat_template: ChatTemplate,
     /// What the engine needs.
     pub load: LoadSpec,
+    /// SHA-256 that its model has to have, as `perfgate doctor --lock` writes it.
+    pub model_sha256: Option<String>,
+    /// How its model is made.
+    pub recipe: Option<Recipe>,
+    /// Where its model may lie otherwise, of a variant that is the base's.
+    pub elsewhere: Option<PathBuf>,
+}
+
+/// A command that makes a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// The line for the shell.
+    pub command: String,
+    /// Where it is run.
+    pub folder: PathBuf,
+}
+
+impl Variant {
+    /// What of it is for tests.
+    pub fn for_tests(&self) -> Vec<ForTests> {
+        let engine = match self.load.engine.as_str() {
+            "scripted" => Some(ForTests::Scripted),
+            "command" => Some(ForTests::Command),
+            _ => None,
+        };
+        let switches = (self.load.slowdown > 0.0).then_some(ForTests::Switches);
+        engine.into_iter().chain(switches).collect()
+    }
+}
+
+impl ForTests {
+    /// The word of `allow`.
+    pub fn id(self) -> &'static str {
+        match self {
+            ForTests::Scripted => "scripted",
+            ForTests::Command => "command",
+            ForTests::Switches => "test-switches",
+        }
+    }
 }
 
 impl Config {
@@ -134,6 +188,23 @@ impl Config {
             quality.variants.retain(|name| names.contains(name));
         }
         Ok(())
+    }
+
+    /// Makes the folder of everything generated, if it is not there, and keeps git from seeing it.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn make_output(&self) -> Result<()> {
+        let output = &self.output;
+        if output.exists() {
+            return Ok(());
+        }
+        let problem = |error: std::io::Error| {
+            Problem::io(output, "make the folder for results", &error)
+                .help("name a writable folder with output = \"FOLDER\" in perfgate.toml")
+        };
+        std::fs::create_dir_all(output).map_err(problem)?;
+        std::fs::write(output.join(".gitignore"), "*\n").map_err(problem)
     }
 
     /// The names of the variants in the order of the file.
@@ -172,6 +243,10 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Config> {
         None => None,
     };
     let baselines = store(root.take("baselines"), &folder)?;
+    let allow = match root.take("allow") {
+        Some(node) => node.list()?.iter().map(|node| node.choice(&ALLOW)).collect::<Result<_>>()?,
+        None => Vec::new(),
+    };
     root.finish()?;
     Ok(Config {
         folder,
@@ -186,8 +261,15 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Config> {
         restarts: session.restarts,
         deadlines: session.deadlines,
         variants,
+        allow,
     })
 }
+
+const ALLOW: [(&str, ForTests); 3] = [
+    ("scripted", ForTests::Scripted),
+    ("command", ForTests::Command),
+    ("test-switches", ForTests::Switches),
+];
 
 fn reference(node: Option<Node<'_>>, variants: &[Variant]) -> Result<String> {
     let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
@@ -290,7 +372,7 @@ fn known_name(node: &Node<'_>, known: &[&str]) -> Result<String> {
 }
 
 fn store(node: Option<Node<'_>>, folder: &Path) -> Result<Store> {
-    let mut store = Store { folder: folder.join("baselines"), keep: 10 };
+    let mut store = Store { folder: folder.join("baselines"), elsewhere: None, keep: 10 };
     let Some(node) = node else { return Ok(store) };
     let mut table = node.table()?;
     if let Some(node) = table.take("folder") {
@@ -410,8 +492,41 @@ fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Resul
         }
         test.finish()?;
     }
+    let model_sha256 = table.take("model_sha256").map(|node| sha256(&node)).transpose()?;
+    let recipe = match table.take("prepare") {
+        None => None,
+        Some(node) => {
+            let (command, folder) = (node.string()?, folder.to_path_buf());
+            if command.trim().is_empty() {
+                return Err(node.problem("'prepare' is no command").help(
+                    "write the line that makes the model, such as \"scripts/export.sh int8\"",
+                ));
+            }
+            Some(Recipe { command, folder })
+        }
+    };
     table.finish()?;
-    Ok(Variant { name, model_as_written, tokenizer, chat_template, load })
+    let elsewhere = None;
+    Ok(Variant {
+        name,
+        model_as_written,
+        tokenizer,
+        chat_template,
+        load,
+        model_sha256,
+        recipe,
+        elsewhere,
+    })
+}
+
+fn sha256(node: &Node<'_>) -> Result<String> {
+    let sum = node.string()?.to_lowercase();
+    if sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(sum);
+    }
+    Err(node
+        .problem("'model_sha256' should be 64 hexadecimal digits")
+        .help("`perfgate doctor --lock` writes it"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use super::perfgate_toml::Config;
 use crate::document::{Document, Node, Table, suggestion};
 use crate::metric::{Better, Kind, METRICS, Metric, Statistic, Unit};
 use crate::problem::Result;
-use crate::record::{Against, Evidence, Limit, Policies, Policy, Rule, Selection, Severity};
+use crate::record::{
+    Against, BASE, Evidence, Limit, Policies, Policy, Rule, Selection, Severity, Waiver, of_base,
+};
 use std::path::{Path, PathBuf};
 
 /// What `thresholds.toml` says: one rule for each variant that it judges.
@@ -18,6 +20,78 @@ pub struct Thresholds {
     pub policies: Policies,
     /// Probability of any false alarm among the gating rules of a session with no true change.
     pub false_alarms: f64,
+    /// The waivers, those that have expired too.
+    pub waivers: Vec<Waived>,
+}
+
+/// A waiver and the rules that it is for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Waived {
+    /// The rule's name in the file, or its id.
+    pub rule: String,
+    /// What is granted.
+    pub waiver: Waiver,
+}
+
+impl Thresholds {
+    /// Puts the waivers in force on a day (`YYYY-MM-DD`) to their rules. Returns what a reader has to know:
+    /// every waiver, and those that are refused because they have expired.
+    pub fn waive(&mut self, today: &str) -> Vec<String> {
+        let mut notes = Vec::new();
+        for Waived { rule: name, waiver } in &self.waivers {
+            let Waiver { owner, reason, expires, .. } = waiver;
+            // Days in this form sort as texts.
+            if expires.as_str() < today {
+                notes.push(format!(
+                    "refused: the waiver of {owner} for {name} expired on {expires}: {reason}"
+                ));
+                continue;
+            }
+            let of_rule = |rule: &&mut Rule| rule.id == *name || name_of(&rule.id) == *name;
+            for rule in self.rules.iter_mut().filter(of_rule) {
+                rule.waiver = Some(waiver.clone());
+            }
+            notes.push(format!("waiver of {owner} for {name} until {expires}: {reason}"));
+        }
+        notes
+    }
+
+    /// Adds the rules that hold each variant against the base's of the same name: those that hold it
+    /// against another variant, with that limit, or the metric's usual one where it is wider; for a limit that
+    /// keeps one precision under another is none for a change. Nothing is added where a rule says
+    /// `against = "base"` itself.
+    pub fn hold_against_base(&mut self, has_base: impl Fn(&str) -> bool) {
+        let other = |rule: &Rule| rule.against.variant().map(str::to_string);
+        if self.rules.iter().filter_map(other).any(|other| of_base(&other).is_some()) {
+            return;
+        }
+        let mut added: Vec<Rule> = Vec::new();
+        for rule in self.rules.iter().filter(|rule| has_base(&rule.variant)) {
+            let limit = match rule.limit {
+                Limit::Relative(share) => {
+                    Limit::Relative(share.max(rule.metric.info().default_limit))
+                }
+                Limit::Points(share) => Limit::Points(share.max(rule.metric.info().default_limit)),
+                Limit::Max(_) | Limit::Min(_) => continue,
+            };
+            if matches!(rule.against, Against::Baseline { .. }) {
+                continue;
+            }
+            added.push(Rule {
+                id: format!("{}/base", rule.id),
+                against: Against::Variant(format!("{}{BASE}", rule.variant)),
+                limit,
+                waiver: None,
+                ..rule.clone()
+            });
+        }
+        self.rules.extend(added);
+    }
+}
+
+/// The rule's name in the file, of its id.
+fn name_of(id: &str) -> &str {
+    id.split_once('@').map_or(id, |(name, _)| name)
 }
 
 /// What rules get that don't say it themselves.
@@ -60,6 +134,12 @@ pub(super) fn parse(file: &Path, text: &str, config: &Config) -> Result<Threshol
     for (name, node) in node.table()?.into_entries() {
         rules.extend(rule(&name, &node, &defaults, config)?);
     }
+    let waivers = match root.take("waivers") {
+        Some(node) => {
+            node.list()?.iter().map(|node| waiver(node, &rules)).collect::<Result<_>>()?
+        }
+        None => Vec::new(),
+    };
     root.finish()?;
     if rules.is_empty() && config.variants.len() == 1 && defaults.variants.is_empty() {
         return Err(node
@@ -76,7 +156,41 @@ pub(super) fn parse(file: &Path, text: &str, config: &Config) -> Result<Threshol
             .problem("there are no rules")
             .help("the shortest is: throughput = \"5%\""));
     }
-    Ok(Thresholds { file: file.to_path_buf(), rules, policies, false_alarms })
+    Ok(Thresholds { file: file.to_path_buf(), rules, policies, false_alarms, waivers })
+}
+
+/// One entry of `[[waivers]]`.
+fn waiver(node: &Node<'_>, rules: &[Rule]) -> Result<Waived> {
+    let mut table = node.table()?;
+    let named = table.need("rule")?;
+    let name = named.string()?;
+    let plain = name.strip_suffix("/base").unwrap_or(&name);
+    let of_rule = |rule: &&Rule| rule.id == plain || name_of(&rule.id) == plain;
+    let Some(rule) = rules.iter().find(of_rule) else {
+        let ids: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).collect();
+        return Err(named
+            .problem(format!("there is no rule '{name}' to waive"))
+            .help(suggestion(&name, &ids)));
+    };
+    let node = table.need("limit")?;
+    let limit = match rule.limit {
+        Limit::Max(_) => Limit::Max(absolute(&node, rule.metric, rule.statistic)?),
+        Limit::Min(_) => Limit::Min(absolute(&node, rule.metric, rule.statistic)?),
+        Limit::Relative(_) | Limit::Points(_) => relative(&node, rule.metric, rule.statistic)?,
+    };
+    let mut text = |key: &'static str| {
+        let node = table.need(key)?;
+        let text = node.string()?;
+        let said = !text.trim().is_empty();
+        said.then_some(text).ok_or_else(|| {
+            node.problem(format!("the waiver's '{key}' says nothing"))
+                .help("a waiver names its reason and who answers for it")
+        })
+    };
+    let (reason, owner) = (text("reason")?, text("owner")?);
+    let expires = table.need("expires")?.day()?;
+    table.finish()?;
+    Ok(Waived { rule: name, waiver: Waiver { limit, reason, owner, expires } })
 }
 
 fn policies(node: Option<Node<'_>>) -> Result<Policies> {
@@ -163,6 +277,12 @@ fn against(table: &mut Table<'_>, config: &Config) -> Result<Option<Against>> {
             let anchor = anchor.map(|node| self::anchor(&node)).transpose()?;
             return Ok(Some(Against::Baseline { relative_to, anchor }));
         }
+        // Which variant of the base it is depends on the one that a rule judges.
+        Some(node)
+            if node.as_string().as_deref() == Some("base") && config.variant("base").is_none() =>
+        {
+            Some(Against::Variant(BASE.to_string()))
+        }
         Some(node) => Some(Against::Variant(known_variant(&node, config)?)),
     };
     for (key, node) in [("relative_to", relative_to), ("anchor", anchor)] {
@@ -229,12 +349,18 @@ fn rule(name: &str, node: &Node<'_>, defaults: &Defaults, config: &Config) -> Re
             line: node.line(),
             metric,
             statistic,
+            against: match &against {
+                Against::Variant(base) if base == BASE => {
+                    Against::Variant(format!("{variant}{BASE}"))
+                }
+                other => other.clone(),
+            },
             variant,
-            against: against.clone(),
             limit,
             evidence,
             severity,
             only: only.clone(),
+            waiver: None,
         })
         .collect();
     for rule in &rules {
@@ -270,7 +396,7 @@ fn can_be_judged(rule: &Rule, node: &Node<'_>, config: &Config) -> Result<()> {
     if rule.metric.kind() == Kind::TaskProportion {
         let answers = |name: &str| {
             let asked = config.quality.iter().flat_map(|quality| &quality.variants);
-            asked.into_iter().any(|asked| asked == name)
+            asked.into_iter().any(|asked| asked == of_base(name).unwrap_or(name))
         };
         let mut named = std::iter::once(rule.variant.as_str()).chain(other);
         if let Some(missing) = named.find(|name| !answers(name)) {

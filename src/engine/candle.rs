@@ -23,7 +23,7 @@ pub(super) const BACKEND: Backend = Backend {
         Ok(())
     },
     inspect: |spec| inspect(&spec.model),
-    inspect_runtime: |_| Ok(()),
+    inspect_runtime: |_| Ok(None),
     load: |spec| Ok(Box::new(load(spec)?)),
 };
 

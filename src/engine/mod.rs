@@ -7,7 +7,9 @@ mod sampler;
 mod scripted;
 mod slowed;
 
-pub use openvino::{FoundRuntime, Runtime, all_runtimes, ask_runtime, install_words, runtime_of};
+pub use openvino::{
+    FoundRuntime, RUNTIME, Runtime, all_runtimes, ask_runtime, install_words, runtime_of,
+};
 
 use crate::document::Table;
 use crate::problem::{self, Problem};
@@ -31,7 +33,7 @@ pub struct Backend {
     /// Looks at a model's files without loading them.
     pub inspect: fn(&LoadSpec) -> problem::Result<Inspected>,
     /// Looks for the library that is loaded at run time, if the engine has one.
-    pub inspect_runtime: fn(&LoadSpec) -> problem::Result<()>,
+    pub inspect_runtime: fn(&LoadSpec) -> problem::Result<Option<PathBuf>>,
     /// Loads a model.
     pub load: fn(&LoadSpec) -> Result<Box<dyn Engine>, LoadError>,
 }
@@ -149,6 +151,11 @@ pub struct Inspected {
     pub identity: Option<String>,
 }
 
+/// Whether an engine executes a model of files.
+pub fn has_model(spec: &LoadSpec) -> bool {
+    backend(spec).is_ok_and(|backend| backend.has_model)
+}
+
 /// Looks at a model's files as far as it goes without loading them: whether they are there, are what
 /// they should be, and are whole.
 ///
@@ -166,11 +173,12 @@ pub fn inspect(spec: &LoadSpec) -> problem::Result<Inspected> {
     Ok(inspected)
 }
 
-/// Looks whether the library that an engine loads at run time is there and has what is called.
+/// Looks whether the library that an engine loads at run time is there and has what is called. Returns it,
+/// if the engine loads one.
 ///
 /// # Errors
 /// If it is missing, no library, or too old.
-pub fn inspect_runtime(spec: &LoadSpec) -> problem::Result<()> {
+pub fn inspect_runtime(spec: &LoadSpec) -> problem::Result<Option<PathBuf>> {
     (backend(spec)?.inspect_runtime)(spec)
 }
 

@@ -18,7 +18,7 @@ pub(super) const BACKEND: Backend = Backend {
     has_model: false,
     options,
     inspect,
-    inspect_runtime: |_| Ok(()),
+    inspect_runtime: |_| Ok(None),
     load: |spec| Ok(Box::new(load(spec)?)),
 };
 

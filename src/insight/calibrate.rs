@@ -284,9 +284,10 @@ fn alarms(sessions: &[Part], question: &Question<'_>) -> Alarms {
         for chunk in rounds.chunks_exact(question.rounds.max(1)) {
             let look = (question.stop, &drives[..]);
             let done = replay(&part.header, chunk, question.rules, question.false_alarms, look);
-            let broken = done.verdicts.iter().any(|verdict| {
-                verdict.rule.severity == Severity::Gate && verdict.verdict == VerdictKind::Regressed
-            });
+            let broken = done
+                .verdicts
+                .iter()
+                .any(|verdict| verdict.rule.severity == Severity::Gate && verdict.verdict.beyond());
             gate = (gate.0 + u64::from(broken), gate.1 + 1);
             for (rule, count) in question.rules.iter().zip(&mut by_rule) {
                 let mut alone = rule.clone();

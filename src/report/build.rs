@@ -7,8 +7,8 @@ use super::{
 };
 use crate::hash;
 use crate::record::{
-    Against, Evidence, Failure, FailureClass, Header, Judgement, Part, Phase, Request, Results,
-    Severity, Summary, Verdict, VerdictKind,
+    Against, Authority, Evidence, Failure, FailureClass, Header, Judgement, Part, Phase, Request,
+    Results, Severity, Summary, Verdict, VerdictKind,
 };
 use crate::session;
 use crate::verdict::{Outcome, deviations, outcome, stalls};
@@ -30,6 +30,8 @@ pub fn build(results: &Results) -> Report {
                 results.variants.join(", ")
             ),
         },
+        authority: judgement.map_or_else(Vec::new, |judgement| authority(&judgement.authority)),
+        policy: judgement.map_or_else(Vec::new, |judgement| judgement.authority.changes.clone()),
         sections: sections(verdicts),
         variants,
         details,
@@ -40,6 +42,17 @@ pub fn build(results: &Results) -> Report {
     };
     clean::clean(&mut report);
     report
+}
+
+/// Whose rules it was judged by.
+fn authority(authority: &Authority) -> Vec<String> {
+    let how = &authority.how;
+    let judged_by = match &authority.base {
+        Some(base) => Some(format!("Judged by the base {}, {how}", hash::short(base, 12))),
+        None if how.is_empty() => None,
+        None => Some(format!("Judged by {how}")),
+    };
+    judged_by.into_iter().chain(authority.notes.clone()).collect()
 }
 
 fn gating(verdicts: &[Verdict]) -> impl Iterator<Item = &Verdict> {
@@ -69,6 +82,10 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
         Outcome::Blocked => {
             let names = some(&undecided, ", ");
             format!("BLOCKED: too little evidence for {names}, which must be shown")
+        }
+        Outcome::Waived => {
+            let waived: Vec<String> = of(VerdictKind::Waived).map(words::broken).collect();
+            format!("PASSED BY WAIVER: {}", some(&waived, "; "))
         }
         Outcome::Undecided => "UNDECIDED: no gating rule could be decided".to_string(),
         Outcome::Holds if all == 1 => "PASS: the gating rule holds".to_string(),
@@ -100,7 +117,10 @@ pub(super) fn some<T: AsRef<str>>(list: &[T], separator: &str) -> String {
 
 fn kind(verdict: &Verdict) -> SectionKind {
     match (verdict.rule.severity, verdict.verdict) {
-        (_, VerdictKind::Pass | VerdictKind::Improved) => SectionKind::Holding,
+        (_, VerdictKind::Waived) => SectionKind::Waived,
+        (_, VerdictKind::Pass | VerdictKind::Improved | VerdictKind::Unchanged) => {
+            SectionKind::Holding
+        }
         (Severity::Inform, _) => SectionKind::Informing,
         (_, VerdictKind::Regressed | VerdictKind::Invalid) => SectionKind::Broken,
         _ => SectionKind::Undecided,
@@ -120,6 +140,7 @@ fn sections(verdicts: &[Verdict]) -> Vec<Section> {
     };
     let order = [
         (SectionKind::Broken, "Broken"),
+        (SectionKind::Waived, "Passed by waiver"),
         (SectionKind::Undecided, "Undecided"),
         (SectionKind::Informing, "For information"),
         (SectionKind::Holding, "Holding"),
@@ -177,7 +198,21 @@ fn groups(verdicts: &[&Verdict]) -> Vec<RuleGroup> {
             }),
         }
     }
+    groups.iter_mut().for_each(in_one_row);
     groups
+}
+
+/// Rules that all say of one thing that it is unchanged say it once.
+fn in_one_row(group: &mut RuleGroup) {
+    let unchanged = |row: &RuleRow| row.verdict == VerdictKind::Unchanged;
+    let count = group.rows.len();
+    if count > 1 && group.rows.iter().all(unchanged) {
+        let ids: Vec<String> = group.rows.iter().map(|row| row.id.clone()).collect();
+        group.rows.truncate(1);
+        group.rows[0].id = some(&ids, ", ");
+        group.rows[0].what = format!("{count} rules");
+        group.rows[0].limit = "-".to_string();
+    }
 }
 
 fn row(verdict: &Verdict) -> RuleRow {

@@ -6,6 +6,11 @@ use super::{Report, Sheet, VariantTable};
 /// Replaces what is not to be seen by what is, in every text of a report.
 pub(super) fn clean(report: &mut Report) {
     one_line(&mut report.headline);
+    report.authority.iter_mut().for_each(one_line);
+    for change in &mut report.policy {
+        one_line(&mut change.subject);
+        one_line(&mut change.change);
+    }
     report.sessions.iter_mut().for_each(one_line);
     for section in &mut report.sections {
         section.next.iter_mut().for_each(one_line);

@@ -1,6 +1,8 @@
 //! Owns the format `markdown`: the verdict and what needs attention first, the rest folded, for GitHub.
 
-use super::tables::{has_notes, rule_cells, rule_header, variant_header};
+use super::tables::{
+    POLICY, POLICY_HEADER, has_notes, reasons, rule_cells, rule_header, variant_header,
+};
 use super::{Format, Report, RuleGroup, Section, SectionKind, Sheet, Style, VariantTable};
 use comfy_table::{Table, presets};
 use std::fmt::Write;
@@ -11,6 +13,9 @@ pub(super) const FORMAT: Format =
 
 fn render(report: &Report, _: Style) -> String {
     let mut out = format!("**{}**\n", escape(&report.headline));
+    if !report.authority.is_empty() {
+        let _ = write!(out, "\n{}", list(report.authority.iter()));
+    }
     for warning in &report.warnings {
         let _ = write!(out, "\n> Warning: {}\n", escape(warning));
     }
@@ -20,6 +25,7 @@ fn render(report: &Report, _: Style) -> String {
         let _ = write!(out, "\n### {}\n", escape(&part.title));
         out.push_str(&section(part));
     }
+    out.push_str(&policy(report));
     let _ = write!(out, "\n### Variants\n\n{}", variants(&report.variants));
     if !report.failures.is_empty() {
         out.push_str("\n### Failures\n\n");
@@ -56,6 +62,19 @@ fn sheet(sheet: &Sheet, _: Style) -> String {
     out
 }
 
+fn policy(report: &Report) -> String {
+    if report.policy.is_empty() {
+        return String::new();
+    }
+    let mut table = table();
+    table.set_header(POLICY_HEADER);
+    for change in &report.policy {
+        let direction = change.direction.to_string();
+        table.add_row([escape(&change.subject), escape(&change.change), direction]);
+    }
+    format!("\n### {POLICY}\n\n{}\n", table.trim_fmt())
+}
+
 fn folded(title: &str, content: &str) -> String {
     format!("\n<details><summary>{title}</summary>\n{content}\n</details>\n")
 }
@@ -64,12 +83,7 @@ fn section(section: &Section) -> String {
     let mut out = String::new();
     for group in &section.groups {
         let _ = write!(out, "\n{}\n\n{}\n", escape(&group.title), rules(group));
-        let reasons: Vec<String> = group
-            .rows
-            .iter()
-            .filter(|row| !row.reason.is_empty())
-            .map(|row| format!("{}: {}", row.id, row.reason))
-            .collect();
+        let reasons = reasons(group, |_| String::new());
         if !reasons.is_empty() {
             let _ = write!(out, "\n{}", list(reasons.iter()));
         }

@@ -19,7 +19,7 @@ pub use history::{Scene, of_history};
 pub use sheet::{Grid, Sheet, of_calibration};
 pub use terminal::wrap;
 
-use crate::record::{Severity, VerdictKind};
+use crate::record::{PolicyChange, Severity, VerdictKind};
 use crate::verdict::Outcome;
 use serde::Serialize;
 
@@ -61,6 +61,11 @@ pub struct Report {
     pub outcome: Option<Outcome>,
     /// The verdict in one sentence.
     pub headline: String,
+    /// Whose rules it was judged by, and what has to be known about them; nothing where it is the work
+    /// tree's own as a matter of course.
+    pub authority: Vec<String>,
+    /// What the change would do to the policy.
+    pub policy: Vec<PolicyChange>,
     /// The rules, by what a reader has to do with them.
     pub sections: Vec<Section>,
     /// The table of variants.
@@ -83,6 +88,8 @@ pub struct Report {
 pub enum SectionKind {
     /// Gating rules that are broken or could not be judged.
     Broken,
+    /// Rules beyond their limit that a waiver lets pass.
+    Waived,
     /// Gating rules without enough evidence.
     Undecided,
     /// Rules that only inform and don't hold.

@@ -27,6 +27,26 @@ pub(super) fn rule_cells(group: &RuleGroup, row: &RuleRow, wide: bool) -> Vec<St
     cells
 }
 
+/// Why rules came to what they did, each reason once with all the rules that it is of; `more` stands behind
+/// a row's reason.
+pub(super) fn reasons(group: &RuleGroup, more: impl Fn(&RuleRow) -> String) -> Vec<String> {
+    let mut by_reason: Vec<(String, Vec<&str>)> = Vec::new();
+    for row in group.rows.iter().filter(|row| !row.reason.is_empty()) {
+        let reason = format!("{}{}", row.reason, more(row));
+        match by_reason.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, ids)) => ids.push(&row.id),
+            None => by_reason.push((reason, vec![&row.id])),
+        }
+    }
+    by_reason.into_iter().map(|(reason, ids)| format!("{}: {reason}", ids.join(", "))).collect()
+}
+
+/// The table of what a change would do to the policy.
+pub(super) const POLICY: &str = "Policy changes, in force once this is merged";
+
+/// Its titles.
+pub(super) const POLICY_HEADER: [&str; 3] = ["what", "change", "that is"];
+
 /// The titles of a table of variants: the metric, the variants, and perhaps what changed.
 pub(super) fn variant_header(table: &VariantTable) -> Vec<String> {
     let mut titles = vec!["metric".to_string()];

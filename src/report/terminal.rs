@@ -1,6 +1,8 @@
 //! Owns the format `terminal`: text for a terminal of at least 100 columns.
 
-use super::tables::{has_notes, rule_cells, rule_header, variant_header};
+use super::tables::{
+    POLICY, POLICY_HEADER, has_notes, reasons, rule_cells, rule_header, variant_header,
+};
 use super::{Format, Report, RuleGroup, RuleRow, Section, SectionKind, Sheet, Style, VariantTable};
 use crate::record::VerdictKind;
 use comfy_table::{
@@ -22,12 +24,16 @@ const WIDTH: usize = 100;
 fn render(report: &Report, style: Style) -> String {
     let mut out = String::new();
     paragraph(&mut out, "", &report.headline);
+    for line in &report.authority {
+        paragraph(&mut out, "", line);
+    }
     for warning in &report.warnings {
         paragraph(&mut out, "", &format!("warning: {warning}"));
     }
     let (holding, open): (Vec<&Section>, Vec<&Section>) =
         report.sections.iter().partition(|section| section.kind == SectionKind::Holding);
     open.into_iter().for_each(|part| section(&mut out, part, style));
+    policy(&mut out, report, style);
     variants(&mut out, "Variants", &report.variants, style);
     holding.into_iter().for_each(|part| section(&mut out, part, style));
     if style.verbose {
@@ -50,6 +56,18 @@ fn render(report: &Report, style: Style) -> String {
         }
     }
     out
+}
+
+fn policy(out: &mut String, report: &Report, style: Style) {
+    if report.policy.is_empty() {
+        return;
+    }
+    let mut table = table(style);
+    table.set_header(POLICY_HEADER);
+    for change in &report.policy {
+        table.add_row([&change.subject, &change.change, &change.direction.to_string()]);
+    }
+    let _ = write!(out, "\n{POLICY}\n{}\n", table.trim_fmt());
 }
 
 fn sheet(sheet: &Sheet, style: Style) -> String {
@@ -76,8 +94,8 @@ fn sheet(sheet: &Sheet, style: Style) -> String {
 fn section(out: &mut String, section: &Section, style: Style) {
     for group in &section.groups {
         let _ = write!(out, "\n{}: {}\n{}\n", section.title, group.title, rules(group, style));
-        for row in group.rows.iter().filter(|row| !row.reason.is_empty()) {
-            paragraph(out, "  ", &format!("{}: {}{}", row.id, row.reason, found(row, style)));
+        for reason in reasons(group, |row| found(row, style)) {
+            paragraph(out, "  ", &reason);
         }
     }
     for next in &section.next {
@@ -167,7 +185,9 @@ fn colored(verdict: VerdictKind, style: Style) -> Cell {
     let cell = Cell::new(verdict);
     match (style.color, verdict) {
         (false, _) => cell,
-        (true, VerdictKind::Pass | VerdictKind::Improved) => cell.fg(Color::Green),
+        (true, VerdictKind::Pass | VerdictKind::Improved | VerdictKind::Unchanged) => {
+            cell.fg(Color::Green)
+        }
         (true, VerdictKind::Regressed | VerdictKind::Invalid) => {
             cell.fg(Color::Red).add_attribute(Attribute::Bold)
         }

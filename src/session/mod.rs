@@ -2,7 +2,9 @@
 
 mod forecast;
 mod journal;
+mod lock;
 mod memory;
+mod models;
 mod plan;
 mod preflight;
 mod results;
@@ -10,6 +12,7 @@ mod resume;
 
 pub use forecast::{Forecast, plan_looks};
 pub use journal::{Journal, Recorded, parse_journal, read_journal};
+pub use lock::{Locked, lock};
 pub use memory::check as fits_in_memory;
 pub use plan::{Prepared, prepare, variant_record};
 pub use preflight::{inspect_model, warnings};

@@ -1,6 +1,6 @@
 //! Owns what is fixed before the first round: the plan, the models' hashes, provenance and machine.
 
-use super::preflight;
+use super::{models, preflight};
 use crate::baseline::{self, Stores};
 use crate::config::{ChatTemplate, Quality, Setup, Thresholds, Variant};
 use crate::engine::Inspected;
@@ -43,7 +43,8 @@ pub struct Prepared {
 ///
 /// # Errors
 /// If a file is missing or wrong.
-pub fn prepare(setup: Setup, root: &Path) -> Result<Prepared> {
+pub fn prepare(mut setup: Setup, root: &Path) -> Result<Prepared> {
+    models::settle(&mut setup)?;
     let config = &setup.config;
     let models = preflight::check(config, root)?;
     let prompts = workload::prepare(&config.workload, &config.variants)?;
@@ -63,6 +64,8 @@ pub fn prepare(setup: Setup, root: &Path) -> Result<Prepared> {
         let record = variant_record(variant, &models[&variant.name])?;
         variants.insert(variant.name.clone(), record);
     }
+    models::leave_out_unchanged(&mut setup, &mut variants, &prompts, graded.as_ref())?;
+    let config = &setup.config;
     let started = now();
     let header = Header {
         session: session_id(&started),
@@ -82,6 +85,7 @@ pub fn prepare(setup: Setup, root: &Path) -> Result<Prepared> {
             workload_sha256: prompts.sha256.clone(),
             quality: config.quality.as_ref().zip(graded.as_ref()).map(quality_plan),
             stopping: None,
+            absent: setup.absent.clone(),
         },
         started,
         variants,

@@ -1,7 +1,7 @@
 //! Owns what is looked at before anything is measured or hashed: the output folder, the models' files,
 //! memory, the engines' libraries, and whether tokenizers fit their models.
 
-use super::memory;
+use super::{memory, models};
 use crate::config::{Config, Variant};
 use crate::engine::{self, Inspected};
 use crate::problem::{Problem, Result};
@@ -45,6 +45,7 @@ fn where_models_come_from(variant: &Variant) -> &'static str {
 /// # Errors
 /// If a file is missing or broken.
 pub fn inspect_model(variant: &Variant) -> Result<Inspected> {
+    models::whole(variant)?;
     engine::inspect(&variant.load).map_err(|problem| {
         let problem = problem.of(&format!("variant '{}'", variant.name));
         match problem.help {

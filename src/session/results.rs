@@ -2,7 +2,7 @@
 //! at all, read with its version checked.
 
 use crate::baseline::{self, Anchored, Stored, Stores};
-use crate::config::{Config, Thresholds};
+use crate::config::Setup;
 use crate::problem::{Problem, Result};
 use crate::record::{Anchor, Header, Judgement, Part, RESULTS_FORMAT, Results};
 use crate::verdict::{self, Measured};
@@ -37,13 +37,8 @@ pub fn write_atomically(path: &Path, content: &str) -> Result<()> {
 /// Applies the rules, if there are any, to what was measured.
 ///
 /// `earlier` is another run that rules are held against; `stored` the stored sessions, those of anchors too.
-pub fn judged(
-    parts: Vec<Part>,
-    config: &Config,
-    thresholds: Option<&Thresholds>,
-    earlier: &[Part],
-    stored: &Stores,
-) -> Results {
+pub fn judged(parts: Vec<Part>, setup: &Setup, earlier: &[Part], stored: &Stores) -> Results {
+    let (config, thresholds) = (&setup.config, setup.thresholds.as_ref());
     let measured = Measured { parts: &parts, earlier, stored };
     let mut variants = config.names();
     // A file may hold variants that the configuration no longer has.
@@ -62,6 +57,7 @@ pub fn judged(
         baseline: ids(&stored.sessions),
         anchors: stored.anchored.iter().map(anchor).collect(),
         earlier: earlier.iter().map(|part| part.header.session.clone()).collect(),
+        authority: setup.authority.clone(),
     });
     Results {
         format: RESULTS_FORMAT,

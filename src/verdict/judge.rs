@@ -5,7 +5,8 @@ use super::looks;
 use super::{Measured, Scope, samples};
 use crate::metric::{Kind, Needs, Statistic};
 use crate::record::{
-    Against, Evidence, Limit, Part, Reading, Round, Rule, Severity, Verdict, VerdictKind,
+    Absent, Against, Evidence, Limit, Part, Reading, Round, Rule, Severity, Verdict, VerdictKind,
+    of_base,
 };
 use crate::stats;
 
@@ -31,8 +32,19 @@ pub fn judge(rules: &[Rule], measured: &Measured<'_>, false_alarms: f64) -> Vec<
     let scopes: Vec<Scope<'_>> = rules.iter().map(|rule| Scope::of(rule, measured)).collect();
     let cases: Vec<Option<Case<'_>>> =
         rules.iter().zip(&scopes).map(|(rule, scope)| Case::new(rule, scope.measured())).collect();
-    let tests: Vec<Test<'_>> =
-        rules.iter().zip(&cases).map(|(rule, case)| test(rule, case.as_ref())).collect();
+    let granted: Vec<Option<Rule>> = rules.iter().map(granted).collect();
+    let spared: Vec<Option<Case<'_>>> = granted
+        .iter()
+        .zip(&scopes)
+        .map(|(rule, s)| Case::new(rule.as_ref()?, s.measured()))
+        .collect();
+    let tests: Vec<Test<'_>> = rules
+        .iter()
+        .zip(cases.iter().zip(&spared))
+        .map(|(rule, (case, spared))| {
+            waived(rule, test(rule, case.as_ref(), measured), spared.as_ref().map(Case::test))
+        })
+        .collect();
     let mut verdicts: Vec<Verdict> = tests.iter().map(|test| test(false_alarms)).collect();
     // What was not tested can raise no false alarm, and that it was not does not depend on the figures.
     let shares =
@@ -41,7 +53,7 @@ pub fn judge(rules: &[Rule], measured: &Measured<'_>, false_alarms: f64) -> Vec<
     stats::holm(sharing.len(), false_alarms, |index, level| {
         let place = sharing[index];
         verdicts[place] = tests[place](level);
-        verdicts[place].verdict == VerdictKind::Regressed
+        verdicts[place].verdict.beyond()
     });
     verdicts
 }
@@ -50,7 +62,31 @@ pub fn judge(rules: &[Rule], measured: &Measured<'_>, false_alarms: f64) -> Vec<
 pub(super) fn verdict(rule: &Rule, measured: &Measured<'_>, alpha: f64) -> Verdict {
     let scope = Scope::of(rule, measured);
     let case = Case::new(rule, scope.measured());
-    test(rule, case.as_ref())(alpha)
+    test(rule, case.as_ref(), measured)(alpha)
+}
+
+/// The rule with the limit that a waiver in force grants.
+fn granted(rule: &Rule) -> Option<Rule> {
+    let waiver = rule.waiver.as_ref()?;
+    Some(Rule { limit: waiver.limit, ..rule.clone() })
+}
+
+/// A rule with a waiver: what is beyond the limit, and not beyond what is granted, is waived. Both are
+/// judged at the same level, so that the waiver changes nothing for the other rules.
+fn waived<'a>(rule: &'a Rule, test: Test<'a>, granted: Option<Test<'a>>) -> Test<'a> {
+    let (Some(waiver), Some(granted)) = (&rule.waiver, granted) else { return test };
+    Box::new(move |level| {
+        let mut verdict = test(level);
+        let beyond = verdict.verdict == VerdictKind::Regressed && verdict.now.is_some();
+        if beyond && granted(level).verdict != VerdictKind::Regressed {
+            verdict.verdict = VerdictKind::Waived;
+            verdict.reason = format!(
+                "beyond its limit, and passed by a waiver of {} until {}: {}",
+                waiver.owner, waiver.expires, waiver.reason
+            );
+        }
+        verdict
+    })
 }
 
 /// The level of each rule's bounds before any is known to be broken.
@@ -66,11 +102,20 @@ pub fn shares_the_level(rule: &Rule) -> bool {
     rule.severity == Severity::Gate && rule.evidence == Evidence::Regression
 }
 
-fn test<'a>(rule: &'a Rule, case: Option<&'a Case<'a>>) -> Test<'a> {
+fn test<'a>(rule: &'a Rule, case: Option<&'a Case<'a>>, measured: &Measured<'_>) -> Test<'a> {
+    let parts = measured.parts;
     match case {
         Some(case) => case.test(),
-        None => known(undecided(rule, VerdictKind::Invalid, not_measured(&rule.variant))),
+        None => match parts.iter().find_map(|part| absent(part, &rule.variant)) {
+            Some(Absent { verdict, why }) => known(undecided(rule, *verdict, why.clone())),
+            None => known(undecided(rule, VerdictKind::Invalid, not_measured(&rule.variant))),
+        },
     }
+}
+
+/// Why a session did not measure a variant, if it set out not to.
+fn absent<'a>(part: &'a Part, variant: &str) -> Option<&'a Absent> {
+    part.header.plan.absent.get(variant)
 }
 
 /// A verdict that no level changes.
@@ -127,7 +172,7 @@ impl<'a> Case<'a> {
                 _ => self.against_baseline(relative_to.as_deref()),
             },
             Against::Variant(other) => match self.measured.part_of(other) {
-                None => self.known(VerdictKind::Invalid, not_measured(other)),
+                None => self.not_beside(other),
                 Some(then) if std::ptr::eq(then, self.now) => self.beside(other),
                 Some(then) => self.across(then, other),
             },
@@ -160,6 +205,18 @@ impl<'a> Case<'a> {
             return Some(self.undecided(VerdictKind::Regressed, why));
         }
         None
+    }
+
+    /// Against a variant that was not measured.
+    fn not_beside(&self, other: &str) -> Test<'_> {
+        match absent(self.now, other) {
+            Some(Absent { verdict, why }) => self.known(*verdict, why.clone()),
+            None if of_base(other).is_some() => self.known(
+                VerdictKind::NoBaseline,
+                "no base was measured beside it: `perfgate check --against REF` does".to_string(),
+            ),
+            None => self.known(VerdictKind::Invalid, not_measured(other)),
+        }
     }
 
     /// Against a fixed limit.
@@ -325,6 +382,7 @@ pub(super) mod tests {
                 labels: BTreeMap::new(),
                 quality: None,
                 stopping: None,
+                absent: BTreeMap::new(),
             },
             variants: ["base", "now"].map(|name| (name.to_string(), scripted())).into(),
         }
@@ -364,6 +422,7 @@ pub(super) mod tests {
             evidence: Evidence::Regression,
             severity: Severity::Gate,
             only: Selection::default(),
+            waiver: None,
         }
     }
 

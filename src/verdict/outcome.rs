@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Outcome {
     /// Every gating rule holds, or is undecided where the policy informs.
     Holds,
+    /// So it is, but for rules that a waiver lets pass.
+    Waived,
     /// A gating rule is proven broken.
     Regressed,
     /// A gating rule's verdict is `invalid`.
@@ -33,6 +35,7 @@ pub fn outcome(verdicts: &[Verdict], policies: &Policies) -> Outcome {
         () if any(VerdictKind::Invalid) => Outcome::Invalid,
         () if blocked => Outcome::Blocked,
         () if !gating().any(|verdict| verdict.verdict.decided()) => Outcome::Undecided,
+        () if any(VerdictKind::Waived) => Outcome::Waived,
         () => Outcome::Holds,
     }
 }
@@ -56,6 +59,7 @@ mod tests {
             evidence,
             severity,
             only: Selection::default(),
+            waiver: None,
         };
         Verdict {
             rule,
@@ -88,6 +92,10 @@ mod tests {
             (&[Pass, NoBaseline], &block, Outcome::Holds),
             (&[Invalid, Inconclusive, Pass], &block, Outcome::Invalid),
             (&[Invalid, Regressed, Inconclusive], &block, Outcome::Regressed),
+            (&[Unchanged, Inconclusive], &inform, Outcome::Holds),
+            (&[Pass, Waived, Inconclusive], &inform, Outcome::Waived),
+            (&[Waived, Inconclusive], &block, Outcome::Blocked),
+            (&[Waived, Regressed], &inform, Outcome::Regressed),
         ] {
             assert_eq!(of(kinds, policies), expected, "{kinds:?}");
         }

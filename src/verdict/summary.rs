@@ -69,6 +69,7 @@ fn change(
         evidence: Evidence::Regression,
         severity: Severity::Inform,
         only: Selection::default(),
+        waiver: None,
     };
     let measured =
         Measured { parts: std::slice::from_ref(part), earlier: &[], stored: &Stores::default() };

@@ -120,6 +120,9 @@ mod tests {
             tokenizer: "t".into(),
             chat_template: ChatTemplate::None,
             load: LoadSpec::default(),
+            model_sha256: None,
+            recipe: None,
+            elsewhere: None,
         }
     }
 

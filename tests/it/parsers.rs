@@ -238,8 +238,7 @@ fn make_rich_part() -> Part {
 fn results_samples() -> Vec<String> {
     let setup = setup();
     let stored = Stores::from(stored_sessions());
-    let rules = setup.thresholds.as_ref();
-    let rich = session::judged(vec![rich_part().clone()], &setup.config, rules, &[], &stored);
+    let rich = session::judged(vec![rich_part().clone()], &setup, &[], &stored);
     vec![data("results-v1.json"), data("results-v2.json"), written(&rich)]
 }
 
@@ -303,13 +302,13 @@ fn judge_and_render(results: &Results, setup: &Setup, stored: &Stores) {
     let mut across = thresholds.clone();
     let earlier = [rich_part().clone()];
     across.rules = verdict::against_earlier(&thresholds.rules, &results.parts);
-    let config = &setup.config;
+    let with = |thresholds| Setup { thresholds, ..setup.clone() };
     let parts = || results.parts.clone();
     for judged in [
-        session::judged(parts(), config, None, &[], &Stores::default()),
-        session::judged(parts(), config, Some(thresholds), &[], stored),
-        session::judged(parts(), config, Some(&across), &results.parts, stored),
-        session::judged(earlier.to_vec(), config, Some(&across), &results.parts, stored),
+        session::judged(parts(), &with(None), &[], &Stores::default()),
+        session::judged(parts(), setup, &[], stored),
+        session::judged(parts(), &with(Some(across.clone())), &results.parts, stored),
+        session::judged(earlier.to_vec(), &with(Some(across)), &results.parts, stored),
     ] {
         reads_back(&judged, written, |text| parse_results(Path::new(FILE), text));
         render(&judged);
@@ -388,8 +387,7 @@ fn results_are_judged_by_any_rules() {
     let stored = Stores::from(stored_sessions());
     hold(100, 20, vec![THRESHOLDS.to_string()], |text| {
         let Some(setup) = read_thresholds(text) else { return false };
-        let rules = setup.thresholds.as_ref();
-        render(&session::judged(vec![rich_part().clone()], &setup.config, rules, &[], &stored));
+        render(&session::judged(vec![rich_part().clone()], &setup, &[], &stored));
         true
     });
 }
@@ -489,8 +487,8 @@ fn results_are_held_against_any_baseline() {
     hold(100, 20, samples, |text| {
         let Some(stored) = accepted(parse_stored(Path::new(FILE), text)) else { return false };
         for stored in [vec![stored.clone()], vec![stored, good.clone(), more.clone()]] {
-            let (rules, stored) = (setup.thresholds.as_ref(), Stores::from(stored));
-            render(&session::judged(vec![rich_part().clone()], &setup.config, rules, &[], &stored));
+            let stored = Stores::from(stored);
+            render(&session::judged(vec![rich_part().clone()], &setup, &[], &stored));
         }
         true
     });

@@ -188,6 +188,7 @@ fn part(case: &Case) -> Part {
                     sha256: "ef".repeat(32),
                 }),
                 stopping: None,
+                absent: BTreeMap::new(),
             },
             variants: case.variants.map(|name| (name.to_string(), variant(name))).into(),
         },
@@ -207,8 +208,7 @@ fn results(case: &Case, stored: &[Stored]) -> Results {
     let path = |name: &str| project.path().join(name);
     let setup =
         config::read(&WorkTree, &path("perfgate.toml"), Some(&path("thresholds.toml"))).unwrap();
-    let (rules, stored) = (setup.thresholds.as_ref(), stored.to_vec().into());
-    session::judged(vec![part(case)], &setup.config, rules, &[], &stored)
+    session::judged(vec![part(case)], &setup, &[], &stored.to_vec().into())
 }
 
 /// Every format of a report, each in a snapshot of its own.

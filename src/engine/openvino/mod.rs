@@ -46,7 +46,7 @@ fn asked_properties(node: Option<Node<'_>>) -> problem::Result<BTreeMap<String, 
 }
 
 /// The option that names the library or a folder that holds it.
-const RUNTIME: &str = "runtime";
+pub const RUNTIME: &str = "runtime";
 
 /// The runtime library of a variant.
 ///
@@ -158,8 +158,10 @@ fn configured_vocabulary(model: &Path) -> Option<usize> {
 }
 
 /// Looks for the runtime, and for what is called in it.
-fn inspect_runtime(spec: &LoadSpec) -> problem::Result<()> {
-    runtime::check_library(&runtime_of(spec)?)
+fn inspect_runtime(spec: &LoadSpec) -> problem::Result<Option<PathBuf>> {
+    let library = runtime_of(spec)?;
+    runtime::check_library(&library)?;
+    Ok(Some(library))
 }
 
 /// The IR's two files.
