@@ -15,6 +15,9 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 /// Most bars of a line: a terminal has 100 columns, and the name and the values need some.
 const MOST_BARS: usize = 50;
 
+/// With fewer sessions, the simulation finds hardly any step of 5% (`docs/evidence/change_points.md`).
+const FEW: usize = 6;
+
 /// What a reader must know beside the series.
 #[derive(Debug, Clone, Default)]
 pub struct Scene {
@@ -48,7 +51,10 @@ fn headline(series: &[Series], asked: &Asked<'_>, several: bool) -> String {
     days.sort_unstable();
     let most = series.iter().map(|series| series.points.len()).max().unwrap_or(0);
     let sessions = if several { points(series).count() } else { most };
-    let (first, last) = (days.first().unwrap_or(&"?"), days.last().unwrap_or(&"?"));
+    let when = match (days.first(), days.last()) {
+        (Some(first), Some(last)) if first != last => format!("{first} to {last}"),
+        (first, _) => (*first.unwrap_or(&"?")).to_string(),
+    };
     let moved: Vec<String> = series
         .iter()
         .flat_map(|series| series.changes.iter().map(|change| sentence(series, change, asked)))
@@ -59,7 +65,7 @@ fn headline(series: &[Series], asked: &Asked<'_>, several: bool) -> String {
         0 => "no change point".to_string(),
         count => format!("{}: {}", counted(count, "change point"), some(&moved, "; ")),
     };
-    format!("HISTORY of {what}: {count}, {first} to {last}; {found}")
+    format!("HISTORY of {what}: {count}, {when}; {found}")
 }
 
 fn points(series: &[Series]) -> impl Iterator<Item = &Point> {
@@ -255,6 +261,12 @@ fn notes(series: &[Series], scene: &Scene) -> Vec<String> {
     for series in series.iter().filter(|series| series.without_value > 0) {
         let count = counted(series.without_value, "session");
         notes.push(format!("{} of '{}' without a value are not shown", count, series.variant));
+    }
+    let longest = series.iter().map(|series| series.points.len()).max().unwrap_or(0);
+    if longest < FEW {
+        notes.push(format!(
+            "With fewer than {FEW} sessions only a change of many times the noise is found"
+        ));
     }
     if scene.of_other_classes > 0 {
         let count = counted(scene.of_other_classes, "session");
