@@ -70,7 +70,7 @@ fn energy_is_measured_where_there_are_counters() {
     });
     let Ended::Complete(part) = ended.unwrap() else { panic!("nobody interrupted it") };
     let setup = &prepared.setup;
-    let results = session::judged(vec![*part], &setup, &[], &Stores::default());
+    let results = session::judged(vec![*part], setup, &[], &Stores::default());
     let part = &results.parts[0];
     assert_eq!(part.header.environment.energy.to_string(), "RAPL package-0");
     for verdict in &results.judgement.as_ref().unwrap().verdicts {

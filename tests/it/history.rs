@@ -92,6 +92,15 @@ fn ten_steps_of_two_percent_pass_one_by_one_and_not_against_an_anchor() {
     let anchors = project.combined().judgement.unwrap().anchors;
     assert_eq!(anchors["v1"].commit, git(project.path(), &["rev-parse", "v1"]));
     assert_eq!(anchors["v1"].sessions.len(), 3);
+    // A change that is judged by its base is held to the base's anchors.
+    let allowed = format!("allow = [\"scripted\"]\n{}", config(1.02f64.powi(10)));
+    project.write("perfgate.toml", &allowed);
+    commit(&project, "rules");
+    let run = project.run(&["check", "--base", "trunk"]);
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    let drift = self::verdict(&project, "drift");
+    assert_eq!(drift.verdict, VerdictKind::Regressed, "{drift:?}");
+    assert_eq!(drift.effect.unwrap().sessions, 3);
 }
 
 #[test]
