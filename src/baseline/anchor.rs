@@ -94,12 +94,11 @@ fn anchored(config: &Config, anchor: &str) -> Result<Anchored> {
 /// If the folder lies outside of the repository, or a file is no stored session.
 pub fn load_at(repo: &Repo, commit: Id, store: &Path) -> Result<Vec<Stored>> {
     let folder = repo.inside(store)?;
-    let mut sessions = Vec::new();
-    for blob in repo.list(commit, &folder)? {
-        if is_session(&folder, &blob.path) {
-            sessions.push(parse_stored(&blob.path, &String::from_utf8_lossy(&blob.bytes))?);
-        }
-    }
+    let files = repo.list_if(commit, &folder, &|path| is_session(&folder, path))?;
+    let mut sessions = files
+        .iter()
+        .map(|file| parse_stored(&file.path, &String::from_utf8_lossy(&file.bytes)))
+        .collect::<Result<Vec<_>>>()?;
     sessions.sort_by(|a, b| (&a.started, &a.session).cmp(&(&b.started, &b.session)));
     Ok(sessions)
 }

@@ -9,7 +9,7 @@ pub use perfgate_toml::{
     ChatTemplate, Config, Deadlines, ForTests, Quality, Recipe, Store, Variant, Workload,
 };
 pub use source::{CommitTree, Source, WorkTree};
-pub use thresholds::{Thresholds, Waived};
+pub use thresholds::{Thresholds, Waived, name_of};
 
 use crate::problem::Result;
 use crate::record::{Absent, Authority};

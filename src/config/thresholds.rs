@@ -90,7 +90,7 @@ impl Thresholds {
 }
 
 /// The rule's name in the file, of its id.
-fn name_of(id: &str) -> &str {
+pub fn name_of(id: &str) -> &str {
     id.split_once('@').map_or(id, |(name, _)| name)
 }
 

@@ -190,6 +190,19 @@ impl Repo {
     /// # Errors
     /// If the commit cannot be read.
     pub fn list(&self, commit: Id, folder: &Path) -> Result<Vec<Blob>> {
+        self.list_if(commit, folder, &|_| true)
+    }
+
+    /// Those of them whose path is wanted; the others are not read.
+    ///
+    /// # Errors
+    /// If the commit cannot be read.
+    pub fn list_if(
+        &self,
+        commit: Id,
+        folder: &Path,
+        wanted: &dyn Fn(&Path) -> bool,
+    ) -> Result<Vec<Blob>> {
         let tree = self.tree(commit)?;
         let folder = without_detours(folder);
         let found = match folder.as_os_str().is_empty() {
@@ -201,22 +214,31 @@ impl Repo {
         };
         let mut files = Vec::new();
         if let Some(tree) = found {
-            self.gather(&tree, &folder, &mut files)?;
+            self.gather(&tree, &folder, wanted, &mut files)?;
         }
         Ok(files)
     }
 
-    fn gather(&self, tree: &Tree<'_>, folder: &Path, files: &mut Vec<Blob>) -> Result<()> {
+    fn gather(
+        &self,
+        tree: &Tree<'_>,
+        folder: &Path,
+        wanted: &dyn Fn(&Path) -> bool,
+        files: &mut Vec<Blob>,
+    ) -> Result<()> {
         for entry in tree {
             let Ok(name) = entry.name() else { continue };
             let path = folder.join(name);
             match entry.kind() {
-                Some(ObjectType::Blob) if entry.filemode() != i32::from(git2::FileMode::Link) => {
+                Some(ObjectType::Blob)
+                    if entry.filemode() != i32::from(git2::FileMode::Link) && wanted(&path) =>
+                {
                     files.push(Blob { path, bytes: self.blob(&entry)? });
                 }
                 Some(ObjectType::Tree) => {
                     let inner = entry.to_object(&self.repository).and_then(|o| o.peel_to_tree());
-                    self.gather(&inner.map_err(|error| self.broken(&error))?, &path, files)?;
+                    let inner = inner.map_err(|error| self.broken(&error))?;
+                    self.gather(&inner, &path, wanted, files)?;
                 }
                 _ => {}
             }

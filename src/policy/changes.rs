@@ -264,14 +264,13 @@ fn thresholds_of(table: &mut Table, old: Option<&Thresholds>, new: Option<&Thres
         less_is_looser(&a.0, &b.0)
     });
     policies(table, &old.policies, &new.policies);
-    let by_id = |thresholds: &Thresholds| -> BTreeMap<String, Rule> {
-        thresholds.rules.iter().map(|rule| (rule.id.clone(), rule.clone())).collect()
-    };
-    let (before, after) = (by_id(old), by_id(new));
+    // The id of a rule depends on how many variants it judges.
+    let key = |rule: &Rule| (config::name_of(&rule.id).to_string(), rule.variant.clone());
+    let find = |rules: &'_ [Rule], rule: &Rule| rules.iter().find(|o| key(o) == key(rule)).cloned();
     for rule in &old.rules {
         let subject = format!("rule {}", rule.id);
-        match after.get(&rule.id) {
-            Some(now) => rules(table, &subject, rule, now),
+        match find(&new.rules, rule) {
+            Some(now) => rules(table, &subject, rule, &now),
             None => table.add(
                 subject,
                 format!("rule deleted (limit {})", words(rule)),
@@ -279,7 +278,9 @@ fn thresholds_of(table: &mut Table, old: Option<&Thresholds>, new: Option<&Thres
             ),
         }
     }
-    for rule in new.rules.iter().filter(|rule| !before.contains_key(&rule.id)) {
+    // That the rules judge another variant too changes nothing about them.
+    let known = |rule: &&Rule| old.rules.iter().any(|other| other.variant == rule.variant);
+    for rule in new.rules.iter().filter(known).filter(|rule| find(&old.rules, rule).is_none()) {
         let change = format!("rule added (limit {})", words(rule));
         table.add(format!("rule {}", rule.id), change, Direction::Stricter);
     }

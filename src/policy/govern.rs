@@ -56,11 +56,7 @@ pub fn govern(question: &Question<'_>) -> Result<Setup> {
             config_in.display()
         ));
     }
-    // Beside the base's configuration, where the change's stands beside its own.
-    let beside = config_there.with_file_name(thresholds_in.file_name().unwrap_or_default());
-    let found =
-        [thresholds_in, beside].into_iter().find(|place| side.checkout.join(place).exists());
-    let (rules, rules_sha256) = match found {
+    let (rules, rules_sha256) = match rules_in(repo, base.commit, &thresholds_in, &config_there)? {
         Some(place) => {
             let file = side.checkout.join(place);
             git::stay_inside(&file, &side.checkout)?;
@@ -156,16 +152,8 @@ fn place_in(repo: &Repo, commit: Id, config: &Path) -> Result<Option<PathBuf>> {
     if repo.read(commit, config)?.is_some() {
         return Ok(Some(config.to_path_buf()));
     }
-    let files = repo.list(commit, Path::new(""))?;
-    let is_config = |blob: &&git::Blob| {
-        let text = String::from_utf8_lossy(&blob.bytes);
-        let toml = blob.path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
-        toml && text.contains("[variants.") && text.contains("[workload]")
-    };
-    let known: Vec<PathBuf> =
-        files.iter().filter(is_config).map(|blob| blob.path.clone()).collect();
-    let gone: Vec<&PathBuf> =
-        known.iter().filter(|path| !exists_as_written(&repo.folder().join(path))).collect();
+    let known = toml_files(repo, commit, Path::new(""), &["[variants.", "[workload]"])?;
+    let gone = gone(repo, &known);
     match (&gone[..], &known[..]) {
         (_, []) => Ok(None),
         ([moved], _) => Ok(Some((*moved).clone())),
@@ -181,6 +169,44 @@ fn place_in(repo: &Repo, commit: Id, config: &Path) -> Result<Option<PathBuf>> {
             )))
         }
     }
+}
+
+/// Where the base has the rules: at the same place, under their usual name beside its configuration, or where
+/// the change moves them from. Nothing if the base has none.
+fn rules_in(repo: &Repo, commit: Id, thresholds: &Path, config: &Path) -> Result<Option<PathBuf>> {
+    for place in [thresholds.to_path_buf(), config.with_file_name("thresholds.toml")] {
+        if repo.read(commit, &place)?.is_some() {
+            return Ok(Some(place));
+        }
+    }
+    let folder = config.parent().unwrap_or(Path::new(""));
+    let mut known = toml_files(repo, commit, folder, &["[rules]"])?;
+    known.retain(|path| path.parent() == Some(folder));
+    let gone = gone(repo, &known);
+    match &gone[..] {
+        [] => Ok(None),
+        [moved] => Ok(Some((*moved).clone())),
+        _ => {
+            let what = "is not in the base, and several files of rules that are there are gone";
+            Err(Problem::in_file(thresholds, what).help("move them one by one"))
+        }
+    }
+}
+
+/// The files of TOML below a folder of a commit that contain some texts.
+fn toml_files(repo: &Repo, commit: Id, folder: &Path, texts: &[&str]) -> Result<Vec<PathBuf>> {
+    let fits = |blob: &git::Blob| {
+        let text = String::from_utf8_lossy(&blob.bytes);
+        texts.iter().all(|wanted| text.contains(wanted))
+    };
+    let toml = |path: &Path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
+    let files = repo.list_if(commit, folder, &toml)?;
+    Ok(files.into_iter().filter(fits).map(|blob| blob.path).collect())
+}
+
+/// Those that the work tree no longer has under their names.
+fn gone<'a>(repo: &Repo, known: &'a [PathBuf]) -> Vec<&'a PathBuf> {
+    known.iter().filter(|path| !exists_as_written(&repo.folder().join(path))).collect()
 }
 
 /// Whether a file is there under exactly this name, on file systems too that ignore case.

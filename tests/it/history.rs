@@ -1,20 +1,11 @@
 //! Stored sessions over commits, from end to end in real repositories: rules that are anchored to one of them, and
 //! `perfgate history`.
 
-use crate::support::{Project, scripted};
+use crate::support::{Project, git, scripted};
 use perfgate::baseline::{self, Stored, parse_stored};
 use perfgate::record::{GitState, Verdict, VerdictKind};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::Duration;
-
-fn git(folder: &Path, arguments: &[&str]) -> String {
-    let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
-    let done = Command::new("git").current_dir(folder).args(identity).args(arguments).output();
-    let done = done.unwrap();
-    assert!(done.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8_lossy(&done.stdout).trim().to_string()
-}
 
 fn commit(project: &Project, message: &str) {
     git(project.path(), &["add", "."]);

@@ -14,6 +14,7 @@ mod gate;
 mod history;
 mod interruption;
 mod parsers;
+mod policy;
 mod quality;
 mod real_model;
 mod reference;

@@ -58,6 +58,9 @@ impl Project {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_perfgate"));
         command.current_dir(self.path()).args(arguments).env_remove("PERFGATE_OPENVINO");
+        for name in ["EVENT_NAME", "EVENT_PATH", "REF", "SHA"] {
+            command.env_remove(format!("GITHUB_{name}"));
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -76,6 +79,25 @@ impl Project {
 
     pub fn check(&self) -> Run {
         self.run(&["check"])
+    }
+
+    /// Runs git in the project's folder.
+    pub fn git(&self, arguments: &[&str]) -> String {
+        git(self.path(), arguments)
+    }
+
+    /// Makes a repository of the project, with all that is there as its first commit on `main`.
+    pub fn make_repository(&self) {
+        self.git(&["init", "-q", "-b", "main"]);
+        self.write(".gitignore", ".perfgate/\n");
+        self.commit("first");
+    }
+
+    /// Commits everything; returns the commit's id.
+    pub fn commit(&self, message: &str) -> String {
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-qm", message]);
+        self.git(&["rev-parse", "HEAD"])
     }
 
     /// The latest results, held against their schema.
@@ -127,6 +149,18 @@ impl Project {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// Runs git as somebody, whatever the user's own settings are.
+pub fn git(folder: &Path, arguments: &[&str]) -> String {
+    let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
+    let mut command = Command::new("git");
+    command.current_dir(folder).args(identity).args(arguments);
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "git {arguments:?}: {error}");
+    String::from_utf8_lossy(&output.stdout).trim().to_string()
 }
 
 pub fn finished(output: Output) -> Run {
