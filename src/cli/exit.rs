@@ -11,6 +11,9 @@ pub const COULD_NOT_RUN: u8 = 2;
 /// Blocked for want of evidence, or no gating rule was decided at all.
 const BLOCKED: u8 = 3;
 
+/// What was asked for could not be decided.
+pub const UNDECIDED: u8 = BLOCKED;
+
 /// The exit codes, for `--help`.
 pub const HELP: &str = "\
 Exit codes:

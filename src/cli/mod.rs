@@ -1,6 +1,7 @@
 //! Owns the command line: clap types, one conversion, wiring; one file per subcommand.
 
 mod baseline;
+mod bisect;
 mod calibrate;
 mod check;
 mod compare;
@@ -43,6 +44,8 @@ enum Command {
     Report(ReportArguments),
     /// Hold a variant against itself: noise, false alarms, and the limits and rounds they advise
     Calibrate(CalibrateArguments),
+    /// Find the commit that broke a rule
+    Bisect(BisectArguments),
     /// Accept sessions as what later ones are held against
     #[command(subcommand)]
     Baseline(BaselineCommand),
@@ -131,6 +134,25 @@ struct CalibrateArguments {
     /// How many rounds are compared, in place of those of the configuration
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=10_000))]
     compare: Option<u32>,
+    #[command(flatten)]
+    display: Display,
+}
+
+#[derive(Debug, clap::Args)]
+struct BisectArguments {
+    /// A commit whose variant was good, and whose rules and workload hold
+    #[arg(value_name = "GOOD")]
+    good: String,
+    /// A later commit where the rule is broken
+    #[arg(value_name = "BAD")]
+    bad: String,
+    /// The rule of thresholds.toml, as reports name it
+    #[arg(value_name = "RULE")]
+    rule: String,
+    #[command(flatten)]
+    setting: Setting,
+    #[command(flatten)]
+    measuring: Measuring,
     #[command(flatten)]
     display: Display,
 }
@@ -308,6 +330,7 @@ pub fn main() -> ExitCode {
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Report(arguments) => render::report(&arguments.results, &arguments.display),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
+        Command::Bisect(arguments) => bisect::bisect(&arguments),
         Command::Baseline(BaselineCommand::Update(arguments)) => baseline::update(&arguments),
         Command::Baseline(BaselineCommand::List(arguments)) => baseline::list(&arguments),
         Command::History(arguments) => history::history(&arguments),

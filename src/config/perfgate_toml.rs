@@ -130,8 +130,10 @@ pub struct Variant {
     pub model_sha256: Option<String>,
     /// How its model is made.
     pub recipe: Option<Recipe>,
-    /// Where its model may lie otherwise, of a variant that is the base's.
+    /// Where its model may lie otherwise, of a variant that a commit defines.
     pub elsewhere: Option<PathBuf>,
+    /// Whether nothing but the commit's own model will do: what its folder holds by chance may be another's.
+    pub must_be_known: bool,
 }
 
 /// A command that makes a model.
@@ -516,6 +518,7 @@ fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Resul
         model_sha256,
         recipe,
         elsewhere,
+        must_be_known: false,
     })
 }
 

@@ -7,8 +7,9 @@ use crate::document::suggestion;
 use crate::engine::RUNTIME;
 use crate::git::{self, Base, Id, Repo};
 use crate::hash;
+use crate::metric::Kind;
 use crate::problem::{Problem, Result};
-use crate::record::{Absent, Authority, BASE, VerdictKind};
+use crate::record::{Absent, Against, Authority, BASE, VerdictKind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -131,7 +132,7 @@ pub fn measure_beside(repo: &Repo, commit: Id, config: &Path, setup: &mut Setup)
             setup.absent.insert(base_of(name), none);
             continue;
         };
-        variants.push(Variant { name: base_of(name), ..of_then.clone() });
+        variants.push(Variant { name: base_of(name), must_be_known: true, ..of_then.clone() });
         if let Some(quality) = &mut setup.config.quality
             && quality.variants.contains(name)
         {
@@ -327,6 +328,78 @@ fn about_reference(policy: &Config) -> Option<String> {
             reference.name
         )
     })
+}
+
+/// A commit's variant beside that of an older one, with the rules and the workload of the older one: a set-up
+/// with nothing but the two, of which the older one's is the reference.
+///
+/// `names` picks the one rule of the older commit; it is turned to hold the variant against the older one's.
+///
+/// # Errors
+/// If one of the two has no such configuration, variant or rule.
+pub fn between(
+    repo: &Repo,
+    [old, new]: [Id; 2],
+    [config, thresholds]: [&Path; 2],
+    rule: &str,
+) -> Result<Setup> {
+    let here = config::read_config(&WorkTree, config)?;
+    let (config_in, thresholds_in) = (repo.inside(config)?, repo.inside(thresholds)?);
+    let need = |found: Option<PathBuf>, commit: Id, file: &Path| {
+        found.ok_or_else(|| {
+            Problem::in_file(file, format!("is not in commit {}", &commit.to_string()[..12]))
+                .help("name a commit that has it")
+        })
+    };
+    let old_config = need(place_in(repo, old, &config_in)?, old, config)?;
+    let new_config = need(place_in(repo, new, &config_in)?, new, config)?;
+    let then = Side::new(repo, old, &here)?;
+    let mut setup = then.read(&old_config)?;
+    then.vouch(&policy_files(&setup.config))?;
+    then.vouch(&templates(&setup.config))?;
+    then.relocate(&mut setup.config, &here);
+    let rules = rules_in(repo, old, &thresholds_in, &old_config)?;
+    let rules = then.checkout.join(need(rules, old, thresholds)?);
+    let mut all = config::read_thresholds(&WorkTree, &rules, &setup.config)
+        .map_err(|problem| then.named(problem))?;
+    let ids: Vec<String> = all.rules.iter().map(|rule| rule.id.clone()).collect();
+    all.rules.retain(|known| known.id == rule);
+    let [one] = &mut all.rules[..] else {
+        let what = format!("has no rule '{rule}' in commit {}", &old.to_string()[..12]);
+        return Err(Problem::in_file(&rules, what).help(suggestion(rule, &ids)));
+    };
+    let name = one.variant.clone();
+    if one.against != Against::Absolute {
+        one.against = Against::Variant(format!("{name}{BASE}"));
+    }
+    let now = Side::new(repo, new, &here)?;
+    let mut changed = now.read(&new_config)?.config;
+    now.vouch(&templates(&changed))?;
+    now.relocate(&mut changed, &here);
+    let variant = |config: &Config, commit: Id| {
+        let found = config.variant(&name).cloned();
+        found.map(|variant| Variant { must_be_known: true, ..variant }).ok_or_else(|| {
+            Problem::in_file(
+                config_in.as_path(),
+                format!("has no variant '{name}' in commit {}", &commit.to_string()[..12]),
+            )
+        })
+    };
+    let base_name = format!("{name}{BASE}");
+    let base = Variant { name: base_name.clone(), ..variant(&setup.config, old)? };
+    let judged = variant(&changed, new)?;
+    let config = &mut setup.config;
+    (config.folder, config.variants) = (here.folder.clone(), vec![base, judged]);
+    config.reference = base_name.clone();
+    config.quality = config
+        .quality
+        .take()
+        .filter(|quality| {
+            one.metric.kind() == Kind::TaskProportion && quality.variants.contains(&name)
+        })
+        .map(|quality| config::Quality { variants: vec![base_name, name], ..quality });
+    setup.thresholds = Some(all);
+    Ok(setup)
 }
 
 /// The files that a policy consists of, beside the two of its own, each with the key that names it.

@@ -4,4 +4,4 @@
 mod changes;
 mod govern;
 
-pub use govern::{Question, govern, measure_beside};
+pub use govern::{Question, between, govern, measure_beside};

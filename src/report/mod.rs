@@ -3,6 +3,7 @@
 //!
 //! Each format has one file here and one line in [`FORMATS`].
 
+mod bisection;
 mod build;
 mod clean;
 mod history;
@@ -14,6 +15,7 @@ mod tables;
 mod terminal;
 mod words;
 
+pub use bisection::{Step, of_bisection};
 pub use build::build;
 pub use history::{Scene, of_history};
 pub use sheet::{Grid, Sheet, of_calibration};

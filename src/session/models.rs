@@ -54,13 +54,11 @@ fn of_variant(variant: &mut Variant, output: &Path) -> Result<std::result::Resul
     for place in places.iter().filter(|place| place.is_dir()) {
         move_to(variant, place);
         // Its own folder is vouched for: by the base's commit, or as what the user named.
-        let own =
-            *place == first && (variant.elsewhere.is_some() || of_base(&variant.name).is_none());
-        let of_reference = of_base(&variant.name).is_none();
+        let own = *place == first && variant.elsewhere.is_some();
         let stale =
             variant.recipe.as_ref().is_some_and(|recipe| recipe_changed(recipe, place, output));
         match &variant.model_sha256 {
-            None if (own || of_reference) && !stale => {
+            None if (own || !variant.must_be_known) && !stale => {
                 whole(variant)?;
                 return Ok(Ok(()));
             }
@@ -87,7 +85,7 @@ fn of_variant(variant: &mut Variant, output: &Path) -> Result<std::result::Resul
             _ => Ok(Ok(())),
         };
     }
-    if of_base(&variant.name).is_some() {
+    if variant.must_be_known {
         return Ok(Err(unverified(variant, &found)));
     }
     if let (Some(locked), Some((place, sum))) = (&variant.model_sha256, found.first()) {
@@ -113,17 +111,17 @@ fn unverified(variant: &Variant, found: &[(PathBuf, String)]) -> String {
     let name = of_base(&variant.name).unwrap_or(&variant.name);
     match (&variant.model_sha256, found.first()) {
         (None, _) => format!(
-            "nothing tells which model '{name}' has in the base: it names no model_sha256 and no recipe \
-             (`perfgate doctor --lock` on the target branch)"
+            "nothing tells which model '{name}' has in that commit: it names no model_sha256 and no recipe \
+             (`perfgate doctor --lock` writes the sum, on the target branch too)"
         ),
         (Some(locked), Some((_, sum))) => format!(
-            "the base's model of '{name}', sha256 {}, is not here: its folder holds {}; give the variant a \
+            "that commit's model of '{name}', sha256 {}, is not here: its folder holds {}; give the variant a \
              recipe (prepare = \"…\") that makes it, or fetch it into another folder",
             hash::short(locked, 12),
             hash::short(sum, 12)
         ),
         (Some(locked), None) => format!(
-            "the base's model of '{name}', sha256 {}, is not here: make or fetch it, or give the variant a \
+            "that commit's model of '{name}', sha256 {}, is not here: make or fetch it, or give the variant a \
              recipe (prepare = \"…\")",
             hash::short(locked, 12)
         ),

@@ -123,6 +123,7 @@ mod tests {
             model_sha256: None,
             recipe: None,
             elsewhere: None,
+            must_be_known: false,
         }
     }
 

@@ -6,6 +6,7 @@
 mod architecture;
 mod bad_input;
 mod baseline;
+mod bisect;
 mod combined;
 mod damage;
 mod doctor;
