@@ -10,6 +10,7 @@
 #     scripts/evidence.sh speed        the bootstrap against NumPy, and compare -> docs/evidence/speed.md (5 minutes)
 #     scripts/evidence.sh tinyllama    TinyLlama's shape, random weights -> docs/evidence/tinyllama.md (15 minutes)
 #     scripts/evidence.sh simulation   the statistics on data of known truth -> docs/evidence/simulation.md (5 minutes)
+#     scripts/evidence.sh change-points  change points on series of known truth -> docs/evidence/change_points.md (seconds)
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -131,9 +132,15 @@ simulation() {
     mv .perfgate/evidence/simulation.tmp docs/evidence/simulation.md
 }
 
+change-points() {
+    mkdir -p .perfgate/evidence
+    cargo run --release --locked --example change_points >.perfgate/evidence/change_points.tmp
+    mv .perfgate/evidence/change_points.tmp docs/evidence/change_points.md
+}
+
 case ${1:-} in
-    simulation) # needs no model
-        simulation
+    simulation | change-points) # need no model
+        "$1"
         ;;
     slowdown | int4 | baseline | harness | aa | speed | tinyllama)
         scripts/setup.sh

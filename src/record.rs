@@ -740,6 +740,10 @@ pub enum Against {
     Baseline {
         /// Compare the ratio to this variant, now against then, which cancels much of the machine.
         relative_to: Option<String>,
+        /// Hold it against the sessions that were stored at this tag, branch or commit, in place of those
+        /// that are stored now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        anchor: Option<String>,
     },
     /// A variant in another run file.
     Earlier(String),
@@ -751,10 +755,20 @@ impl Against {
     /// The variant on the other side, where that is a variant of this run.
     pub fn variant(&self) -> Option<&str> {
         match self {
-            Against::Variant(other) | Against::Baseline { relative_to: Some(other) } => Some(other),
-            Against::Baseline { relative_to: None } | Against::Earlier(_) | Against::Absolute => {
-                None
+            Against::Variant(other) | Against::Baseline { relative_to: Some(other), .. } => {
+                Some(other)
             }
+            Against::Baseline { relative_to: None, .. }
+            | Against::Earlier(_)
+            | Against::Absolute => None,
+        }
+    }
+
+    /// The commit whose stored sessions are the other side, if it is not those of now.
+    pub fn anchor(&self) -> Option<&str> {
+        match self {
+            Against::Baseline { anchor, .. } => anchor.as_deref(),
+            _ => None,
         }
     }
 }
@@ -879,7 +893,7 @@ impl Rule {
     /// The unit of the values that the rule compares.
     pub fn unit(&self) -> Unit {
         match &self.against {
-            Against::Baseline { relative_to: Some(_) } => Unit::Ratio,
+            Against::Baseline { relative_to: Some(_), .. } => Unit::Ratio,
             _ => self.metric.unit(self.statistic),
         }
     }
@@ -1089,6 +1103,9 @@ pub struct Judgement {
     /// Ids of the stored sessions that rules were held against, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub baseline: Vec<String>,
+    /// The stored sessions of the commits that rules are anchored to, by the anchor's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub anchors: BTreeMap<String, Anchor>,
     /// Ids of the sessions of another run file that rules were held against.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<String>,
@@ -1145,6 +1162,15 @@ impl fmt::Display for Direction {
             Direction::Other => "other",
         })
     }
+}
+
+/// What was stored at a commit that rules are anchored to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Anchor {
+    /// The commit's full id.
+    pub commit: String,
+    /// Ids of the sessions that were stored there, oldest first.
+    pub sessions: Vec<String>,
 }
 
 /// `benchmark_results.json`: what was measured of each variant, with summaries and verdicts.

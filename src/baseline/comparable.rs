@@ -17,21 +17,58 @@ pub fn differences(
     metric: Metric,
     relative_to: Option<&str>,
 ) -> Vec<String> {
-    let workload = StoredWorkload::of(&now.header.plan);
-    let mut found = workloads(metric, &workload, &then.workload);
-    let machine = &now.header.environment.machine;
-    match relative_to {
-        _ if metric.is_proportion() => {}
-        None => found.extend(class(machine, &then.machine)),
-        Some(reference) => {
-            let parts = processor(machine, &then.machine);
-            if !parts.is_empty() {
-                found.push(format!("another processor ({})", parts.join("; ")));
+    let unknown = EngineInfo::default();
+    let reference = relative_to.and_then(|name| {
+        Some((now.header.variants.get(name)?, now.engine(name).unwrap_or(&unknown)))
+    });
+    let side = Side {
+        workload: &StoredWorkload::of(&now.header.plan),
+        machine: &now.header.environment.machine,
+        reference,
+    };
+    side.differences(then, metric, relative_to)
+}
+
+/// The same of two stored sessions.
+pub fn differences_of_stored(
+    now: &Stored,
+    then: &Stored,
+    metric: Metric,
+    relative_to: Option<&str>,
+) -> Vec<String> {
+    let reference = relative_to.and_then(|name| now.variants.get(name));
+    let side = Side {
+        workload: &now.workload,
+        machine: &now.machine,
+        reference: reference.map(|variant| (&variant.asked, &variant.engine)),
+    };
+    side.differences(then, metric, relative_to)
+}
+
+/// What a session is compared by.
+struct Side<'a> {
+    workload: &'a StoredWorkload,
+    machine: &'a MachineClass,
+    /// The variant whose ratio is compared: what was asked of it, and what its engine said.
+    reference: Option<(&'a VariantRecord, &'a EngineInfo)>,
+}
+
+impl Side<'_> {
+    fn differences(&self, then: &Stored, metric: Metric, relative_to: Option<&str>) -> Vec<String> {
+        let mut found = workloads(metric, self.workload, &then.workload);
+        match relative_to {
+            _ if metric.is_proportion() => {}
+            None => found.extend(class(self.machine, &then.machine)),
+            Some(reference) => {
+                let parts = processor(self.machine, &then.machine);
+                if !parts.is_empty() {
+                    found.push(format!("another processor ({})", parts.join("; ")));
+                }
+                found.extend(variant(self.reference, then, reference));
             }
-            found.extend(variant(now, then, reference));
         }
+        found
     }
-    found
 }
 
 /// Why a metric of two sessions cannot be compared as it is, each difference in words.
@@ -129,15 +166,13 @@ fn processor(now: &MachineClass, then: &MachineClass) -> Vec<String> {
 
 /// What differs of the variant whose ratio is compared. Test switches and the model's place are no part
 /// of it.
-fn variant(now: &Part, then: &Stored, name: &str) -> Vec<String> {
+fn variant(now: Option<(&VariantRecord, &EngineInfo)>, then: &Stored, name: &str) -> Vec<String> {
     let Some(StoredVariant { asked: old, engine: old_engine }) = then.variants.get(name) else {
         return vec![format!("no variant '{name}'")];
     };
-    let Some(new) = now.header.variants.get(name) else {
+    let Some((new, new_engine)) = now else {
         return vec![format!("no variant '{name}' now")];
     };
-    let unknown = EngineInfo::default();
-    let new_engine = now.engine(name).unwrap_or(&unknown);
     let of = |what: &str| format!("{what} of '{name}'");
     let mut found: Vec<String> = [
         changed(&of("model"), short(&new.model_sha256), short(&old.model_sha256)),

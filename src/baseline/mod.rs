@@ -1,12 +1,16 @@
 //! Owns what makes runs comparable and traceable: the machine's class and git's provenance. And
 //! the store of accepted sessions.
 
+mod anchor;
 mod comparable;
+mod history;
 mod machine;
 mod provenance;
 mod store;
 
-pub use comparable::{differences, mismatch, unlike};
+pub use anchor::{Anchored, Stores, load_at};
+pub use comparable::{differences, differences_of_stored, mismatch, unlike};
+pub use history::{Accepted, History, history};
 pub use machine::{environment, is_virtual, memory_bytes};
 pub use provenance::{git_state, is_shallow, provenance};
 pub use store::{

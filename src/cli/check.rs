@@ -3,7 +3,7 @@
 
 use super::measure::{self, Wanted};
 use super::{CheckArguments, Setting, exit, plan, policy, render};
-use crate::baseline;
+use crate::baseline::Stores;
 use crate::config::{Setup, Thresholds};
 use crate::problem::{Problem, Result};
 use crate::record::Results;
@@ -40,7 +40,7 @@ fn judge_saved(arguments: &CheckArguments, setup: &Setup, file: Option<&Path>) -
     let latest = setup.config.output.join("benchmark_results.json");
     let file = file.unwrap_or(&latest);
     let saved = read_results(file)?;
-    let stored = baseline::load(&setup.config.baselines.folder)?;
+    let stored = Stores::load(&setup.config, setup.thresholds.as_ref())?;
     let results = session::judged(saved.parts, setup, &[], &stored);
     measure::save(&results, &[file])?;
     finish(arguments, &results, (file, None))

@@ -1,7 +1,7 @@
 //! Owns `perfgate compare`: one run held against another by the rules.
 
 use super::{CompareArguments, check, exit, render};
-use crate::baseline;
+use crate::baseline::{self, Stores};
 use crate::problem::Result;
 use crate::session::{self, read_results};
 use crate::verdict;
@@ -10,7 +10,8 @@ use crate::verdict;
 pub(super) fn compare(arguments: &CompareArguments) -> Result<u8> {
     let mut setup = check::setup(&arguments.setting)?;
     let (old, new) = (read_results(&arguments.old)?, read_results(&arguments.new)?);
-    let stored = baseline::load(&setup.config.baselines.folder)?;
+    // The other run takes the place of every baseline, so that no anchor is needed.
+    let stored = Stores::from(baseline::load(&setup.config.baselines.folder)?);
     let mut thresholds = check::rules(&setup)?.clone();
     thresholds.rules = verdict::against_earlier(&thresholds.rules, &old.parts);
     setup.thresholds = Some(thresholds);

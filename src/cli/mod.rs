@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod doctor;
 mod exit;
+mod history;
 mod measure;
 mod plan;
 mod policy;
@@ -48,6 +49,8 @@ enum Command {
     /// Accept sessions as what later ones are held against
     #[command(subcommand)]
     Baseline(BaselineCommand),
+    /// Show a metric over every session that was ever stored, and where it moved
+    History(HistoryArguments),
     /// Show whether this machine and this project can run the gate; exits with 2 if not
     Doctor(DoctorArguments),
     /// Say what one OpenVINO runtime is
@@ -264,6 +267,30 @@ struct BaselineList {
 }
 
 #[derive(Debug, clap::Args)]
+struct HistoryArguments {
+    /// The metric, by its name in thresholds.toml
+    #[arg(value_name = "METRIC")]
+    metric: String,
+    /// The variant to show [default: all of the configuration]
+    #[arg(long, value_name = "VARIANT")]
+    variant: Option<String>,
+    /// How a session's values are reduced, such as p90 [default: the metric's own]
+    #[arg(long, value_name = "STATISTIC")]
+    statistic: Option<String>,
+    /// Show the ratio to this variant of the same session, which cancels much of the machine
+    #[arg(long, value_name = "VARIANT")]
+    relative_to: Option<String>,
+    /// The configuration, which names the store
+    #[arg(long, value_name = "FILE", default_value = "perfgate.toml")]
+    config: PathBuf,
+    /// Show sessions of other machine classes too, each class for itself
+    #[arg(long)]
+    all_classes: bool,
+    #[command(flatten)]
+    display: Display,
+}
+
+#[derive(Debug, clap::Args)]
 struct ReportArguments {
     /// Results of an earlier run
     #[arg(value_name = "FILE", default_value = ".perfgate/benchmark_results.json")]
@@ -306,6 +333,7 @@ pub fn main() -> ExitCode {
         Command::Bisect(arguments) => bisect::bisect(&arguments),
         Command::Baseline(BaselineCommand::Update(arguments)) => baseline::update(&arguments),
         Command::Baseline(BaselineCommand::List(arguments)) => baseline::list(&arguments),
+        Command::History(arguments) => history::history(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::AskRuntime { library } => doctor::ask_runtime(&library),
         Command::Worker => {

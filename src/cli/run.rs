@@ -2,6 +2,7 @@
 
 use super::measure::{self, Wanted};
 use super::{RunArguments, exit, render};
+use crate::baseline::Stores;
 use crate::config::{self, WorkTree};
 use crate::problem::Result;
 use crate::record::{Part, Results};
@@ -27,11 +28,11 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     session::fits(&existing, &prepared.header)?;
     let wanted = Wanted { measuring: &arguments.measuring, display: &arguments.display };
     let done = measure::measure(&mut prepared, &wanted)?;
-    let of_session = session::judged(vec![done.part.clone()], &whole, &[], &[]);
+    let of_session = session::judged(vec![done.part.clone()], &whole, &[], &Stores::default());
     measure::save(&of_session, &[&done.folder.join("benchmark_results.json")])?;
     let broken = without_a_round(&done.part);
     let parts = session::add_part(existing, done.part)?;
-    let results: Results = session::judged(parts, &whole, &[], &[]);
+    let results: Results = session::judged(parts, &whole, &[], &Stores::default());
     measure::save(&results, &[&output])?;
     render::print_results(&results, &arguments.display)?;
     if !arguments.display.quiet {

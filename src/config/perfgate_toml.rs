@@ -87,6 +87,8 @@ pub struct Quality {
 pub struct Store {
     /// The folder.
     pub folder: PathBuf,
+    /// The same folder in the work tree, where `folder` lies among the files of a commit.
+    pub elsewhere: Option<PathBuf>,
     /// How many sessions of a machine class are kept, the newest.
     pub keep: u32,
 }
@@ -372,7 +374,7 @@ fn known_name(node: &Node<'_>, known: &[&str]) -> Result<String> {
 }
 
 fn store(node: Option<Node<'_>>, folder: &Path) -> Result<Store> {
-    let mut store = Store { folder: folder.join("baselines"), keep: 10 };
+    let mut store = Store { folder: folder.join("baselines"), elsewhere: None, keep: 10 };
     let Some(node) = node else { return Ok(store) };
     let mut table = node.table()?;
     if let Some(node) = table.take("folder") {

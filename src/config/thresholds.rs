@@ -259,9 +259,11 @@ fn known_variant(node: &Node<'_>, config: &Config) -> Result<String> {
         .help(suggestion(&name, &config.names())))
 }
 
-/// `against = "VARIANT"`, or `against = "baseline"` with perhaps `relative_to = "VARIANT"`.
+/// `against = "VARIANT"`, or `against = "baseline"` with perhaps `relative_to = "VARIANT"` and
+/// `anchor = "REF"`.
 fn against(table: &mut Table<'_>, config: &Config) -> Result<Option<Against>> {
     let relative_to = table.take("relative_to");
+    let anchor = table.take("anchor");
     let other = match table.take("against") {
         None => None,
         Some(node)
@@ -272,7 +274,8 @@ fn against(table: &mut Table<'_>, config: &Config) -> Result<Option<Against>> {
                 Some(node) => Some(known_variant(node, config)?),
                 None => None,
             };
-            return Ok(Some(Against::Baseline { relative_to }));
+            let anchor = anchor.map(|node| self::anchor(&node)).transpose()?;
+            return Ok(Some(Against::Baseline { relative_to, anchor }));
         }
         // Which variant of the base it is depends on the one that a rule judges.
         Some(node)
@@ -282,12 +285,25 @@ fn against(table: &mut Table<'_>, config: &Config) -> Result<Option<Against>> {
         }
         Some(node) => Some(Against::Variant(known_variant(&node, config)?)),
     };
-    match relative_to {
-        Some(node) => Err(node
-            .problem("'relative_to' goes with against = \"baseline\"")
-            .help("add it, or leave 'relative_to' out")),
-        None => Ok(other),
+    for (key, node) in [("relative_to", relative_to), ("anchor", anchor)] {
+        if let Some(node) = node {
+            return Err(node
+                .problem(format!("'{key}' goes with against = \"baseline\""))
+                .help(format!("add it, or leave '{key}' out")));
+        }
     }
+    Ok(other)
+}
+
+/// A tag, branch or commit. Whether there is one of that name is seen when its sessions are read.
+fn anchor(node: &Node<'_>) -> Result<String> {
+    let name = node.string()?;
+    if name.trim().is_empty() {
+        return Err(node
+            .problem("'anchor' is empty")
+            .help("name a tag, branch or commit, such as \"v1.2.0\""));
+    }
+    Ok(name)
 }
 
 /// One entry of `[rules]`: `NAME = "5%"` or `NAME = { … }`; one rule for each variant it judges.
@@ -370,7 +386,7 @@ fn can_be_judged(rule: &Rule, node: &Node<'_>, config: &Config) -> Result<()> {
             ))
             .help("use statistic = \"mean\", or another metric"));
     }
-    if let Against::Baseline { relative_to: Some(_) } = &rule.against
+    if let Against::Baseline { relative_to: Some(_), .. } = &rule.against
         && rule.metric.is_proportion()
     {
         return Err(node
@@ -609,7 +625,7 @@ fails = { metric = "failure_rate", limit = "1pt" }
 throughput = { min = "20 tok/s", variants = ["int4"] }
 steady = { metric = "latency", statistic = "cv", max = "10%" }
 stored = { metric = "latency", against = "baseline", limit = "20%" }
-ratio = { metric = "latency", against = "baseline", relative_to = "fp16", limit = "5%" }
+ratio = { metric = "latency", against = "baseline", relative_to = "fp16", anchor = "v1.2.0", limit = "5%" }
 "#,
         )
         .unwrap();
@@ -631,8 +647,9 @@ ratio = { metric = "latency", against = "baseline", relative_to = "fp16", limit 
             ]
         );
         let against: Vec<&Against> = thresholds.rules.iter().map(|rule| &rule.against).collect();
-        assert_eq!(against[7], &Against::Baseline { relative_to: None });
-        assert_eq!(against[8], &Against::Baseline { relative_to: Some("fp16".into()) });
+        assert_eq!(against[7], &Against::Baseline { relative_to: None, anchor: None });
+        let anchor = Some("v1.2.0".to_string());
+        assert_eq!(against[8], &Against::Baseline { relative_to: Some("fp16".into()), anchor });
         assert_eq!(thresholds.rules[0].severity, Severity::Inform);
         assert_eq!(thresholds.rules[1].evidence, Evidence::Safety);
         assert_eq!(thresholds.rules[5].variant, "int4");
@@ -670,6 +687,14 @@ ratio = { metric = "latency", against = "baseline", relative_to = "fp16", limit 
             (
                 "[rules]\nlatency = { relative_to = \"fp16\", variant = \"int8\" }",
                 "2:27: 'relative_to' goes with against = \"baseline\"",
+            ),
+            (
+                "[rules]\nlatency = { anchor = \"v1\", variant = \"int8\" }",
+                "2:22: 'anchor' goes with against = \"baseline\"",
+            ),
+            (
+                "[rules]\nlatency = { against = \"baseline\", anchor = \" \" }",
+                "2:44: 'anchor' is empty\n  help: name a tag, branch or commit",
             ),
             (
                 "[rules]\nlatency = { against = \"baseline\", variant = \"int8\", relative_to = \"int8\" }",

@@ -3,11 +3,13 @@
 
 mod base;
 mod checkout;
+mod history;
 mod lfs;
 mod line;
 
 pub use base::{Base, Ci, find_base};
 pub use checkout::{check_out, stay_inside};
+pub use history::Version;
 pub use lfs::pointer;
 pub use line::About;
 

@@ -2,6 +2,7 @@
 //! rules, the smallest change that can be told, and which limits and how many rounds that advises.
 
 use super::replay::replay;
+use crate::baseline::Stores;
 use crate::metric::{Kind, Metric, Statistic};
 use crate::record::{Against, Limit, Part, Round, Rule, Severity, Spending, VerdictKind};
 use crate::stats;
@@ -323,7 +324,7 @@ fn drives(part: &Part, question: &Question<'_>) -> Vec<String> {
     let mut header = part.header.clone();
     header.plan.rounds = question.rounds as u32;
     let parts = std::slice::from_ref(part);
-    let measured = Measured { parts, earlier: &[], stored: &[] };
+    let measured = Measured { parts, earlier: &[], stored: &Stores::default() };
     let foreseen = verdict::foresee(question.rules, &header, &measured, question.false_alarms);
     verdict::driving(&foreseen)
 }

@@ -1,6 +1,7 @@
 //! Owns the replay of measured rounds as a session that had planned them, to see when it would have ended and
 //! what it would have said.
 
+use crate::baseline::Stores;
 use crate::record::{Header, Part, Round, Rule, Spending, Stopping, Verdict};
 use crate::verdict::{self, Measured};
 
@@ -39,7 +40,7 @@ pub fn replay(
     for look in looks {
         part.rounds = rounds[..look as usize].to_vec();
         let parts = std::slice::from_ref(&part);
-        let measured = Measured { parts, earlier: &[], stored: &[] };
+        let measured = Measured { parts, earlier: &[], stored: &Stores::default() };
         verdicts = verdict::judge(rules, &measured, false_alarms);
         let open =
             |verdict: &&Verdict| drives.contains(&verdict.rule.id) && !verdict.verdict.decided();

@@ -364,7 +364,11 @@ fn against(rule: &Rule) -> String {
     match &rule.against {
         Against::Variant(other) | Against::Earlier(other) => other.clone(),
         Against::Absolute => "a fixed limit".to_string(),
-        Against::Baseline { .. } => format!("the baseline ({:?})", rule.against.variant()),
+        Against::Baseline { relative_to, anchor } => {
+            let of = anchor.as_ref().map(|anchor| format!(" of {anchor}"));
+            let ratio = relative_to.as_ref().map(|other| format!(", relative to {other}"));
+            format!("the baseline{}{}", of.unwrap_or_default(), ratio.unwrap_or_default())
+        }
     }
 }
 

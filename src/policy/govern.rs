@@ -470,6 +470,7 @@ impl<'a> Side<'a> {
     /// generated, and models and runtimes that no commit holds.
     fn relocate(&self, policy: &mut Config, head: &Config) {
         policy.output = head.output.clone();
+        policy.baselines.elsewhere = self.elsewhere(&policy.baselines.folder);
         for variant in &mut policy.variants {
             variant.load.root = head.output.clone();
             let model = variant.load.model.clone();

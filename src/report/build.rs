@@ -105,7 +105,7 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
 }
 
 /// The first few of a list, and how many more there are: a headline is one sentence.
-fn some<T: AsRef<str>>(list: &[T], separator: &str) -> String {
+pub(super) fn some<T: AsRef<str>>(list: &[T], separator: &str) -> String {
     const MOST: usize = 4;
     let first: Vec<&str> = list.iter().take(MOST).map(AsRef::as_ref).collect();
     let text = first.join(separator);
@@ -175,10 +175,12 @@ fn groups(verdicts: &[&Verdict]) -> Vec<RuleGroup> {
                 (Some(format!("{other}, other run")), format!("against {other} of the other run"))
             }
             Against::Absolute => (None, "against fixed limits".to_string()),
-            Against::Baseline { relative_to } => {
+            Against::Baseline { relative_to, anchor } => {
                 let ratio = relative_to.as_ref().map(|other| format!("relative to {other}, "));
-                let text = format!("{}against the baseline", ratio.unwrap_or_default());
-                (Some("baseline".to_string()), text)
+                let of = anchor.as_ref().map(|anchor| format!(" of {anchor}"));
+                let (ratio, of) = (ratio.unwrap_or_default(), of.unwrap_or_default());
+                let base = anchor.clone().unwrap_or("baseline".to_string());
+                (Some(base), format!("{ratio}against the baseline{of}"))
             }
         };
         // The section of rules that only inform says so itself.
@@ -510,17 +512,25 @@ fn of_quality(part: &Part) -> Option<String> {
 }
 
 fn of_baseline(judgement: &Judgement) -> Option<String> {
-    judgement.verdicts.iter().any(|v| matches!(v.rule.against, Against::Baseline { .. })).then(
-        || {
-            format!(
-                "The baseline: {} stored sessions; a value of this one is held against the spread \
-             between theirs (prediction interval). A ratio 'relative to' a variant assumes that \
-             this variant is as fast as it was: the same model, engine and settings, which are \
-             checked, on a machine that treats both alike, which is not",
-                judgement.baseline.len()
-            )
-        },
-    )
+    let mut all: Vec<String> = Vec::new();
+    let of_now =
+        |verdict: &Verdict| matches!(verdict.rule.against, Against::Baseline { anchor: None, .. });
+    if judgement.verdicts.iter().any(of_now) {
+        all.push(format!("{} stored sessions", judgement.baseline.len()));
+    }
+    all.extend(judgement.anchors.iter().map(|(name, anchor)| {
+        let commit = hash::short(&anchor.commit, 12);
+        format!("of {name} (commit {commit}) {} stored sessions", anchor.sessions.len())
+    }));
+    (!all.is_empty()).then(|| {
+        format!(
+            "The baseline: {}; a value of this one is held against the spread between theirs \
+             (prediction interval). A ratio 'relative to' a variant assumes that this variant is as \
+             fast as it was: the same model, engine and settings, which are checked, on a machine \
+             that treats both alike, which is not",
+            all.join(", ")
+        )
+    })
 }
 
 fn environment(results: &Results) -> Vec<(String, String)> {

@@ -1,7 +1,7 @@
 //! Owns making texts harmless before any format sees them: names, messages and answers come from models,
 //! files and programs, and may hold what moves a cursor or turns a line around.
 
-use super::{Report, VariantTable};
+use super::{Report, Sheet, VariantTable};
 
 /// Replaces what is not to be seen by what is, in every text of a report.
 pub(super) fn clean(report: &mut Report) {
@@ -35,6 +35,16 @@ pub(super) fn clean(report: &mut Report) {
     for (name, value) in &mut report.environment {
         one_line(name);
         one_line(value);
+    }
+}
+
+/// The same for a sheet.
+pub(super) fn clean_sheet(sheet: &mut Sheet) {
+    one_line(&mut sheet.headline);
+    sheet.warnings.iter_mut().chain(&mut sheet.notes).for_each(one_line);
+    for grid in &mut sheet.tables {
+        one_line(&mut grid.title);
+        grid.header.iter_mut().chain(grid.rows.iter_mut().flatten()).for_each(one_line);
     }
 }
 

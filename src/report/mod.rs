@@ -6,6 +6,7 @@
 mod bisection;
 mod build;
 mod clean;
+mod history;
 mod json;
 mod line;
 mod markdown;
@@ -16,6 +17,7 @@ mod words;
 
 pub use bisection::{Step, of_bisection};
 pub use build::build;
+pub use history::{Scene, of_history};
 pub use sheet::{Grid, Sheet, of_calibration};
 pub use terminal::wrap;
 

@@ -34,7 +34,7 @@ pub(super) fn rule(rule: &Rule) -> String {
 }
 
 /// A fraction as a signed percentage: `+12.3%`.
-fn percent(fraction: f64) -> String {
+pub(super) fn percent(fraction: f64) -> String {
     if fraction.is_infinite() {
         return if fraction > 0.0 { "+∞".to_string() } else { "-∞".to_string() };
     }
@@ -175,6 +175,11 @@ pub(super) fn next_step(verdict: &Verdict) -> Option<String> {
         {
             Some("raise `rounds` under [session], or use `perfgate check --rounds N`".to_string())
         }
+        VerdictKind::Incomparable if rule.against.anchor().is_some() => Some(
+            "name another anchor in thresholds.toml, at which sessions of this workload, machine class \
+             and reference were stored"
+                .to_string(),
+        ),
         VerdictKind::Incomparable => Some(
             "store sessions of this workload, machine class and reference: `perfgate baseline update`"
                 .to_string(),

@@ -1,7 +1,7 @@
 //! Owns what is fixed before the first round: the plan, the models' hashes, provenance and machine.
 
 use super::{models, preflight};
-use crate::baseline::{self, Stored};
+use crate::baseline::{self, Stores};
 use crate::config::{ChatTemplate, Quality, Setup, Thresholds, Variant};
 use crate::engine::Inspected;
 use crate::hash;
@@ -25,8 +25,8 @@ pub struct Prepared {
     pub prompts: Prompts,
     /// The graded tasks, if there is a quality pass.
     pub graded: Option<Graded>,
-    /// The stored sessions, all that there are, oldest first.
-    pub stored: Vec<Stored>,
+    /// The stored sessions, all that there are, and those of anchors.
+    pub stored: Stores,
     /// Whether answers of earlier sessions may be used again.
     pub use_cache: bool,
     /// Energy counters, where the machine has them.
@@ -58,7 +58,7 @@ pub fn prepare(mut setup: Setup, root: &Path) -> Result<Prepared> {
     if let Some(thresholds) = &setup.thresholds {
         tasks_are_there(thresholds, &prompts, graded.as_ref())?;
     }
-    let stored = baseline::load(&config.baselines.folder)?;
+    let stored = Stores::load(config, setup.thresholds.as_ref())?;
     let mut variants = BTreeMap::new();
     for variant in &config.variants {
         let record = variant_record(variant, &models[&variant.name])?;

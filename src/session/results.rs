@@ -1,10 +1,10 @@
 //! Owns `benchmark_results.json`: made of what sessions measured, judged by rules, written whole or not
 //! at all, read with its version checked.
 
-use crate::baseline::{self, Stored};
+use crate::baseline::{self, Anchored, Stored, Stores};
 use crate::config::Setup;
 use crate::problem::{Problem, Result};
-use crate::record::{Header, Judgement, Part, RESULTS_FORMAT, Results};
+use crate::record::{Anchor, Header, Judgement, Part, RESULTS_FORMAT, Results};
 use crate::verdict::{self, Measured};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -36,8 +36,8 @@ pub fn write_atomically(path: &Path, content: &str) -> Result<()> {
 
 /// Applies the rules, if there are any, to what was measured.
 ///
-/// `earlier` is another run that rules are held against; `stored` the stored sessions.
-pub fn judged(parts: Vec<Part>, setup: &Setup, earlier: &[Part], stored: &[Stored]) -> Results {
+/// `earlier` is another run that rules are held against; `stored` the stored sessions, those of anchors too.
+pub fn judged(parts: Vec<Part>, setup: &Setup, earlier: &[Part], stored: &Stores) -> Results {
     let (config, thresholds) = (&setup.config, setup.thresholds.as_ref());
     let measured = Measured { parts: &parts, earlier, stored };
     let mut variants = config.names();
@@ -54,7 +54,8 @@ pub fn judged(parts: Vec<Part>, setup: &Setup, earlier: &[Part], stored: &[Store
         policies: thresholds.policies,
         false_alarms,
         verdicts: verdict::judge(&thresholds.rules, &measured, false_alarms),
-        baseline: stored.iter().map(|stored| stored.session.clone()).collect(),
+        baseline: ids(&stored.sessions),
+        anchors: stored.anchored.iter().map(anchor).collect(),
         earlier: earlier.iter().map(|part| part.header.session.clone()).collect(),
         authority: setup.authority.clone(),
     });
@@ -66,6 +67,15 @@ pub fn judged(parts: Vec<Part>, setup: &Setup, earlier: &[Part], stored: &[Store
         summaries,
         judgement,
     }
+}
+
+fn ids(sessions: &[Stored]) -> Vec<String> {
+    sessions.iter().map(|stored| stored.session.clone()).collect()
+}
+
+fn anchor((name, found): (&String, &Anchored)) -> (String, Anchor) {
+    let anchor = Anchor { commit: found.commit.clone(), sessions: ids(&found.sessions) };
+    (name.clone(), anchor)
 }
 
 /// Whether what a session is going to measure can stand beside what others did.

@@ -5,6 +5,7 @@
 
 mod binomial;
 mod bootstrap;
+mod change_points;
 mod correlation;
 mod descriptive;
 mod holm;
@@ -17,6 +18,7 @@ pub use binomial::{
     proportion_lower, proportion_upper, trials_needed, trials_to_exceed,
 };
 pub use bootstrap::{FEWEST_BOOTSTRAP_ROUNDS, RESAMPLES, Ranked, bootstrap};
+pub use change_points::{CHANGE_LEVEL, ChangePoint, change_points};
 pub use correlation::{design_effect, intraclass_correlation};
 pub use descriptive::{mean, quantile, standard_deviation};
 pub use holm::holm;

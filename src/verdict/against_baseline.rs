@@ -21,23 +21,11 @@ impl Case<'_> {
     /// The variant now against the same variant in the stored sessions.
     pub(super) fn against_baseline<'b>(&'b self, relative_to: Option<&'b str>) -> Test<'b> {
         let rule = self.rule;
-        let having: Vec<&Stored> = self
-            .measured
-            .stored
-            .iter()
-            .filter(|stored| stored.variants.contains_key(&rule.variant))
-            .collect();
+        let stored = self.measured.stored.of(rule.against.anchor());
+        let having: Vec<&Stored> =
+            stored.iter().filter(|stored| stored.variants.contains_key(&rule.variant)).collect();
         if having.is_empty() {
-            let why = match self.measured.stored.len() {
-                0 => "no session is stored yet; `perfgate baseline update` accepts this one"
-                    .to_string(),
-                count => format!(
-                    "none of {count} stored sessions has '{}'; `perfgate baseline update` accepts \
-                     this one",
-                    rule.variant
-                ),
-            };
-            return self.known(VerdictKind::NoBaseline, why);
+            return self.known(VerdictKind::NoBaseline, self.none_has_it(stored.len()));
         }
         let comparable = match self.comparable(&having, relative_to) {
             Ok(comparable) => comparable,
@@ -55,6 +43,27 @@ impl Case<'_> {
             let effect = verdict.effect.map(|effect| Effect { sessions, ..effect });
             Verdict { effect, ..verdict }
         })
+    }
+
+    /// Why there is no stored session of the rule's variant, among so many.
+    fn none_has_it(&self, stored: usize) -> String {
+        let variant = &self.rule.variant;
+        match (stored, self.rule.against.anchor()) {
+            (0, None) => {
+                "no session is stored yet; `perfgate baseline update` accepts this one".to_string()
+            }
+            (count, None) => format!(
+                "none of {count} stored sessions has '{variant}'; `perfgate baseline update` \
+                 accepts this one"
+            ),
+            (0, Some(anchor)) => {
+                format!("no session was stored at {anchor}: name an anchor where there are some")
+            }
+            (count, Some(anchor)) => format!(
+                "none of {count} sessions that were stored at {anchor} has '{variant}': name an \
+                 anchor where some have"
+            ),
+        }
     }
 
     /// The stored sessions that can be compared, or why none can.
@@ -179,7 +188,7 @@ impl Case<'_> {
             let logs = effect::log_values(rule.metric, rule.statistic, &rounds, variant).values;
             (!logs.is_empty()).then(|| stats::mean(&logs))
         };
-        self.measured.stored.iter().filter_map(mean).collect()
+        self.measured.stored.sessions.iter().filter_map(mean).collect()
     }
 
     /// One log value (or log ratio) per round.
@@ -223,16 +232,27 @@ impl Case<'_> {
             basis: interval.map(basis),
             sessions: sessions.len(),
             missing: "too few rounds".to_string(),
-            remedy: Box::new(move |distance| sessions_remedy(sessions, distance, alpha)),
+            remedy: Box::new(move |distance| {
+                sessions_remedy(sessions, distance, alpha, self.rule.against.anchor())
+            }),
         }
     }
 }
 
 /// How many stored sessions would settle a rule whose point lies at a distance from its limit.
-fn sessions_remedy(sessions: &[f64], distance: f64, alpha: f64) -> Remedy {
+fn sessions_remedy(sessions: &[f64], distance: f64, alpha: f64, anchor: Option<&str>) -> Remedy {
     let spread = stats::standard_deviation(sessions);
-    match stats::earlier_needed(spread, distance, alpha, MOST_ROUNDS) {
-        Some(needed) if needed > sessions.len() => Remedy {
+    match (stats::earlier_needed(spread, distance, alpha, MOST_ROUNDS), anchor) {
+        // Nothing can be stored at a commit that has been made.
+        (Some(needed), Some(anchor)) if needed > sessions.len() => Remedy {
+            words: format!(
+                "about {needed} sessions would settle it, and {} of {anchor} can be compared: an \
+                 anchor with more would help",
+                sessions.len()
+            ),
+            needed: Some(Needed { count: needed as u64, of: Sample::Sessions }),
+        },
+        (Some(needed), None) if needed > sessions.len() => Remedy {
             words: format!("about {needed} stored sessions would settle it"),
             needed: Some(Needed { count: needed as u64, of: Sample::Sessions }),
         },

@@ -230,7 +230,7 @@ impl Foresight<'_> {
 
     fn baseline(&self) -> (Settles, String) {
         let rule = self.rule;
-        let stored = self.past.stored.iter();
+        let stored = self.past.stored.of(rule.against.anchor()).iter();
         let class = self.header.environment.machine.key();
         let workload = &self.header.plan.workload_sha256;
         let sessions = stored
@@ -239,6 +239,10 @@ impl Foresight<'_> {
             .count();
         let fewest = if rule.metric.info().varies_by_session { FEWEST_SESSIONS } else { 1 };
         let why = match sessions {
+            0 if let Some(anchor) = rule.against.anchor() => format!(
+                "no session of this class and workload was stored at {anchor}: name an anchor where \
+                 there are some"
+            ),
             0 => "no stored session of this class and workload; `perfgate baseline update` accepts one"
                 .to_string(),
             count => format!("{count} stored sessions of {fewest} that are needed"),

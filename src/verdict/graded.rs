@@ -270,6 +270,7 @@ mod tests {
     use super::super::samples::tests::request;
     use super::super::{Measured, judge};
     use super::*;
+    use crate::baseline::Stores;
     use crate::metric::{ACCURACY, Statistic, TASK_FAILURE_RATE};
     use crate::record::{Failure, Labels, Limit, QualityPlan, Round, Rule};
 
@@ -312,7 +313,7 @@ mod tests {
             rounds: rounds.to_vec(),
             answers: answers.to_vec(),
         };
-        let measured = Measured { parts: &[part], earlier: &[], stored: &[] };
+        let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
         judge(&[rule], &measured, 0.05).remove(0)
     }
 
@@ -418,7 +419,7 @@ mod tests {
             labels,
             sha256: String::new(),
         });
-        let measured = Measured { parts: &[part], earlier: &[], stored: &[] };
+        let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
         judge(&[accuracy(Limit::Points(0.05))], &measured, 0.05).remove(0)
     }
 

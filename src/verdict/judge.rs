@@ -164,7 +164,7 @@ impl<'a> Case<'a> {
         }
         match &rule.against {
             Against::Absolute => self.absolute(),
-            Against::Baseline { relative_to } => match relative_to {
+            Against::Baseline { relative_to, .. } => match relative_to {
                 Some(other) if !self.now.has(other) => {
                     let why = format!("'{other}' was not measured in the same session");
                     self.known(VerdictKind::Invalid, why)
@@ -316,6 +316,7 @@ pub(super) mod tests {
     use super::super::looks;
     use super::super::samples::tests::request;
     use super::*;
+    use crate::baseline::Stores;
     use crate::metric::{FAILURE_RATE, LATENCY, MEMORY, Metric, THROUGHPUT};
     use crate::record::{
         Environment, Failure, FailureClass, Header, MachineClass, Plan, Provenance, Sample,
@@ -398,7 +399,11 @@ pub(super) mod tests {
     }
 
     fn judge_rounds(rules: &[Rule], rounds: &[Round]) -> Vec<Verdict> {
-        judge(rules, &Measured { parts: &[part(rounds)], earlier: &[], stored: &[] }, 0.05)
+        judge(
+            rules,
+            &Measured { parts: &[part(rounds)], earlier: &[], stored: &Stores::default() },
+            0.05,
+        )
     }
 
     pub fn rule(metric: Metric, statistic: Statistic, limit: Limit) -> Rule {
@@ -614,7 +619,7 @@ pub(super) mod tests {
     fn what_nothing_tests_takes_no_share() {
         let latency = rule(LATENCY, Statistic::Mean, Limit::Relative(0.05));
         let mut stored = latency.clone();
-        stored.against = Against::Baseline { relative_to: None };
+        stored.against = Against::Baseline { relative_to: None, anchor: None };
         let energy = rule(
             Metric::from_id("tokens_per_second_per_watt").unwrap(),
             Statistic::Mean,
@@ -652,7 +657,12 @@ pub(super) mod tests {
             drives: vec!["r".into()],
         });
         let latency = rule(LATENCY, Statistic::Mean, Limit::Relative(0.05));
-        judge(&[latency], &Measured { parts: &[part], earlier: &[], stored: &[] }, 0.05).remove(0)
+        judge(
+            &[latency],
+            &Measured { parts: &[part], earlier: &[], stored: &Stores::default() },
+            0.05,
+        )
+        .remove(0)
     }
 
     #[test]

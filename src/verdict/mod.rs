@@ -26,7 +26,7 @@ pub use outcome::{Outcome, outcome};
 pub use stalls::{Stall, deviations, stalls};
 pub use summary::summarize;
 
-use crate::baseline::Stored;
+use crate::baseline::Stores;
 use crate::record::{Labels, Part, Phase, Round, Rule, Selection};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -38,8 +38,8 @@ pub struct Measured<'a> {
     pub parts: &'a [Part],
     /// Another run that this one is held against, by session.
     pub earlier: &'a [Part],
-    /// The stored sessions, oldest first.
-    pub stored: &'a [Stored],
+    /// The stored sessions.
+    pub stored: &'a Stores,
 }
 
 impl<'a> Measured<'a> {
@@ -53,7 +53,7 @@ impl<'a> Measured<'a> {
 struct Scope<'a> {
     parts: Cow<'a, [Part]>,
     earlier: Cow<'a, [Part]>,
-    stored: &'a [Stored],
+    stored: &'a Stores,
 }
 
 impl<'a> Scope<'a> {

@@ -3,6 +3,7 @@
 
 use super::graded::bad;
 use super::{Measured, effect, judge, samples};
+use crate::baseline::Stores;
 use crate::metric::{Better, Kind, METRICS, Metric, Needs, Statistic};
 use crate::record::{
     Against, Effect, Evidence, Limit, Part, Reading, Round, Rule, Selection, Severity, Summary,
@@ -70,7 +71,8 @@ fn change(
         only: Selection::default(),
         waiver: None,
     };
-    let measured = Measured { parts: std::slice::from_ref(part), earlier: &[], stored: &[] };
+    let measured =
+        Measured { parts: std::slice::from_ref(part), earlier: &[], stored: &Stores::default() };
     let verdict = judge::verdict(&rule, &measured, alpha);
     // A far tail of few requests has a point and bounds that hold nothing.
     verdict.effect.filter(|_| !statistic.is_far_tail() || verdict.resolution.is_some())

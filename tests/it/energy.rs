@@ -1,6 +1,7 @@
 //! Energy from end to end, with the scripted engine on a machine whose counters are made up.
 
 use crate::support::{Project, scripted};
+use perfgate::baseline::Stores;
 use perfgate::config::{self, WorkTree};
 use perfgate::metric::Metric;
 use perfgate::record::{Entry, Phase, VerdictKind};
@@ -69,7 +70,7 @@ fn energy_is_measured_where_there_are_counters() {
     });
     let Ended::Complete(part) = ended.unwrap() else { panic!("nobody interrupted it") };
     let setup = &prepared.setup;
-    let results = session::judged(vec![*part], setup, &[], &[]);
+    let results = session::judged(vec![*part], setup, &[], &Stores::default());
     let part = &results.parts[0];
     assert_eq!(part.header.environment.energy.to_string(), "RAPL package-0");
     for verdict in &results.judgement.as_ref().unwrap().verdicts {

@@ -12,6 +12,7 @@ mod damage;
 mod doctor;
 mod energy;
 mod gate;
+mod history;
 mod interruption;
 mod models;
 mod parsers;

@@ -5,7 +5,7 @@
 //! each parser from some hundreds; judging and rendering take a twentieth of them.
 
 use crate::damage::{Text, inputs};
-use perfgate::baseline::{self, Stored, parse_stored};
+use perfgate::baseline::{self, Stored, Stores, parse_stored};
 use perfgate::config::{self, Config, Setup, Source};
 use perfgate::metric::METRICS;
 use perfgate::problem::{Problem, Result};
@@ -237,7 +237,7 @@ fn make_rich_part() -> Part {
 /// Results of both formats: as two releases wrote them, and one that is rich.
 fn results_samples() -> Vec<String> {
     let setup = setup();
-    let stored = stored_sessions();
+    let stored = Stores::from(stored_sessions());
     let rich = session::judged(vec![rich_part().clone()], &setup, &[], &stored);
     vec![data("results-v1.json"), data("results-v2.json"), written(&rich)]
 }
@@ -296,7 +296,7 @@ fn reads_back<T>(value: &T, write: impl Fn(&T) -> String, read: impl Fn(&str) ->
 }
 
 /// Judges results with everything that they can be held against, and renders what comes of it.
-fn judge_and_render(results: &Results, setup: &Setup, stored: &[Stored]) {
+fn judge_and_render(results: &Results, setup: &Setup, stored: &Stores) {
     render(results);
     let thresholds = setup.thresholds.as_ref().unwrap();
     let mut across = thresholds.clone();
@@ -305,7 +305,7 @@ fn judge_and_render(results: &Results, setup: &Setup, stored: &[Stored]) {
     let with = |thresholds| Setup { thresholds, ..setup.clone() };
     let parts = || results.parts.clone();
     for judged in [
-        session::judged(parts(), &with(None), &[], &[]),
+        session::judged(parts(), &with(None), &[], &Stores::default()),
         session::judged(parts(), setup, &[], stored),
         session::judged(parts(), &with(Some(across.clone())), &results.parts, stored),
         session::judged(earlier.to_vec(), &with(Some(across)), &results.parts, stored),
@@ -384,7 +384,7 @@ fn read_thresholds(text: &str) -> Option<Setup> {
 
 #[test]
 fn results_are_judged_by_any_rules() {
-    let stored = stored_sessions();
+    let stored = Stores::from(stored_sessions());
     hold(100, 20, vec![THRESHOLDS.to_string()], |text| {
         let Some(setup) = read_thresholds(text) else { return false };
         render(&session::judged(vec![rich_part().clone()], &setup, &[], &stored));
@@ -461,7 +461,7 @@ fn results() {
 
 #[test]
 fn results_are_judged_and_rendered() {
-    let (setup, stored) = (setup(), stored_sessions());
+    let (setup, stored) = (setup(), Stores::from(stored_sessions()));
     hold(100, 20, results_samples(), |text| {
         let Some(results) = accepted(parse_results(Path::new(FILE), text)) else { return false };
         judge_and_render(&results, &setup, &stored);
@@ -487,6 +487,7 @@ fn results_are_held_against_any_baseline() {
     hold(100, 20, samples, |text| {
         let Some(stored) = accepted(parse_stored(Path::new(FILE), text)) else { return false };
         for stored in [vec![stored.clone()], vec![stored, good.clone(), more.clone()]] {
+            let stored = Stores::from(stored);
             render(&session::judged(vec![rich_part().clone()], &setup, &[], &stored));
         }
         true

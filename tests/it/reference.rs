@@ -275,3 +275,28 @@ fn a_bootstrap_of_means_comes_to_their_standard_errors() {
         close_share(error, number(&case, "error"), 0.02, &case);
     }
 }
+
+/// Against Otava, whose merge is put right where it forgets to test a neighbour anew; as it is, it gives the
+/// same places for nearly all series.
+#[test]
+fn change_points_agree_with_otava() {
+    let reference: Value =
+        serde_json::from_str(include_str!("../reference/change_points.json")).unwrap();
+    let cases = reference["series"].as_array().unwrap();
+    assert!(cases.len() >= 60, "{}", cases.len());
+    let mut other = 0;
+    for case in cases {
+        let found = stats::change_points(&values(case), number(case, "level"));
+        let expected = case["points"].as_array().unwrap();
+        let places: Vec<usize> = found.iter().map(|point| point.at).collect();
+        let wanted: Vec<&Value> = expected.iter().map(|point| &point["at"]).collect();
+        assert_eq!(serde_json::json!(places), serde_json::json!(wanted), "{case}");
+        for (found, expected) in found.iter().zip(expected) {
+            close(found.before, number(expected, "before"), case);
+            close(found.after, number(expected, "after"), case);
+            close_share(found.p, number(expected, "p"), 1e-8, case);
+        }
+        other += usize::from(serde_json::json!(places) != case["unmodified"]);
+    }
+    assert!(other * 10 <= cases.len(), "{other} of {}", cases.len());
+}

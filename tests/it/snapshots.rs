@@ -208,7 +208,7 @@ fn results(case: &Case, stored: &[Stored]) -> Results {
     let path = |name: &str| project.path().join(name);
     let setup =
         config::read(&WorkTree, &path("perfgate.toml"), Some(&path("thresholds.toml"))).unwrap();
-    session::judged(vec![part(case)], &setup, &[], stored)
+    session::judged(vec![part(case)], &setup, &[], &stored.to_vec().into())
 }
 
 /// Every format of a report, each in a snapshot of its own.
