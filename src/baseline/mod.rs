@@ -6,10 +6,13 @@ mod machine;
 mod provenance;
 mod store;
 
-pub use comparable::{differences, mismatch, unlike};
+pub use comparable::{
+    Between, another_processor, between, class_differences, differences, mismatch, unlike,
+    unlike_stored,
+};
 pub use machine::{environment, is_virtual, memory_bytes};
-pub use provenance::{git_state, is_shallow, provenance};
+pub use provenance::{git_state, is_committed, is_shallow, provenance};
 pub use store::{
-    Stored, StoredQuality, StoredRun, StoredVariant, StoredWorkload, class_folder, load,
-    parse_stored, place,
+    Stored, StoredMark, StoredQuality, StoredRun, StoredVariant, StoredVerdict, StoredWorkload,
+    class_folder, classes, load, parse_stored, place, surplus, too_large,
 };

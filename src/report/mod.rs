@@ -9,12 +9,14 @@ mod json;
 mod line;
 mod markdown;
 mod sheet;
+mod stored;
 mod tables;
 mod terminal;
 mod words;
 
 pub use build::build;
 pub use sheet::{Grid, Sheet, of_calibration};
+pub use stored::{of_stored, of_two_stored};
 pub use terminal::wrap;
 
 use crate::record::{Severity, VerdictKind};

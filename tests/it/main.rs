@@ -19,4 +19,5 @@ mod reference;
 mod schema;
 mod snapshots;
 mod statistics;
+mod store;
 mod support;

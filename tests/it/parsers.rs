@@ -336,9 +336,19 @@ fn use_stored(stored: &Stored) {
     reads_back(stored, Stored::to_text, |text| parse_stored(Path::new(FILE), text));
     stored.to_rounds();
     let _ = baseline::class_folder(Path::new("store"), &stored.machine);
+    let other = &stored_sessions()[0];
+    for sheet in [
+        report::of_stored(stored),
+        report::of_two_stored(stored, other),
+        report::of_two_stored(other, stored),
+    ] {
+        for format in FORMATS {
+            assert!((format.sheet)(&sheet, Style::default()).ends_with('\n'), "{}", format.id);
+        }
+    }
     let part = rich_part();
     for metric in METRICS.iter().copied() {
-        for relative_to in [None, Some("base"), Some("nobody")] {
+        for relative_to in [None, Some(["other", "base"]), Some(["other", "nobody"])] {
             baseline::differences(part, stored, metric, relative_to);
         }
     }
