@@ -6,6 +6,7 @@ mod check;
 mod compare;
 mod doctor;
 mod exit;
+mod init;
 mod measure;
 mod plan;
 mod progress;
@@ -44,6 +45,8 @@ enum Command {
     /// Accept sessions as what later ones are held against
     #[command(subcommand)]
     Baseline(BaselineCommand),
+    /// Make the first files of a project; what is there already is kept
+    Init(InitArguments),
     /// Show whether this machine and this project can run the gate; exits with 2 if not
     Doctor(DoctorArguments),
     /// Say what one OpenVINO runtime is
@@ -278,6 +281,19 @@ struct ReportArguments {
 }
 
 #[derive(Debug, clap::Args)]
+struct InitArguments {
+    /// The folder of the project
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    folder: PathBuf,
+    /// The folder of the reference's model, an OpenVINO IR
+    #[arg(long, value_name = "FOLDER")]
+    reference: Option<PathBuf>,
+    /// The folder of the model that is judged, an OpenVINO IR
+    #[arg(long, value_name = "FOLDER")]
+    candidate: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 struct DoctorArguments {
     /// The project's configuration
     #[arg(long, value_name = "FILE", default_value = "perfgate.toml")]
@@ -306,6 +322,7 @@ pub fn main() -> ExitCode {
         Command::Report(arguments) => render::report(&arguments.results, &arguments.display),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Baseline(command) => baseline::baseline(&command),
+        Command::Init(arguments) => init::init(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::AskRuntime { library } => doctor::ask_runtime(&library),
         Command::Worker => {

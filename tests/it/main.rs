@@ -11,6 +11,7 @@ mod damage;
 mod doctor;
 mod energy;
 mod gate;
+mod init;
 mod interruption;
 mod parsers;
 mod quality;

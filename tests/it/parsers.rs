@@ -5,14 +5,14 @@
 //! each parser from some hundreds; judging and rendering take a twentieth of them.
 
 use crate::damage::{Text, inputs};
-use perfgate::baseline::{self, Stored, parse_stored};
+use perfgate::baseline::{self, Stored, StoredMark, StoredVerdict, parse_stored};
 use perfgate::config::{self, Config, Setup, Source};
 use perfgate::metric::METRICS;
 use perfgate::problem::{Problem, Result};
 use perfgate::protocol::{self, Command, LoadSpec, Order, Reply};
 use perfgate::record::{
     Answer, EngineInfo, Entry, Failure, FailureClass, GitState, Grade, JournalLine, Labels, Part,
-    QualityPlan, Reading, Results,
+    QualityPlan, Reading, Results, VerdictKind,
 };
 use perfgate::report::{self, FORMATS, Style};
 use perfgate::session::{self, parse_journal, parse_results};
@@ -21,7 +21,7 @@ use perfgate::{record, verdict};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestError, TestRunner};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -249,6 +249,11 @@ fn stored_sessions() -> Vec<Stored> {
         .map(|index| {
             let mut stored = Stored::from_part(rich_part());
             stored.session = format!("20261123T04481{index}Z-398d");
+            stored.verdict = Some(StoredVerdict {
+                outcome: "holds".to_string(),
+                rules: BTreeMap::from([("latency".to_string(), VerdictKind::Pass)]),
+            });
+            stored.marks = vec![StoredMark::Dirty, StoredMark::OverRegression];
             stored
         })
         .collect()

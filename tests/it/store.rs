@@ -87,7 +87,7 @@ fn id(n: usize) -> String {
 
 #[test]
 fn stored_and_not_yet_committed_sessions_leave_the_work_tree_clean() {
-    let project = committed(2);
+    let project = committed(10);
     for _ in 0..3 {
         succeeds(&project, &["check"]);
         let run = succeeds(&project, &["baseline", "update"]);
@@ -99,7 +99,7 @@ fn stored_and_not_yet_committed_sessions_leave_the_work_tree_clean() {
     for _ in 0..2 {
         succeeds(&project, &["check"]);
         succeeds(&project, &["baseline", "update"]);
-        succeeds(&project, &["baseline", "prune"]);
+        succeeds(&project, &["baseline", "prune", "--keep", "2"]);
     }
     assert!(git(&project, &["status", "--porcelain"]).stdout.contains(" D "));
     assert_eq!(files(&project).len(), 2);
