@@ -629,7 +629,7 @@ pub fn place(store: &Path, session: &Stored, keep: u32) -> Result<PathBuf> {
     let newer =
         of_class(&folder)?.iter().filter(|(other, _)| order(other) > order(session)).count();
     if newer >= keep as usize {
-        let what = format!("holds {newer} sessions newer than {id}, and {keep} are kept");
+        let what = format!("holds enough sessions newer than {id}: {keep} are kept");
         return Err(Problem::in_file(&folder, what)
             .help("store a newer session, or raise keep in [baselines] of perfgate.toml"));
     }

@@ -40,14 +40,17 @@ fn update(arguments: &BaselineUpdate) -> Result<()> {
         Some(file) => file.clone(),
         None => config.output.join("benchmark_results.json"),
     };
-    let stored = accept(&read_results(&file)?, arguments)
+    let results = read_results(&file)?;
+    let stored = accept(&results, arguments)
         .map_err(|problem| Problem { file: Some(file.display().to_string()), ..problem })?;
     let Store { folder, keep: limit } = &config.baselines;
     let kept = keep(folder, &stored, *limit)?;
     let what = if kept.there { "already stored" } else { "stored" };
     let mut said = format!("{what}  {}\n", relative(&kept.file).display());
     for mark in &stored.marks {
-        let _ = writeln!(said, "marked  {mark}");
+        let why = results.parts.iter().find_map(|p| p.header.provenance.git_unavailable.clone());
+        let why = why.filter(|_| *mark == StoredMark::NoCommit).map(|why| format!(": {why}"));
+        let _ = writeln!(said, "marked  {mark}{}", why.unwrap_or_default());
     }
     for old in &kept.removed {
         let _ =

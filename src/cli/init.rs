@@ -198,7 +198,7 @@ fn workflow_elsewhere(folder: &Path) -> &'static str {
         && whole.ancestors().skip(1).any(|above| above.join(".git").exists());
     match below {
         true => {
-            "  move .github/workflows/perfgate.yml to the repository's top, and add to its last steps\n    \
+            "  move .github/workflows/perfgate.yml to the repository's top, and add to its job\n    \
              defaults: { run: { working-directory: FOLDER } }\n"
         }
         false => "",
