@@ -50,8 +50,11 @@ independent noise of {percent}%. The method is E-divisive with Student's t as in
     )
 }
 
+/// One draw of noise.
+type Draw = Box<dyn Fn(&mut ChaCha8Rng) -> f64>;
+
 /// Noise of a standard deviation, by its name.
-fn noises() -> [(&'static str, Box<dyn Fn(&mut ChaCha8Rng) -> f64>); 2] {
+fn noises() -> [(&'static str, Draw); 2] {
     let normal = Normal::new(0.0, NOISE).expect("a deviation");
     let heavy = StudentT::new(3.0).expect("degrees of freedom");
     // Student's t with 3 degrees of freedom has a variance of 3.

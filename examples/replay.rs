@@ -38,7 +38,7 @@ fn compact(results: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     let results = perfgate::session::read_results(results)?;
     let [part] = &results.parts[..] else { return Err("not of one session".into()) };
     let stored = Stored::from_part(part);
-    let (place, _) = baseline::place(folder, &stored, u32::MAX)?;
+    let place = baseline::place(folder, &stored, u32::MAX)?;
     perfgate::session::write_atomically(&place, &stored.to_text())?;
     Ok(())
 }

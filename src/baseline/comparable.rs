@@ -1,6 +1,6 @@
 //! Owns what must be equal for two sessions to be compared, and the naming of each difference.
 
-use super::store::{Stored, StoredVariant, StoredWorkload};
+use super::store::{Stored, StoredWorkload};
 use crate::hash;
 use crate::metric::{Kind, Metric};
 use crate::record::{EngineInfo, Header, MachineClass, Part, VariantRecord};
@@ -9,24 +9,28 @@ use std::collections::BTreeMap;
 /// Why a stored session says nothing about a metric of this one: each difference in words, `then`
 /// against now; none where they can be compared.
 ///
-/// `relative_to` is the variant whose ratio is compared; it must be the same in all that matters.
-/// Without it values are compared as they are, and the machine's class must be.
+/// `relative_to` is the variant that is judged and the one that it is held against, where their ratio is
+/// compared; the latter must be the same in all that matters. Without it values are compared as they are,
+/// and the machine's class must be.
 pub fn differences(
     now: &Part,
     then: &Stored,
     metric: Metric,
-    relative_to: Option<&str>,
+    relative_to: Option<[&str; 2]>,
 ) -> Vec<String> {
     let unknown = EngineInfo::default();
-    let reference = relative_to.and_then(|name| {
-        Some((now.header.variants.get(name)?, now.engine(name).unwrap_or(&unknown)))
-    });
+    let engine = |name: &str| now.engine(name).unwrap_or(&unknown);
     let side = Side {
         workload: &StoredWorkload::of(&now.header.plan),
         machine: &now.header.environment.machine,
-        reference,
+        variants: now
+            .header
+            .variants
+            .iter()
+            .map(|(n, asked)| (&n[..], (asked, engine(n))))
+            .collect(),
     };
-    side.differences(then, metric, relative_to)
+    side.differences(&Side::of_stored(then), metric, relative_to)
 }
 
 /// The same of two stored sessions.
@@ -34,40 +38,79 @@ pub fn differences_of_stored(
     now: &Stored,
     then: &Stored,
     metric: Metric,
-    relative_to: Option<&str>,
+    relative_to: Option<[&str; 2]>,
 ) -> Vec<String> {
-    let reference = relative_to.and_then(|name| now.variants.get(name));
-    let side = Side {
-        workload: &now.workload,
-        machine: &now.machine,
-        reference: reference.map(|variant| (&variant.asked, &variant.engine)),
-    };
-    side.differences(then, metric, relative_to)
+    Side::of_stored(now).differences(&Side::of_stored(then), metric, relative_to)
 }
+
+/// What a variant was asked for, and what its engine said of itself.
+type SetUp<'a> = (&'a VariantRecord, &'a EngineInfo);
 
 /// What a session is compared by.
 struct Side<'a> {
     workload: &'a StoredWorkload,
     machine: &'a MachineClass,
-    /// The variant whose ratio is compared: what was asked of it, and what its engine said.
-    reference: Option<(&'a VariantRecord, &'a EngineInfo)>,
+    variants: BTreeMap<&'a str, SetUp<'a>>,
 }
 
-impl Side<'_> {
-    fn differences(&self, then: &Stored, metric: Metric, relative_to: Option<&str>) -> Vec<String> {
-        let mut found = workloads(metric, self.workload, &then.workload);
+impl<'a> Side<'a> {
+    fn of_stored(stored: &'a Stored) -> Side<'a> {
+        let variants = stored.variants.iter();
+        Side {
+            workload: &stored.workload,
+            machine: &stored.machine,
+            variants: variants.map(|(name, v)| (&name[..], (&v.asked, &v.engine))).collect(),
+        }
+    }
+
+    fn differences(
+        &self,
+        then: &Side<'_>,
+        metric: Metric,
+        relative_to: Option<[&str; 2]>,
+    ) -> Vec<String> {
+        let mut found = workloads(metric, self.workload, then.workload);
         match relative_to {
             _ if metric.is_proportion() => {}
-            None => found.extend(class(self.machine, &then.machine)),
-            Some(reference) => {
-                let parts = processor(self.machine, &then.machine);
-                if !parts.is_empty() {
-                    found.push(format!("another processor ({})", parts.join("; ")));
+            None => found.extend(class(self.machine, then.machine)),
+            Some([judged, reference]) => {
+                found.extend(another_processor(self.machine, then.machine));
+                found.extend(self.variant(then, reference));
+                // What a machine of another class gives a variant (all its CPUs, its runtime) is not the change
+                // that is judged. Within a class it is.
+                if self.machine != then.machine && judged != reference {
+                    found.extend(self.resources(then, judged));
                 }
-                found.extend(variant(self.reference, then, reference));
             }
         }
         found
+    }
+
+    /// What differs of the variant that a ratio is to.
+    fn variant(&self, then: &Side<'_>, name: &str) -> Vec<String> {
+        match (self.variants.get(name), then.variants.get(name)) {
+            (_, None) => vec![format!("no variant '{name}'")],
+            (None, _) => vec![format!("no variant '{name}' now")],
+            (Some(new), Some(old)) => settings(name, *new, *old),
+        }
+    }
+
+    /// What differs of the threads and the engine's build of a variant that both sides have.
+    fn resources(&self, then: &Side<'_>, name: &str) -> Vec<String> {
+        let (Some((new, new_engine)), Some((old, old_engine))) =
+            (self.variants.get(name), then.variants.get(name))
+        else {
+            return Vec::new();
+        };
+        let parts = [
+            changed(
+                &of("engine version", name),
+                known(&new_engine.version),
+                known(&old_engine.version),
+            ),
+            changed(&of("number of threads", name), new.threads, old.threads),
+        ];
+        parts.into_iter().flatten().collect()
     }
 }
 
@@ -79,6 +122,39 @@ pub fn unlike(now: &Header, then: &Header, metric: Metric) -> Vec<String> {
         found.extend(class(&now.environment.machine, &then.environment.machine));
     }
     found
+}
+
+/// What differs between two stored sessions, each difference in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Between {
+    /// Of the tasks.
+    pub workload: Vec<String>,
+    /// Of the machine.
+    pub machine: Vec<String>,
+    /// Of the variants: which there are, and each of those in both.
+    pub variants: Vec<String>,
+}
+
+/// What differs between two stored sessions.
+pub fn between(now: &Stored, then: &Stored) -> Between {
+    let mut workload: Vec<String> = timing(&now.workload, &then.workload).into_iter().collect();
+    workload.extend(quality(&now.workload, &then.workload));
+    let mut machine = class_differences(&now.machine, &then.machine);
+    machine.extend(moved("kernel", &now.kernel, &then.kernel));
+    let mut variants = Vec::new();
+    for (name, old) in &then.variants {
+        match now.variants.get(name) {
+            Some(new) => variants.extend(settings(
+                name,
+                (&new.asked, &new.engine),
+                (&old.asked, &old.engine),
+            )),
+            None => variants.push(format!("no variant '{name}' now")),
+        }
+    }
+    let added = now.variants.keys().filter(|name| !then.variants.contains_key(*name));
+    variants.extend(added.map(|name| format!("no variant '{name}' then")));
+    Between { workload, machine, variants }
 }
 
 /// What differs of the tasks that a metric is of.
@@ -148,13 +224,26 @@ fn quality(now: &StoredWorkload, then: &StoredWorkload) -> Option<String> {
 }
 
 fn class(now: &MachineClass, then: &MachineClass) -> Option<String> {
+    let parts = class_differences(now, then);
+    (!parts.is_empty()).then(|| format!("another machine class ({})", parts.join("; ")))
+}
+
+/// What differs between two machine classes, each difference in words; nothing within one.
+pub fn class_differences(now: &MachineClass, then: &MachineClass) -> Vec<String> {
     let memory = |machine: &MachineClass| format!("{} GiB", machine.memory_gib);
     let mut parts = processor(now, then);
     parts.extend(moved("usable CPUs", now.usable_cpus, then.usable_cpus));
     parts.extend(moved("architecture", &now.arch, &then.arch));
     parts.extend(moved("system", &now.os, &then.os));
     parts.extend(moved("memory", memory(now), memory(then)));
-    (!parts.is_empty()).then(|| format!("another machine class ({})", parts.join("; ")))
+    parts
+}
+
+/// That two machines have other processors, with what differs: ratios are not comparable then, and what
+/// INT8 models answer can differ.
+pub fn another_processor(now: &MachineClass, then: &MachineClass) -> Option<String> {
+    let parts = processor(now, then);
+    (!parts.is_empty()).then(|| format!("another processor ({})", parts.join("; ")))
 }
 
 fn processor(now: &MachineClass, then: &MachineClass) -> Vec<String> {
@@ -164,16 +253,13 @@ fn processor(now: &MachineClass, then: &MachineClass) -> Vec<String> {
     parts.into_iter().flatten().collect()
 }
 
-/// What differs of the variant whose ratio is compared. Test switches and the model's place are no part
-/// of it.
-fn variant(now: Option<(&VariantRecord, &EngineInfo)>, then: &Stored, name: &str) -> Vec<String> {
-    let Some(StoredVariant { asked: old, engine: old_engine }) = then.variants.get(name) else {
-        return vec![format!("no variant '{name}'")];
-    };
-    let Some((new, new_engine)) = now else {
-        return vec![format!("no variant '{name}' now")];
-    };
-    let of = |what: &str| format!("{what} of '{name}'");
+fn of(what: &str, variant: &str) -> String {
+    format!("{what} of '{variant}'")
+}
+
+/// What differs of a variant: now, then. Test switches and the model's place are no part of it.
+fn settings(name: &str, (new, new_engine): SetUp<'_>, (old, old_engine): SetUp<'_>) -> Vec<String> {
+    let of = |what: &str| of(what, name);
     let mut found: Vec<String> = [
         changed(&of("model"), short(&new.model_sha256), short(&old.model_sha256)),
         changed(&of("engine"), &new.engine, &old.engine),
@@ -183,13 +269,13 @@ fn variant(now: Option<(&VariantRecord, &EngineInfo)>, then: &Stored, name: &str
     .into_iter()
     .flatten()
     .collect();
-    let settings = |asked: &VariantRecord, engine: &EngineInfo| {
+    let all = |asked: &VariantRecord, engine: &EngineInfo| {
         let mut all: BTreeMap<String, String> = asked.options.clone();
         all.extend(asked.properties.clone());
         all.extend(engine.properties.clone());
         all
     };
-    let (a, b) = (settings(new, new_engine), settings(old, old_engine));
+    let (a, b) = (all(new, new_engine), all(old, old_engine));
     let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     let value = |all: &BTreeMap<String, String>, key: &String| {
         all.get(key).cloned().unwrap_or_else(|| "unset".to_string())

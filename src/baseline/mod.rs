@@ -9,11 +9,14 @@ mod provenance;
 mod store;
 
 pub use anchor::{Anchored, Stores, load_at};
-pub use comparable::{differences, differences_of_stored, mismatch, unlike};
+pub use comparable::{
+    Between, another_processor, between, class_differences, differences, differences_of_stored,
+    mismatch, unlike,
+};
 pub use history::{Accepted, History, history};
 pub use machine::{environment, is_virtual, memory_bytes};
-pub use provenance::{git_state, is_shallow, provenance};
+pub use provenance::{git_state, is_committed, is_shallow, provenance};
 pub use store::{
-    Stored, StoredQuality, StoredRun, StoredVariant, StoredWorkload, class_folder, files, load,
-    parse_stored, place,
+    Stored, StoredMark, StoredQuality, StoredRun, StoredVariant, StoredVerdict, StoredWorkload,
+    class_folder, classes, files, load, parse_stored, place, surplus, too_large,
 };

@@ -1,16 +1,20 @@
 //! Owns where a run comes from: perfgate's version, the commit and whether the work tree differs.
 
+use super::store::is_stored_file;
 use crate::config::Setup;
 use crate::record::{GitState, Provenance};
-use git2::{Repository, StatusOptions};
-use std::path::Path;
+use git2::{Repository, Status, StatusOptions};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// The provenance of a run with this set-up.
 pub fn provenance(setup: &Setup) -> Provenance {
-    let (git, git_unavailable) = match git_state(&setup.config.folder) {
-        Ok(state) => (Some(state), None),
-        Err(why) => (None, Some(why)),
-    };
+    let (git, git_unavailable) =
+        match git_state(&setup.config.folder, Some(&setup.config.baselines.folder)) {
+            Ok(state) => (Some(state), None),
+            Err(why) => (None, Some(why)),
+        };
     Provenance {
         perfgate: env!("CARGO_PKG_VERSION").to_string(),
         git,
@@ -22,19 +26,68 @@ pub fn provenance(setup: &Setup) -> Provenance {
 
 /// The state of the repository that holds a folder, or why there is none.
 ///
+/// The files of a store of accepted sessions do not count as differences: they are written between
+/// measuring and committing, and nothing that is measured depends on them.
+///
 /// # Errors
 /// If there is no repository or no commit, in git's words.
-pub fn git_state(folder: &Path) -> Result<GitState, String> {
+pub fn git_state(folder: &Path, store: Option<&Path>) -> Result<GitState, String> {
     let why = |error: git2::Error| error.message().to_string();
     let repository = Repository::discover(folder).map_err(why)?;
     let head = repository.head().map_err(why)?;
     let commit = head.peel_to_commit().map_err(why)?.id().to_string();
     let branch = if head.is_branch() { head.shorthand().ok().map(str::to_string) } else { None };
+    let store = store.and_then(|store| inside(&repository, store));
+    let mut state = GitState { commit, branch, modified: 0, untracked: 0 };
+    for (file, status) in statuses(&repository, None).map_err(why)? {
+        let whole_folder = file.as_os_str().as_bytes().ends_with(b"/");
+        match &store {
+            Some(store) if is_stored_file(store, &file) => {}
+            Some(store)
+                if whole_folder && (store.starts_with(&file) || file.starts_with(store)) =>
+            {
+                let below = statuses(&repository, Some(&file)).map_err(why)?;
+                state.untracked += below.iter().filter(|(f, _)| !is_stored_file(store, f)).count();
+            }
+            _ if status.is_wt_new() => state.untracked += 1,
+            _ => state.modified += 1,
+        }
+    }
+    Ok(state)
+}
+
+/// Where a file or folder lies in a repository's work tree; nothing if it is not there.
+fn inside(repository: &Repository, path: &Path) -> Option<PathBuf> {
+    let top = repository.workdir()?.canonicalize().ok()?;
+    path.canonicalize().ok()?.strip_prefix(top).ok().map(Path::to_path_buf)
+}
+
+/// What differs from the commit, by path from the repository's top: all of it, with a folder of which
+/// nothing is tracked as one, or each file below such a folder.
+fn statuses(
+    repository: &Repository,
+    below: Option<&Path>,
+) -> Result<Vec<(PathBuf, Status)>, git2::Error> {
     let mut options = StatusOptions::new();
     options.include_untracked(true).exclude_submodules(true);
-    let statuses = repository.statuses(Some(&mut options)).map_err(why)?;
-    let untracked = statuses.iter().filter(|s| s.status().is_wt_new()).count();
-    Ok(GitState { commit, branch, modified: statuses.len() - untracked, untracked })
+    if let Some(folder) = below {
+        options.recurse_untracked_dirs(true).disable_pathspec_match(true).pathspec(folder);
+    }
+    let found = repository.statuses(Some(&mut options))?;
+    let path = |entry: git2::StatusEntry<'_>| {
+        (PathBuf::from(OsStr::from_bytes(entry.path_bytes())), entry.status())
+    };
+    Ok(found.iter().map(path).collect())
+}
+
+/// Whether the commit that is checked out holds a file. Outside of a repository none does.
+pub fn is_committed(file: &Path) -> bool {
+    let holds = || {
+        let repository = Repository::discover(file.parent()?).ok()?;
+        let place = inside(&repository, file)?;
+        repository.head().ok()?.peel_to_tree().ok()?.get_path(&place).ok()
+    };
+    holds().is_some()
 }
 
 /// Whether the repository that holds a folder lacks the older part of its history.
@@ -58,26 +111,63 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         git(path, &["init", "-q", "-b", "trunk"]);
-        assert!(git_state(path).is_err(), "no commit yet");
+        assert!(git_state(path, None).is_err(), "no commit yet");
         std::fs::write(path.join("a"), "1").unwrap();
         std::fs::write(path.join(".gitignore"), "ignored\n").unwrap();
         git(path, &["add", "."]);
         git(path, &["commit", "-qm", "first"]);
         std::fs::write(path.join("ignored"), "x").unwrap();
-        let clean = git_state(path).unwrap();
+        let clean = git_state(path, None).unwrap();
         assert_eq!(clean.branch.as_deref(), Some("trunk"));
         assert_eq!(clean.commit.len(), 40);
         assert!(!clean.dirty(), "ignored files do not count");
         std::fs::write(path.join("a"), "2").unwrap();
         std::fs::write(path.join("b"), "new").unwrap();
-        let dirty = git_state(path).unwrap();
+        let dirty = git_state(path, None).unwrap();
         assert_eq!((dirty.modified, dirty.untracked), (1, 1));
+    }
+
+    #[test]
+    fn what_is_stored_is_no_difference() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        git(path, &["init", "-q"]);
+        git(path, &["commit", "-q", "--allow-empty", "-m", "first"]);
+        let (project, store) = (path.join("a/project"), path.join("a/project/kept/store"));
+        let put = |file: &str| {
+            let file = store.join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "x").unwrap();
+        };
+        put("v1-cpu-1/one.json");
+        put("v1-cpu-2/.perfgate-x7");
+        let found = || {
+            let state = git_state(&project, Some(&store)).unwrap();
+            (state.modified, state.untracked)
+        };
+        assert_eq!(found(), (0, 0), "a folder of which nothing is tracked");
+        assert_eq!(git_state(&project, None).unwrap().untracked, 1);
+        git(path, &["add", "."]);
+        git(path, &["commit", "-qm", "second"]);
+        put("v1-cpu-1/two.json");
+        let committed =
+            ["v1-cpu-1/one.json", "v1-cpu-1/two.json"].map(|f| is_committed(&store.join(f)));
+        assert_eq!(committed, [true, false]);
+        put("v1-cpu-3/three.json");
+        std::fs::remove_file(store.join("v1-cpu-1/one.json")).unwrap();
+        assert_eq!(found(), (0, 0), "a pruned file, a new one, a new class");
+        put("v1-cpu-3/tasks.jsonl");
+        put("notes");
+        put("more/v1-cpu-3/three.json");
+        assert_eq!(found(), (0, 3), "other files beside them count");
+        let state = git_state(&project, Some(&path.join("nowhere"))).unwrap();
+        assert_eq!((state.modified, state.untracked > 0), (1, true));
     }
 
     #[test]
     fn outside_of_a_repository_it_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        let why = git_state(folder.path()).unwrap_err();
+        let why = git_state(folder.path(), None).unwrap_err();
         assert!(why.contains("could not find repository"), "{why}");
     }
 }

@@ -5,16 +5,21 @@ use crate::problem::{Problem, Result};
 use crate::record::{
     EngineInfo, Environment, Failure, FailureClass, GitState, Grade, Header, MachineClass,
     MemoryUse, Part, Phase, Plan, Provenance, Reading, Request, Round, Sampling, VariantRecord,
-    WorkerRun,
+    VerdictKind, WorkerRun,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// The version of the stored files.
-const FORMAT: u32 = 1;
+/// The version of the stored files. A reader accepts this one and the one before, which had neither
+/// verdict nor marks.
+const FORMAT: u32 = 2;
+
+/// The size that a stored session should stay under, bytes: a repository carries one for each accepted
+/// session of each machine class for ever, in its history.
+const MOST_BYTES: usize = 100 << 10;
 
 /// Most stamps of tokens that a stored session may stand for: a gigabyte of them, a thousand times
 /// what sessions have. Read back, each token of each request gets its own.
@@ -48,6 +53,48 @@ pub struct Stored {
     pub quality: BTreeMap<String, StoredQuality>,
     /// A line for each complete round and variant.
     pub rounds: Vec<StoredRun>,
+    /// What the rules said when it was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<StoredVerdict>,
+    /// What a reader must know before trusting it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<StoredMark>,
+}
+
+/// What the rules said of a session when it was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StoredVerdict {
+    /// What it came to: `holds`, `regressed`, `blocked`, `undecided`.
+    pub outcome: String,
+    /// The verdict of each rule by its id.
+    pub rules: BTreeMap<String, VerdictKind>,
+}
+
+/// What a reader of a stored session must know before trusting it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum StoredMark {
+    /// Measured with files that differed from the commit.
+    #[serde(rename = "dirty work tree")]
+    Dirty,
+    /// Accepted although a regression was proven.
+    #[serde(rename = "accepted over a regression")]
+    OverRegression,
+    /// Measured where git told of no commit.
+    #[serde(rename = "no commit")]
+    NoCommit,
+}
+
+impl fmt::Display for StoredMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StoredMark::Dirty => "dirty work tree",
+            StoredMark::OverRegression => "accepted over a regression",
+            StoredMark::NoCommit => "no commit",
+        })
+    }
 }
 
 /// What was asked of the variants of a stored session.
@@ -137,7 +184,8 @@ pub struct StoredRun {
 }
 
 impl Stored {
-    /// A session as it is stored. Rounds that were cut short are left out.
+    /// A session as it is stored, with the marks of where it was measured and without a verdict. Rounds
+    /// that were cut short are left out.
     pub fn from_part(part: &Part) -> Stored {
         let header = &part.header;
         let plan = &header.plan;
@@ -164,7 +212,24 @@ impl Stored {
                 .iter()
                 .flat_map(|round| plan.variants.iter().map(|name| run(round, name, &plan.tasks)))
                 .collect(),
+            verdict: None,
+            marks: of_git(header.provenance.git.as_ref()).into_iter().collect(),
         }
+    }
+
+    /// Its marks. Files of format 1 had none, and are marked by what they say of git.
+    pub fn marks(&self) -> Vec<StoredMark> {
+        match self.format {
+            1 => of_git(self.git.as_ref()).into_iter().collect(),
+            _ => self.marks.clone(),
+        }
+    }
+
+    /// The tasks that a variant was graded on, and those of them that were answered wrong and that had no
+    /// usable answer; nothing for a variant without answers.
+    pub fn graded(&self, variant: &str) -> Option<[usize; 3]> {
+        let quality = self.quality.get(variant)?;
+        Some([self.workload.quality_tasks, quality.wrong.len(), quality.failed.len()])
     }
 
     /// The stored rounds in the form of measured ones, so that the same code reads both. Only the
@@ -311,6 +376,38 @@ impl Stored {
     }
 }
 
+/// Why the text of a stored session is larger than a repository should carry, and what to do; nothing
+/// where it is not.
+pub fn too_large(stored: &Stored, text: &str) -> Option<String> {
+    if text.len() <= MOST_BYTES {
+        return None;
+    }
+    let size = |json: serde_json::Value| json.to_string().len();
+    let rounds = size(serde_json::json!(stored.rounds));
+    let most = if rounds >= size(serde_json::json!(stored.quality)) {
+        format!(
+            "most of it are {} lines, of each round and variant, with {} tasks each: fewer rounds or \
+             tasks make it smaller",
+            stored.rounds.len(),
+            stored.workload.tasks.len()
+        )
+    } else {
+        "most of it are the ids of graded tasks that were not answered right: fewer tasks, or \
+         shorter ids, make it smaller"
+            .to_string()
+    };
+    let (kib, limit) = (text.len().div_ceil(1 << 10), MOST_BYTES >> 10);
+    Some(format!("{kib} KiB, where a stored session should take {limit} KiB at most; {most}"))
+}
+
+/// The mark that the state of a repository makes.
+fn of_git(git: Option<&GitState>) -> Option<StoredMark> {
+    match git {
+        None => Some(StoredMark::NoCommit),
+        Some(git) => git.dirty().then_some(StoredMark::Dirty),
+    }
+}
+
 fn lines(text: &mut String, open: char, close: char, items: impl Iterator<Item = String>) {
     let items: Vec<String> = items.map(|item| format!("\n    {item}")).collect();
     let _ = write!(text, "{open}{}\n  {close}", items.join(","));
@@ -407,13 +504,57 @@ pub fn class_folder(store: &Path, machine: &MachineClass) -> PathBuf {
     store.join(format!("v1-{}-{}", words.join("-"), &sum[..8]))
 }
 
+/// Whether a file of a store, both as paths from one place, is one that perfgate writes: a session, or one
+/// that is being written.
+pub(super) fn is_stored_file(store: &Path, file: &Path) -> bool {
+    let Ok(below) = file.strip_prefix(store) else { return false };
+    let parts: Vec<String> =
+        below.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+    match &parts[..] {
+        [class, name] => {
+            class.starts_with("v1-") && (name.ends_with(".json") || name.starts_with(".perfgate-"))
+        }
+        _ => false,
+    }
+}
+
 /// Every stored session, oldest first. A store that is not there is empty.
 ///
 /// # Errors
 /// If a file cannot be read or is no stored session.
 pub fn load(store: &Path) -> Result<Vec<Stored>> {
-    let mut sessions = files(store)?.iter().map(|file| read(file)).collect::<Result<Vec<_>>>()?;
-    sessions.sort_by(|a, b| (&a.started, &a.session).cmp(&(&b.started, &b.session)));
+    let mut sessions = Vec::new();
+    for folder in classes(store)? {
+        sessions.extend(of_class(&folder)?.into_iter().map(|(stored, _)| stored));
+    }
+    sessions.sort_by(|a, b| order(a).cmp(&order(b)));
+    Ok(sessions)
+}
+
+/// The folders of a store, each of one machine class.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn classes(store: &Path) -> Result<Vec<PathBuf>> {
+    Ok(entries(store)?.into_iter().filter(|folder| folder.is_dir()).collect())
+}
+
+/// The order of sessions in time.
+fn order(stored: &Stored) -> (&str, &str) {
+    (&stored.started, &stored.session)
+}
+
+/// The sessions of a class's folder with their files, oldest first.
+fn of_class(folder: &Path) -> Result<Vec<(Stored, PathBuf)>> {
+    let mut sessions = Vec::new();
+    for file in entries(folder)? {
+        if file.extension().is_some_and(|extension| extension == "json")
+            && let Some(stored) = read(&file)?
+        {
+            sessions.push((stored, file));
+        }
+    }
+    sessions.sort_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
     Ok(sessions)
 }
 
@@ -446,10 +587,15 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 const HELP: &str =
     "restore it with git, or delete it and accept a session anew with `perfgate baseline update`";
 
-fn read(file: &Path) -> Result<Stored> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Problem::io(file, "read the stored session", &error).help(HELP))?;
-    parse_stored(file, &text)
+/// Reads a stored session; nothing if another process has removed it since it was seen.
+fn read(file: &Path) -> Result<Option<Stored>> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => parse_stored(file, &text).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !file.is_symlink() => {
+            Ok(None)
+        }
+        Err(error) => Err(Problem::io(file, "read the stored session", &error).help(HELP)),
+    }
 }
 
 /// Reads the text of a stored session. `file` is for complaints.
@@ -463,8 +609,10 @@ pub fn parse_stored(file: &Path, text: &str) -> Result<Stored> {
     // The version first: of another one, anything else may differ too.
     let json: serde_json::Value = serde_json::from_str(text).map_err(broken)?;
     match json["format"].as_u64() {
-        Some(format) if format != u64::from(FORMAT) => {
-            let what = format!("is of format {format}, and this perfgate reads format {FORMAT}");
+        Some(format) if format != u64::from(FORMAT) && format != u64::from(FORMAT) - 1 => {
+            let previous = FORMAT - 1;
+            let what =
+                format!("is of format {format}, and this perfgate reads {previous} and {FORMAT}");
             Err(Problem::in_file(file, what).help(HELP))
         }
         _ => {
@@ -478,11 +626,12 @@ pub fn parse_stored(file: &Path, text: &str) -> Result<Stored> {
     }
 }
 
-/// Where a session is stored, and which files its machine class then has too many of, oldest first.
+/// Where a session is stored, unless its machine class has as many newer ones as are kept.
 ///
 /// # Errors
-/// If the store cannot be read, or the session's id, which comes from a file, is no name for one.
-pub fn place(store: &Path, session: &Stored, keep: u32) -> Result<(PathBuf, Vec<PathBuf>)> {
+/// If it is too old, the store cannot be read, or the session's id, which comes from a file, is no name
+/// for one.
+pub fn place(store: &Path, session: &Stored, keep: u32) -> Result<PathBuf> {
     let folder = class_folder(store, &session.machine);
     let id = &session.session;
     if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
@@ -491,16 +640,25 @@ pub fn place(store: &Path, session: &Stored, keep: u32) -> Result<(PathBuf, Vec<
             Problem::in_file(&folder, what).help("store results that perfgate wrote, as they are")
         );
     }
-    let file = folder.join(format!("{}.json", session.session));
-    let mut kept: Vec<(String, PathBuf)> = Vec::new();
-    for path in entries(&folder)? {
-        if path.extension().is_some_and(|extension| extension == "json") && path != file {
-            kept.push((read(&path)?.started, path));
-        }
+    let newer =
+        of_class(&folder)?.iter().filter(|(other, _)| order(other) > order(session)).count();
+    if newer >= keep as usize {
+        let what = format!("holds enough sessions newer than {id}: {keep} are kept");
+        return Err(Problem::in_file(&folder, what)
+            .help("store a newer session, or raise keep in [baselines] of perfgate.toml"));
     }
-    kept.push((session.started.clone(), file.clone()));
-    kept.sort();
-    let surplus = kept.len().saturating_sub(keep as usize);
-    let dropped = kept.into_iter().take(surplus).map(|(_, path)| path).collect();
-    Ok((file, dropped))
+    Ok(folder.join(format!("{id}.json")))
+}
+
+/// The files that a class's folder has beyond the newest so many, oldest first.
+///
+/// Whoever removes them takes nothing from others that write at the same time: what is not among the
+/// newest here is not among the newest of more.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn surplus(class: &Path, keep: u32) -> Result<Vec<PathBuf>> {
+    let sessions = of_class(class)?;
+    let surplus = sessions.len().saturating_sub(keep as usize);
+    Ok(sessions.into_iter().take(surplus).map(|(_, file)| file).collect())
 }

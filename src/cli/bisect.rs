@@ -134,7 +134,7 @@ impl Search<'_> {
         let verdict = if prepared.header.plan.variants.len() < 2 {
             // Nothing to measure: it is the good one, or its model is not known.
             let part = Part::begin(prepared.header.clone());
-            session::judged(vec![part], &prepared.setup, &[], &[])
+            session::judged(vec![part], &prepared.setup, &[], &prepared.stored)
         } else {
             if !self.arguments.display.quiet {
                 eprint!("{}", plan::looks(&prepared, &forecast));

@@ -117,9 +117,7 @@ fn wait(pause: Duration, interrupt: &Interrupt, done: u32) -> Result<()> {
 
 /// Keeps a session in the compact form of the baselines.
 fn keep(folder: &Path, part: &Part) -> Result<()> {
-    let stored = Stored::from_part(part);
-    let (place, dropped) = baseline::place(folder, &stored, KEPT)?;
-    super::baseline::replace(&place, &stored.to_text(), &dropped)
+    super::baseline::keep(folder, &Stored::from_part(part), KEPT).map(drop)
 }
 
 /// The calibrations of a pair that can be read together: of the machine class, workload and models of the one

@@ -8,6 +8,7 @@ mod compare;
 mod doctor;
 mod exit;
 mod history;
+mod init;
 mod measure;
 mod plan;
 mod policy;
@@ -51,6 +52,8 @@ enum Command {
     Baseline(BaselineCommand),
     /// Show a metric over every session that was ever stored, and where it moved
     History(HistoryArguments),
+    /// Make the first files of a project; what is there already is kept
+    Init(InitArguments),
     /// Show whether this machine and this project can run the gate; exits with 2 if not
     Doctor(DoctorArguments),
     /// Say what one OpenVINO runtime is
@@ -242,8 +245,14 @@ fn formats() -> impl TypedValueParser<Value = Format> {
 enum BaselineCommand {
     /// Store the latest session; one file for each, to be committed
     Update(BaselineUpdate),
-    /// Show what is stored
+    /// Show what is stored, by machine class
     List(BaselineList),
+    /// Show one stored session: where it comes from, what the rules said, its values
+    Show(BaselineShow),
+    /// Show what differs between two stored sessions; unpaired, and nothing is decided by it
+    Diff(BaselineDiff),
+    /// Remove all but the newest sessions of each machine class
+    Prune(BaselinePrune),
 }
 
 #[derive(Debug, clap::Args)]
@@ -251,16 +260,68 @@ struct BaselineUpdate {
     /// Results to accept [default: benchmark_results.json in the output folder]
     #[arg(value_name = "FILE")]
     results: Option<PathBuf>,
-    /// The configuration, which names the store
-    #[arg(long, value_name = "FILE", default_value = "perfgate.toml")]
-    config: PathBuf,
-    /// Accept a session although it proved a regression
+    /// The same as FILE
+    #[arg(long, value_name = "FILE", conflicts_with = "results")]
+    from_run: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreSetting,
+    /// Accept a session although it proved a regression; a mark in the stored file says so
     #[arg(long)]
     accept_regression: bool,
+    /// Accept a session that was measured with uncommitted changes; a mark in the stored file says so
+    #[arg(long)]
+    allow_dirty: bool,
 }
 
 #[derive(Debug, clap::Args)]
 struct BaselineList {
+    #[command(flatten)]
+    store: StoreSetting,
+}
+
+#[derive(Debug, clap::Args)]
+struct BaselineShow {
+    /// The session, or the beginning of its name [default: the newest of this machine's class]
+    #[arg(value_name = "SESSION")]
+    session: Option<String>,
+    #[command(flatten)]
+    store: StoreSetting,
+    /// How it is printed
+    #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].id, value_parser = formats())]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+struct BaselineDiff {
+    /// The earlier session, or the beginning of its name [default: the newest but one of this machine's
+    /// class]
+    #[arg(value_name = "OLD")]
+    old: Option<String>,
+    /// The later session [default: the newest of OLD's machine class]
+    #[arg(value_name = "NEW")]
+    new: Option<String>,
+    #[command(flatten)]
+    store: StoreSetting,
+    /// How it is printed
+    #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].id, value_parser = formats())]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+struct BaselinePrune {
+    /// How many sessions of each machine class stay [default: keep in [baselines] of the configuration]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    keep: Option<u32>,
+    /// Print what would be removed; remove nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    store: StoreSetting,
+}
+
+/// The store.
+#[derive(Debug, clap::Args)]
+struct StoreSetting {
     /// The configuration, which names the store
     #[arg(long, value_name = "FILE", default_value = "perfgate.toml")]
     config: PathBuf,
@@ -300,6 +361,19 @@ struct ReportArguments {
 }
 
 #[derive(Debug, clap::Args)]
+struct InitArguments {
+    /// The folder of the project
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    folder: PathBuf,
+    /// The folder of the reference's model, an OpenVINO IR
+    #[arg(long, value_name = "FOLDER")]
+    reference: Option<PathBuf>,
+    /// The folder of the model that is judged, an OpenVINO IR
+    #[arg(long, value_name = "FOLDER")]
+    candidate: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 struct DoctorArguments {
     /// The project's configuration
     #[arg(long, value_name = "FILE", default_value = "perfgate.toml")]
@@ -331,9 +405,9 @@ pub fn main() -> ExitCode {
         Command::Report(arguments) => render::report(&arguments.results, &arguments.display),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Bisect(arguments) => bisect::bisect(&arguments),
-        Command::Baseline(BaselineCommand::Update(arguments)) => baseline::update(&arguments),
-        Command::Baseline(BaselineCommand::List(arguments)) => baseline::list(&arguments),
+        Command::Baseline(command) => baseline::baseline(&command),
         Command::History(arguments) => history::history(&arguments),
+        Command::Init(arguments) => init::init(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::AskRuntime { library } => doctor::ask_runtime(&library),
         Command::Worker => {

@@ -1,57 +1,88 @@
 //! Owns the findings about what earlier runs left: stored sessions of this machine's class, and git.
 
 use super::{Finding, Section, count};
-use crate::baseline;
+use crate::baseline::{self, Stored};
 use crate::config::Config;
 use crate::hash;
+use crate::record::MachineClass;
 use std::path::Path;
 
 /// Looks at the store of accepted sessions.
 pub(super) fn baselines(config: Option<&Config>, root: &Path) -> Section {
-    let finding = match config {
-        Some(config) => stored(config, root),
-        None => Finding::ok("sessions", "perfgate.toml, which names the store, could not be read"),
+    let findings = match config {
+        Some(config) => stored(config, &baseline::environment(root).machine),
+        None => {
+            let text = "perfgate.toml, which names the store, could not be read";
+            vec![Finding::ok("sessions", text)]
+        }
     };
-    Section { title: "Baselines", findings: vec![finding] }
+    Section { title: "Baselines", findings }
 }
 
-fn stored(config: &Config, root: &Path) -> Finding {
+fn stored(config: &Config, here: &MachineClass) -> Vec<Finding> {
     let store = &config.baselines;
     let folder = store.folder.strip_prefix(&config.folder).unwrap_or(&store.folder).display();
     let sessions = match baseline::load(&store.folder) {
         Ok(sessions) => sessions,
         Err(problem) => {
             let otherwise = "take the file from git again, or remove it";
-            return Finding::error("sessions", problem, otherwise);
+            return vec![Finding::error("sessions", problem, otherwise)];
         }
     };
-    let here = baseline::environment(root).machine.key();
-    let of_class = sessions.iter().filter(|stored| stored.machine.key() == here).count();
-    if sessions.is_empty() {
+    let of_class = sessions.iter().filter(|stored| stored.machine == *here).count();
+    let mut findings = Vec::new();
+    findings.push(if sessions.is_empty() {
         let text = format!("none is stored in {folder}; only rules against a baseline need some");
-        return Finding::ok("sessions", text);
-    }
-    if of_class == 0 {
-        return Finding::warning(
+        Finding::ok("sessions", text)
+    } else if of_class == 0 {
+        Finding::warning(
             "sessions",
             format!(
-                "none of the {} in {folder} is of this machine's class: rules against a baseline \
-                 cannot be decided here",
-                sessions.len()
+                "none of the {} in {folder} is of this machine's class, {}: rules against a baseline \
+                 cannot decide times here",
+                sessions.len(),
+                here.key()
             ),
             "run `perfgate check` and `perfgate baseline update` in turn a few times on this machine \
              and commit the files, or run on the machine whose sessions are stored (`perfgate \
              baseline list` shows them)",
+        )
+    } else {
+        let text = format!(
+            "{of_class} of {} in {folder} of this machine's class, {}",
+            sessions.len(),
+            here.key()
         );
-    }
-    let text = format!("{of_class} of {} in {folder} of this machine's class", sessions.len());
-    Finding::ok("sessions", text)
+        Finding::ok("sessions", text)
+    });
+    findings.extend(other_classes(&sessions, here));
+    findings
 }
 
-/// Looks at the repository that holds the project's folder.
-pub(super) fn git(folder: &Path) -> Section {
+/// The stored classes that are not this machine's, with what differs and what it means.
+fn other_classes(sessions: &[Stored], here: &MachineClass) -> Vec<Finding> {
+    let mut machines: Vec<&MachineClass> = sessions.iter().map(|stored| &stored.machine).collect();
+    machines.sort_by_key(|machine| machine.key());
+    machines.dedup();
+    machines.retain(|machine| *machine != here);
+    let finding = |machine: &MachineClass| {
+        let number = sessions.iter().filter(|stored| stored.machine == *machine).count();
+        let differences = baseline::class_differences(here, machine).join("; ");
+        let meaning = match baseline::another_processor(here, machine) {
+            Some(_) => "shares can be compared, and INT8 results can differ",
+            None => "shares can be compared, and ratios relative to a variant; times cannot",
+        };
+        let text = format!("{} of another: {differences}. {meaning}", count(number, "session"));
+        Finding::ok("stored class", text)
+    };
+    machines.into_iter().map(finding).collect()
+}
+
+/// Looks at the repository that holds the project's folder. The files of its store do not count.
+pub(super) fn git(folder: &Path, config: Option<&Config>) -> Section {
     let mut findings = Vec::new();
-    match baseline::git_state(folder) {
+    let store = config.map(|config| config.baselines.folder.as_path());
+    match baseline::git_state(folder, store) {
         Ok(state) => {
             let on = match &state.branch {
                 Some(branch) => format!("on branch {branch}"),
@@ -123,18 +154,18 @@ mod tests {
     fn a_repository_is_told_with_what_differs() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        let section = git(path);
+        let section = git(path, None);
         assert_eq!(about(&section, "commit").mark, Mark::Warning);
         assert!(about(&section, "commit").remedy.as_ref().unwrap().contains("git init"));
         run(path, &["init", "-q", "-b", "trunk"]);
         put(path, "a", "1");
         run(path, &["add", "."]);
         run(path, &["commit", "-qm", "first"]);
-        let section = git(path);
+        let section = git(path, None);
         assert!(about(&section, "commit").text.ends_with("on branch trunk"));
         assert!(section.findings.iter().all(|finding| finding.mark == Mark::Ok), "{section:?}");
         put(path, "b", "2");
-        let section = git(path);
+        let section = git(path, None);
         assert_eq!(about(&section, "work tree").mark, Mark::Warning);
     }
 
@@ -148,8 +179,8 @@ mod tests {
         run(&whole, &["commit", "-q", "--allow-empty", "-m", "second"]);
         let url = format!("file://{}", whole.display());
         run(folder.path(), &["clone", "-q", "--depth", "1", &url, "part"]);
-        assert_eq!(about(&git(&whole), "history").mark, Mark::Ok);
-        let section = git(&part);
+        assert_eq!(about(&git(&whole, None), "history").mark, Mark::Ok);
+        let section = git(&part, None);
         assert_eq!(about(&section, "history").mark, Mark::Warning);
         assert!(about(&section, "history").remedy.as_ref().unwrap().contains("fetch-depth: 0"));
     }

@@ -118,7 +118,7 @@ pub fn examine(root: &Path, file: &Path, program: &Path) -> Diagnosis {
         runtimes::section(config, &file.with_file_name(".perfgate"), &ask),
         configuration::section(root, file, &read, &limits),
         history::baselines(config, root),
-        history::git(folder),
+        history::git(folder, config),
     ])
 }
 

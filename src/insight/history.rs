@@ -117,7 +117,8 @@ fn series<'a>(
             continue;
         };
         let apart = before.map_or_else(Vec::new, |(then, _)| {
-            differences_of_stored(stored, then, asked.metric, asked.relative_to)
+            let pair = asked.relative_to.map(|reference| [variant, reference]);
+            differences_of_stored(stored, then, asked.metric, pair)
         });
         let change =
             before.filter(|_| apart.is_empty()).map(|(_, then)| scale.change(then, number));

@@ -11,6 +11,7 @@ mod json;
 mod line;
 mod markdown;
 mod sheet;
+mod stored;
 mod tables;
 mod terminal;
 mod words;
@@ -19,6 +20,7 @@ pub use bisection::{Step, of_bisection};
 pub use build::build;
 pub use history::{Scene, of_history};
 pub use sheet::{Grid, Sheet, of_calibration};
+pub use stored::{of_stored, of_two_stored};
 pub use terminal::wrap;
 
 use crate::record::{PolicyChange, Severity, VerdictKind};

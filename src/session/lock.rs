@@ -45,7 +45,14 @@ pub fn lock(file: &Path) -> Result<Vec<Locked>> {
 /// Writes a sum behind the line of the model, where a reader looks for it.
 fn write(document: &mut DocumentMut, variant: &Variant, sum: &str) {
     let Some(table) = document["variants"][&variant.name].as_table_like_mut() else { return };
-    table.insert("model_sha256", value(sum));
+    // A comment behind the old sum stays.
+    let before = table.get("model_sha256").and_then(|item| item.as_value());
+    let decor = before.map(|before| before.decor().clone());
+    let mut sum = value(sum);
+    if let (Some(decor), Some(sum)) = (decor, sum.as_value_mut()) {
+        *sum.decor_mut() = decor;
+    }
+    table.insert("model_sha256", sum);
 }
 
 #[cfg(test)]

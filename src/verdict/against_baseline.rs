@@ -72,6 +72,7 @@ impl Case<'_> {
         having: &[&'b Stored],
         relative_to: Option<&str>,
     ) -> Result<Vec<&'b Stored>, String> {
+        let relative_to = relative_to.map(|reference| [self.rule.variant.as_str(), reference]);
         let mut comparable = Vec::new();
         let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
         for stored in having {
@@ -91,10 +92,13 @@ impl Case<'_> {
         Err(format!("none of {count} stored sessions can be compared: {}", reasons.join("; ")))
     }
 
-    /// Graded tasks against those of the newest session: the answers of an unchanged variant don't
-    /// vary, so older sessions add nothing.
+    /// Graded tasks against those of the newest session, of the same processor if there is one: the
+    /// answers of an unchanged variant don't vary there, so older sessions add nothing.
     fn stored_tasks(&self, comparable: &[&Stored], limit: f64) -> Test<'_> {
-        let newest = comparable.last().expect("some are comparable");
+        let machine = &self.now.header.environment.machine;
+        let elsewhere = |stored: &Stored| baseline::another_processor(machine, &stored.machine);
+        let same = comparable.iter().rev().find(|stored| elsewhere(stored).is_none());
+        let newest = same.or(comparable.last()).expect("some are comparable");
         let now = self.bad_tasks(self.now, &self.rule.variant);
         let Some(quality) = newest.quality.get(&self.rule.variant) else {
             let why = format!("'{}' answered no tasks in the stored session", self.rule.variant);
@@ -107,7 +111,15 @@ impl Case<'_> {
         };
         let metric = self.rule.metric;
         let base = now.keys().map(|task| (task.clone(), bad(metric, grade(task)))).collect();
-        self.paired(&now, &base, limit)
+        let test = self.paired(&now, &base, limit);
+        let Some(elsewhere) = elsewhere(newest) else { return test };
+        let flag = format!("the baseline was measured on {elsewhere}: INT8 results can differ");
+        Box::new(move |alpha| {
+            let verdict = test(alpha);
+            let reasons = [verdict.reason.as_str(), &flag];
+            let reasons: Vec<&str> = reasons.into_iter().filter(|text| !text.is_empty()).collect();
+            Verdict { reason: reasons.join("; "), ..verdict }
+        })
     }
 
     /// The failure rate against that of all stored sessions together.

@@ -139,6 +139,26 @@ fn what_cannot_be_compared_says_why() {
     );
     assert_eq!(kind(&project, "failure_rate"), VerdictKind::Pass);
     assert!(verdict(&project, "ratio").reason.contains("another processor (CPU model another "));
+    // A machine of another class and the same processor: the ratio holds if both variants have the same
+    // threads, which within a class are the change that is judged.
+    for file in stored(&project) {
+        let text =
+            std::fs::read_to_string(&file).unwrap().replace("\"cpu\":\"another ", "\"cpu\":\"");
+        std::fs::write(&file, text.replace("\"memory_gib\":", "\"memory_gib\":9")).unwrap();
+    }
+    project.check();
+    assert!(kind(&project, "ratio").decided());
+    let threads = |text: &str| text.replace("[variants.other]", "[variants.other]\nthreads = 77");
+    project.write("perfgate.toml", &threads(&config(5.0)));
+    project.check();
+    let ratio = verdict(&project, "ratio");
+    assert!(ratio.reason.contains("another number of threads of 'other' ("), "{}", ratio.reason);
+    for file in stored(&project) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("\"memory_gib\":9", "\"memory_gib\":")).unwrap();
+    }
+    project.check();
+    assert!(kind(&project, "ratio").decided(), "a candidate may change");
     // A variant that was not there before.
     project.write("perfgate.toml", &config(5.0).replace("variants.other", "variants.newer"));
     project.write("thresholds.toml", &RULES.replace("\"other\"", "\"newer\""));

@@ -164,10 +164,13 @@ fn session(template: &Stored, day: usize, factor: f64) -> Stored {
 /// Stores it as `perfgate baseline update` does, but keeps the newest of its class alone.
 fn store(project: &Project, stored: &Stored) {
     let store = project.path().join("baselines");
-    let (place, dropped) = baseline::place(&store, stored, 1).unwrap();
-    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    let place = baseline::place(&store, stored, 1).unwrap();
+    let class = place.parent().unwrap();
+    std::fs::create_dir_all(class).unwrap();
     std::fs::write(&place, stored.to_text()).unwrap();
-    dropped.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    for file in baseline::surplus(class, 1).unwrap() {
+        std::fs::remove_file(file).unwrap();
+    }
 }
 
 /// A project in a repository, and a session of it.

@@ -5,14 +5,14 @@
 //! each parser from some hundreds; judging and rendering take a twentieth of them.
 
 use crate::damage::{Text, inputs};
-use perfgate::baseline::{self, Stored, Stores, parse_stored};
+use perfgate::baseline::{self, Stored, StoredMark, StoredVerdict, Stores, parse_stored};
 use perfgate::config::{self, Config, Setup, Source};
 use perfgate::metric::METRICS;
 use perfgate::problem::{Problem, Result};
 use perfgate::protocol::{self, Command, LoadSpec, Order, Reply};
 use perfgate::record::{
     Answer, EngineInfo, Entry, Failure, FailureClass, GitState, Grade, JournalLine, Labels, Part,
-    QualityPlan, Reading, Results,
+    QualityPlan, Reading, Results, VerdictKind,
 };
 use perfgate::report::{self, FORMATS, Style};
 use perfgate::session::{self, parse_journal, parse_results};
@@ -21,7 +21,7 @@ use perfgate::{record, verdict};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestError, TestRunner};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -248,6 +248,11 @@ fn stored_sessions() -> Vec<Stored> {
         .map(|index| {
             let mut stored = Stored::from_part(rich_part());
             stored.session = format!("20261123T04481{index}Z-398d");
+            stored.verdict = Some(StoredVerdict {
+                outcome: "holds".to_string(),
+                rules: BTreeMap::from([("latency".to_string(), VerdictKind::Pass)]),
+            });
+            stored.marks = vec![StoredMark::Dirty, StoredMark::OverRegression];
             stored
         })
         .collect()
@@ -335,9 +340,19 @@ fn use_stored(stored: &Stored) {
     reads_back(stored, Stored::to_text, |text| parse_stored(Path::new(FILE), text));
     stored.to_rounds();
     let _ = baseline::class_folder(Path::new("store"), &stored.machine);
+    let other = &stored_sessions()[0];
+    for sheet in [
+        report::of_stored(stored),
+        report::of_two_stored(stored, other),
+        report::of_two_stored(other, stored),
+    ] {
+        for format in FORMATS {
+            assert!((format.sheet)(&sheet, Style::default()).ends_with('\n'), "{}", format.id);
+        }
+    }
     let part = rich_part();
     for metric in METRICS.iter().copied() {
-        for relative_to in [None, Some("base"), Some("nobody")] {
+        for relative_to in [None, Some(["other", "base"]), Some(["other", "nobody"])] {
             baseline::differences(part, stored, metric, relative_to);
         }
     }

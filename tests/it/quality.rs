@@ -201,3 +201,31 @@ fn mistakes_in_graded_tasks_name_the_place() {
     let run = project.check();
     assert!(run.stderr.contains("prompt.jinja:1:1: the template fails"), "{}", run.stderr);
 }
+
+#[test]
+fn stored_answers_of_another_processor_decide_and_are_flagged() {
+    let rules = RULES
+        .replace("accuracy = \"1pt\"", "accuracy = { against = \"baseline\", limit = \"1pt\" }");
+    let rules = rules
+        .replace("task_failure_rate", "failure_rate")
+        .replace("limit = \"5pt\"", "max = \"50%\"");
+    let project = project(&config(TASKS, ""), &rules);
+    project.check();
+    assert_eq!(project.run(&["baseline", "update"]).code, 0);
+    let reason = |project: &Project| {
+        project.check();
+        project.results().verdicts.remove(0).reason
+    };
+    let here = reason(&project);
+    assert!(!here.contains("another processor"), "{here}");
+    let class = std::fs::read_dir(project.path().join("baselines")).unwrap().next().unwrap();
+    let file = std::fs::read_dir(class.unwrap().path()).unwrap().next().unwrap().unwrap().path();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("\"cpu\":\"", "\"cpu\":\"another ")).unwrap();
+    let elsewhere = reason(&project);
+    assert!(elsewhere.starts_with(&here), "the verdict stands: {elsewhere}");
+    assert!(elsewhere.contains("measured on another processor (CPU model another "), "{elsewhere}");
+    assert!(elsewhere.ends_with("): INT8 results can differ"), "{elsewhere}");
+    project.write("perfgate.toml", &config(40, ""));
+    assert_eq!(project.check().code, 1, "a loss is a loss");
+}
