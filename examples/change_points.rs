@@ -50,8 +50,11 @@ independent noise of {percent}%. The method is E-divisive with Student's t as in
     )
 }
 
-/// Noise of a standard deviation, by its name.
-fn noises() -> [(&'static str, Box<dyn Fn(&mut ChaCha8Rng) -> f64>); 2] {
+/// Draws the noise of one session.
+type Noise = Box<dyn Fn(&mut ChaCha8Rng) -> f64>;
+
+/// Noise of the same standard deviation, by its name.
+fn noises() -> [(&'static str, Noise); 2] {
     let normal = Normal::new(0.0, NOISE).expect("a deviation");
     let heavy = StudentT::new(3.0).expect("degrees of freedom");
     // Student's t with 3 degrees of freedom has a variance of 3.

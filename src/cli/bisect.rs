@@ -3,6 +3,7 @@
 use super::measure::{self, Wanted};
 use super::render::{colors, print};
 use super::{BisectArguments, exit, plan};
+use crate::baseline::Stores;
 use crate::git::{About, Id, Repo};
 use crate::hash;
 use crate::policy;
@@ -134,7 +135,7 @@ impl Search<'_> {
         let verdict = if prepared.header.plan.variants.len() < 2 {
             // Nothing to measure: it is the good one, or its model is not known.
             let part = Part::begin(prepared.header.clone());
-            session::judged(vec![part], &prepared.setup, &[], &[])
+            session::judged(vec![part], &prepared.setup, &[], &Stores::default())
         } else {
             if !self.arguments.display.quiet {
                 eprint!("{}", plan::looks(&prepared, &forecast));
