@@ -37,6 +37,7 @@ fn text(prepared: &Prepared, forecast: &Forecast) -> String {
         (Settles::Yes, "This plan can settle, at the effects and the noise of before"),
         (Settles::No, "It cannot settle"),
         (Settles::Unknown, "Not known before a first session"),
+        (Settles::Known, "Known without measuring"),
     ] {
         let rules: Vec<&Foreseen> =
             forecast.rules.iter().filter(|rule| rule.settles == settles).collect();

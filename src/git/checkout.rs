@@ -15,7 +15,10 @@ const DONE: &str = ".perfgate-complete";
 /// If they cannot be written.
 pub fn check_out(repo: &Repo, commit: Id, place: &Path) -> Result<PathBuf> {
     let folder = place.join(&commit.to_string()[..16]);
+    let objects = repo.repository.commondir().join("lfs/objects");
     if folder.join(DONE).exists() {
+        // What was not fetched then may be now.
+        fill_in(&folder, &objects).map_err(|error| Problem::io(&folder, "write it", &error))?;
         return Ok(folder);
     }
     let io = |doing: &str, error: &std::io::Error| {
@@ -34,7 +37,7 @@ pub fn check_out(repo: &Repo, commit: Id, place: &Path) -> Result<PathBuf> {
         Problem::in_file(&folder, format!("cannot hold the base's files: {}", error.message()))
             .help("make room there, and see that files can be made")
     })?;
-    fill_in(fresh.path(), &repo.repository.commondir().join("lfs/objects"))
+    fill_in(fresh.path(), &objects)
         .and_then(|()| std::fs::write(fresh.path().join(DONE), ""))
         .map_err(|error| io("write it", &error))?;
     let fresh = fresh.keep();

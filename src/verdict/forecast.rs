@@ -22,6 +22,8 @@ pub enum Settles {
     No,
     /// Nothing is known of the noise yet.
     Unknown,
+    /// Nothing has to be measured for it.
+    Known,
 }
 
 /// A rule with what can be said of it beforehand.
@@ -44,7 +46,7 @@ pub fn driving(foreseen: &[Foreseen]) -> Vec<String> {
         rule.severity == Severity::Gate
             && rule.evidence != Evidence::Point
             && of_rounds
-            && *settles != Settles::No
+            && !matches!(settles, Settles::No | Settles::Known)
     };
     foreseen.iter().filter(drives).map(|foreseen| foreseen.rule.id.clone()).collect()
 }
@@ -73,6 +75,10 @@ struct Foresight<'a> {
 impl Foresight<'_> {
     fn of_rule(&self) -> (Settles, String) {
         let rule = self.rule;
+        let named = rule.against.variant().into_iter().chain([rule.variant.as_str()]);
+        if let Some(absent) = named.filter_map(|name| self.header.plan.absent.get(name)).next() {
+            return (Settles::Known, format!("{}: {}", absent.verdict, absent.why));
+        }
         if let (Needs::Energy, Reading::Unavailable(why)) =
             (rule.metric.info().needs, &self.header.environment.energy)
         {

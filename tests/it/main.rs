@@ -14,6 +14,7 @@ mod energy;
 mod gate;
 mod history;
 mod interruption;
+mod models;
 mod parsers;
 mod policy;
 mod quality;

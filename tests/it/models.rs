@@ -1,0 +1,234 @@
+//! Which model a variant really has, on the real models that `scripts/setup.sh` makes: locked, made by a recipe,
+//! held in the base, or held by Git LFS; and what of a change is unchanged.
+
+use crate::support::{Project, Run};
+use perfgate::record::{Direction, VerdictKind};
+use std::path::{Path, PathBuf};
+
+const RULES: &str = "[rules]\nlatency = { limit = \"900%\" }\nmodel_size = \"5%\"\n";
+
+fn made() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(".perfgate")
+}
+
+/// A folder of hard links to a model's files.
+fn link(name: &str, to: &Path) {
+    let from = made().join("models/smollm2-135m").join(name);
+    assert!(from.is_dir(), "{} is missing: run scripts/setup.sh first", from.display());
+    let _ = std::fs::remove_dir_all(to);
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with("openvino_detok") {
+            std::fs::hard_link(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+fn variant(name: &str, keys: &str) -> String {
+    format!(
+        "[variants.{name}]\nengine = \"openvino\"\nmodel = \"models/{name}\"\nthreads = 1\n\
+         properties = {{ INFERENCE_PRECISION_HINT = \"f32\", KV_CACHE_PRECISION = \"f16\" }}\n{keys}\n"
+    )
+}
+
+fn config(int8: &str) -> String {
+    format!(
+        "[workload]\ntasks = \"tasks.jsonl\"\nprompt_tokens = 8\ngen_tokens = 4\n\
+         [session]\nrounds = 1\nstop = \"never\"\n{}{}",
+        variant("fp16", ""),
+        variant("int8", int8)
+    )
+}
+
+/// A repository with FP16 and INT8, locked if wanted; the models lie in an ignored folder.
+fn repository(keys: &str, lock: bool) -> Project {
+    let project = Project::new(&config(keys), RULES);
+    project.write("tasks.jsonl", "{\"id\": \"a\", \"prompt\": \"Name a colour.\"}\n");
+    project.git(&["init", "-q", "-b", "main"]);
+    project.write(".gitignore", ".perfgate/\nmodels/\n");
+    std::fs::create_dir_all(project.path().join(".perfgate")).unwrap();
+    let runtimes = made().join("runtimes");
+    std::os::unix::fs::symlink(runtimes, project.path().join(".perfgate/runtimes")).unwrap();
+    link("ov-fp16", &project.path().join("models/fp16"));
+    link("ov-int8", &project.path().join("models/int8"));
+    if lock {
+        let run = project.run(&["doctor", "--lock"]);
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    }
+    project.commit("first");
+    project.git(&["checkout", "-qb", "change"]);
+    project
+}
+
+fn plan(project: &Project) -> Run {
+    project.run(&["check", "--against", "main", "--dry-run"])
+}
+
+fn edit(project: &Project, from: &str, to: &str) {
+    let text = std::fs::read_to_string(project.path().join("perfgate.toml")).unwrap();
+    assert!(text.contains(from), "{text}");
+    project.write("perfgate.toml", &text.replacen(from, to, 1));
+}
+
+#[test]
+fn a_model_that_is_locked_is_known_by_its_content() {
+    let project = repository("", true);
+    let run = plan(&project);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("latency/base: unchanged: the same in the base"), "{}", run.stdout);
+    // The same files elsewhere are the same model.
+    link("ov-int8", &project.path().join("models/copy"));
+    edit(&project, "models/int8", "models/copy");
+    assert!(plan(&project).stdout.contains("latency/base: unchanged"), "{}", plan(&project).stdout);
+    // Threads, properties and prompts make another variant.
+    let whole = std::fs::read_to_string(project.path().join("perfgate.toml")).unwrap();
+    for (from, to) in [
+        ("models/copy\"\nthreads = 1", "models/copy\"\nthreads = 2"),
+        (
+            "models/copy\"\nthreads = 1\nproperties = { INFERENCE_PRECISION_HINT = \"f32\", ",
+            "models/copy\"\nthreads = 1\nproperties = { ",
+        ),
+        ("models/copy\"\n", "models/copy\"\nchat_template = \"model\"\n"),
+    ] {
+        edit(&project, from, to);
+        let run = plan(&project);
+        assert!(run.stdout.contains("int8@base: openvino"), "{to}: {}{}", run.stdout, run.stderr);
+        project.write("perfgate.toml", &whole);
+    }
+    // Another model under the same name is not the one that is locked.
+    link("ov-fp16", &project.path().join("models/copy"));
+    let run = plan(&project);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("and model_sha256 is"), "{}", run.stderr);
+    assert!(run.stderr.contains("perfgate doctor --lock"), "{}", run.stderr);
+    assert_eq!(project.run(&["doctor"]).code, 2, "the doctor says it too");
+}
+
+#[test]
+fn a_candidate_that_points_to_another_model_is_a_changed_one() {
+    let project = repository("", true);
+    edit(&project, "models/int8", "models/fp16");
+    let run = project.run(&["doctor", "--lock"]);
+    assert!(run.stdout.contains("locked  int8"), "{}", run.stdout);
+    let run = project.run(&["check", "--against", "main"]);
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    let verdicts = project.results().verdicts;
+    let of = |id: &str| verdicts.iter().find(|verdict| verdict.rule.id == id).unwrap();
+    assert_eq!(of("model_size/base").verdict, VerdictKind::Regressed, "twice the size");
+    assert_eq!(of("model_size").verdict, VerdictKind::Pass, "the size of the reference");
+    // A reference that is swapped stays what it was.
+    let project = repository("", true);
+    edit(&project, "models/fp16", "models/int8");
+    project.run(&["doctor", "--lock"]);
+    let run = project.run(&["check", "--against", "main"]);
+    let header = project.results().header;
+    assert_ne!(
+        header.variants["fp16"].model_sha256, header.variants["int8"].model_sha256,
+        "{}",
+        run.stdout
+    );
+    let changes = project.combined().judgement.unwrap().authority.changes;
+    let change = changes.iter().find(|change| change.subject == "reference 'fp16'").unwrap();
+    assert!(change.change.contains("model_sha256 from "), "{change:?}");
+    assert_eq!(change.direction, Direction::Other);
+}
+
+#[test]
+fn a_model_that_nothing_identifies_is_invalid_and_never_unchanged() {
+    let project = repository("", false);
+    let run = project.run(&["check", "--against", "main"]);
+    assert_eq!(run.code, 2, "{}{}", run.stdout, run.stderr);
+    let verdicts = project.results().verdicts;
+    let base = verdicts.iter().find(|verdict| verdict.rule.id == "latency/base").unwrap();
+    assert_eq!(base.verdict, VerdictKind::Invalid);
+    assert!(base.reason.contains("names no model_sha256 and no recipe"), "{}", base.reason);
+    let flat = run.stdout.replace("\n  ", " ");
+    assert!(flat.contains("that its model is the base's is not checked"), "{}", run.stdout);
+    // A locked one whose files were replaced.
+    let project = repository("", true);
+    link("ov-fp16", &project.path().join("models/int8"));
+    project.run(&["doctor", "--lock"]);
+    let run = plan(&project);
+    let flat = run.stdout.replace("\n    ", " ");
+    assert!(flat.contains("is not here: its folder holds"), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn a_recipe_makes_the_model_of_each_side() {
+    // The recipe copies what another file names: made in a checkout of the base it makes the base's model.
+    let source = made().join("models/smollm2-135m");
+    let recipe = format!(
+        "prepare = 'mkdir -p \"$PERFGATE_MODEL\" && cp -lf {}/$(cat which.txt)/openvino_model.* \
+         {}/ov-fp16/*.json \"$PERFGATE_MODEL\" && echo made >> made.log'",
+        source.display(),
+        source.display()
+    );
+    let project = repository(&recipe, false);
+    project.git(&["checkout", "-q", "main"]);
+    project.write("which.txt", "ov-int8");
+    project.commit("a recipe");
+    project.git(&["checkout", "-q", "-B", "change"]);
+    std::fs::remove_dir_all(project.path().join("models/int8")).unwrap();
+    let run = plan(&project);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(
+        run.stderr.contains("preparing int8: ") && run.stderr.contains("preparing int8@base: "),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stdout.contains("latency/base: unchanged"), "{}", run.stdout);
+    let run = plan(&project);
+    assert!(!run.stderr.contains("preparing"), "once is enough: {}", run.stderr);
+    // Another recipe: its model is made anew, the base's stays.
+    project.write("which.txt", "ov-fp16");
+    edit(&project, "echo made", "echo again");
+    let run = plan(&project);
+    assert!(run.stderr.contains("preparing int8: "), "{}", run.stderr);
+    assert!(run.stdout.contains("int8@base: openvino"), "{}", run.stdout);
+    let log = std::fs::read_to_string(project.path().join("made.log")).unwrap();
+    assert_eq!(log, "made\nagain\n", "each side runs in a folder of its own");
+    // One that fails says its last words.
+    edit(&project, "echo again", "echo no such thing >&2; exit 3; echo");
+    let run = plan(&project);
+    assert_eq!(run.code, 2);
+    assert!(
+        run.stderr.contains("no such thing") && run.stderr.contains("exit status: 3"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn pointers_of_git_lfs_are_not_taken_for_models() {
+    let project = repository("", false);
+    project.git(&["checkout", "-q", "main"]);
+    project.write(".gitignore", ".perfgate/\nmodels/fp16\n");
+    // The weights are held by Git LFS, as a pointer in the commit and an object in the clone.
+    let weights = project.path().join("models/int8/openvino_model.bin");
+    let bytes = std::fs::read(&weights).unwrap();
+    let sum = perfgate::hash::of_bytes(&bytes);
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{sum}\nsize {}\n",
+        bytes.len()
+    );
+    std::fs::remove_file(&weights).unwrap();
+    std::fs::write(&weights, pointer).unwrap();
+    project.commit("models in git");
+    project.git(&["checkout", "-q", "-B", "change"]);
+    let run = plan(&project);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("this is a Git LFS pointer"), "{}", run.stderr);
+    assert!(run.stderr.contains("git lfs pull"), "{}", run.stderr);
+    // The work tree has what was fetched, as `git lfs pull` leaves it; the base's is filled in from the clone.
+    std::fs::write(&weights, &bytes).unwrap();
+    let base = project.git(&["rev-parse", "main"]);
+    let run = plan(&project);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("base/{}", &base[..16])), "{}", run.stderr);
+    let object = project.path().join(".git/lfs/objects").join(&sum[..2]).join(&sum[2..4]);
+    std::fs::create_dir_all(&object).unwrap();
+    std::fs::write(object.join(&sum), &bytes).unwrap();
+    let run = plan(&project);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("latency/base: unchanged"), "{}", run.stdout);
+}
