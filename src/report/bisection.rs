@@ -1,5 +1,6 @@
 //! Owns the sheet of a bisection: the commits that were tried, and the one that broke a rule.
 
+use super::clean::clean_sheet;
 use super::sheet::{Grid, Sheet};
 use super::words;
 use crate::git::About;
@@ -60,7 +61,7 @@ pub fn of_bisection(rule: &str, good: &About, steps: &[Step], found: &[About]) -
         good.subject
     ));
     let titles = ["commit", "date", "subject", "change", "interval", "rounds", "verdict"];
-    Sheet {
+    let mut sheet = Sheet {
         headline,
         warnings: Vec::new(),
         tables: vec![Grid {
@@ -69,7 +70,10 @@ pub fn of_bisection(rule: &str, good: &About, steps: &[Step], found: &[About]) -
             rows: steps.iter().map(row).collect(),
         }],
         notes,
-    }
+    };
+    // Subjects of commits are anybody's text.
+    clean_sheet(&mut sheet);
+    sheet
 }
 
 fn id(about: &About) -> String {
