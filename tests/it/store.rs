@@ -294,6 +294,7 @@ fn pruning_keeps_the_newest_of_each_class() {
     assert_eq!(files(&project).len(), 2);
     let list = succeeds(&project, &["baseline", "list"]).stdout;
     assert!(list.contains("  against this machine: memory 9"), "{list}");
+    project.write("perfgate.toml", &config(1, ""));
     let old = project.run(&["baseline", "update"]);
     assert_eq!(old.code, 2, "{}", old.stdout);
     assert!(old.stderr.contains("sessions newer than 2"), "{}", old.stderr);
