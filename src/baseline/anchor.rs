@@ -39,7 +39,7 @@ impl Stores {
     /// # Errors
     /// If a file is no stored session, or a commit is not here: with the rule's line.
     pub fn load(config: &Config, thresholds: Option<&Thresholds>) -> Result<Stores> {
-        let sessions = load(&config.baselines.folder)?;
+        let sessions = newest(load(&config.baselines.folder)?, config.baselines.keep);
         Stores::from(sessions).with_anchors(config, thresholds)
     }
 
@@ -73,6 +73,20 @@ impl Stores {
     }
 }
 
+/// The newest so many of each machine class, of sessions that stand oldest first: a folder may hold more than
+/// are held against, until somebody prunes it.
+fn newest(mut sessions: Vec<Stored>, keep: u32) -> Vec<Stored> {
+    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    sessions.reverse();
+    sessions.retain(|stored| {
+        let count = seen.entry(stored.machine.key()).or_default();
+        *count += 1;
+        *count <= keep
+    });
+    sessions.reverse();
+    sessions
+}
+
 /// The sessions that were stored at a commit.
 fn anchored(config: &Config, anchor: &str) -> Result<Anchored> {
     let repo = Repo::find(&config.folder)?;
@@ -84,7 +98,7 @@ fn anchored(config: &Config, anchor: &str) -> Result<Anchored> {
     })?;
     let store = &config.baselines;
     let folder = store.elsewhere.as_ref().unwrap_or(&store.folder);
-    let sessions = load_at(&repo, commit, folder)?;
+    let sessions = newest(load_at(&repo, commit, folder)?, store.keep);
     Ok(Anchored { commit: commit.to_string(), sessions })
 }
 

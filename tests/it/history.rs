@@ -63,6 +63,7 @@ fn ten_steps_of_two_percent_pass_one_by_one_and_not_against_an_anchor() {
     let project = tagged();
     for step in 1..=10 {
         project.write("perfgate.toml", &config(1.02f64.powi(step)));
+        commit(&project, &format!("2% slower, {step}"));
         let run = project.check();
         assert_eq!(run.code, 0, "step {step}: {}", run.stdout);
         assert_eq!(verdict(&project, "latency").verdict, VerdictKind::Pass, "step {step}");
