@@ -8,6 +8,7 @@
 #     scripts/evidence.sh harness      perfgate against bare loops and GenAI -> docs/evidence/harness.md (25 minutes)
 #     scripts/evidence.sh aa           INT8 against itself, and slowed by 5% and 10% -> docs/evidence/aa.md (60 minutes, once)
 #     scripts/evidence.sh speed        the bootstrap against NumPy, and compare -> docs/evidence/speed.md (5 minutes)
+#     scripts/evidence.sh against      pull requests against their base -> docs/evidence/against.md (40 minutes)
 #     scripts/evidence.sh tinyllama    TinyLlama's shape, random weights -> docs/evidence/tinyllama.md (15 minutes)
 #     scripts/evidence.sh simulation   the statistics on data of known truth -> docs/evidence/simulation.md (5 minutes)
 #     scripts/evidence.sh change-points  change points on series of known truth -> docs/evidence/change_points.md (seconds)
@@ -115,6 +116,20 @@ speed() {
     mv .perfgate/evidence/speed.tmp docs/evidence/speed.md
 }
 
+# OpenVINO of another year beside the one of the set-up, for a pull request that changes it.
+older_openvino() {
+    local folder=.perfgate/evidence/against/openvino-2025.4.1
+    [[ -e $folder/openvino ]] && return
+    mkdir -p "$(dirname "$folder")"
+    python3 -m pip install --quiet --no-deps --only-binary :all: --require-hashes --target "$folder" -r scripts/older_openvino.txt
+}
+
+against() {
+    older_openvino
+    PYTHONPATH=.perfgate/python python3 scripts/evidence_against.py >.perfgate/evidence/against.tmp
+    mv .perfgate/evidence/against.tmp docs/evidence/against.md
+}
+
 tinyllama() {
     local peak=.perfgate/evidence/tinyllama.peak command="scripts/tinyllama_random.sh check --rounds 2"
     mkdir -p "$(dirname "$peak")"
@@ -143,8 +158,8 @@ case ${1:-} in
     simulation | change-points) # need no model
         "$1"
         ;;
-    slowdown | int4 | baseline | harness | aa | speed | tinyllama)
-        scripts/setup.sh
+    slowdown | int4 | baseline | harness | aa | speed | against | tinyllama)
+        scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)
         cargo build --release --locked --bin perfgate
         "$1"
         ;;

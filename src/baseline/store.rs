@@ -5,7 +5,7 @@ use crate::problem::{Problem, Result};
 use crate::record::{
     EngineInfo, Environment, Failure, FailureClass, GitState, Grade, Header, MachineClass,
     MemoryUse, Part, Phase, Plan, Provenance, Reading, Request, Round, Sampling, VariantRecord,
-    VerdictKind, WorkerRun,
+    VerdictKind, WorkerRun, of_base,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -190,6 +190,9 @@ impl Stored {
         let header = &part.header;
         let plan = &header.plan;
         let complete = part.complete();
+        // What was measured of a base beside them is nobody's variant.
+        let own = |name: &String| of_base(name).is_none();
+        let names: Vec<&String> = plan.variants.iter().filter(|name| own(name)).collect();
         let engine = |name: &String| EngineInfo {
             library: None,
             ..part.engine(name).cloned().unwrap_or_default()
@@ -206,11 +209,11 @@ impl Stored {
             machine: header.environment.machine.clone(),
             kernel: header.environment.kernel.clone(),
             workload: StoredWorkload::of(plan),
-            variants: header.variants.iter().map(stored).collect(),
+            variants: header.variants.iter().filter(|(name, _)| own(name)).map(stored).collect(),
             quality: quality(part),
             rounds: complete
                 .iter()
-                .flat_map(|round| plan.variants.iter().map(|name| run(round, name, &plan.tasks)))
+                .flat_map(|round| names.iter().map(|name| run(round, name, &plan.tasks)))
                 .collect(),
             verdict: None,
             marks: of_git(header.provenance.git.as_ref()).into_iter().collect(),
@@ -415,7 +418,7 @@ fn lines(text: &mut String, open: char, close: char, items: impl Iterator<Item =
 
 fn quality(part: &Part) -> BTreeMap<String, StoredQuality> {
     let mut quality: BTreeMap<String, StoredQuality> = BTreeMap::new();
-    for answer in &part.answers {
+    for answer in part.answers.iter().filter(|answer| of_base(&answer.variant).is_none()) {
         let stored = quality.entry(answer.variant.clone()).or_default();
         match answer.grade {
             Grade::Right => {}

@@ -6,8 +6,8 @@ use super::{CheckArguments, Setting, exit, plan, policy, render};
 use crate::baseline::Stores;
 use crate::config::{Setup, Thresholds};
 use crate::problem::{Problem, Result};
-use crate::record::Results;
-use crate::session::{self, read_results};
+use crate::record::{Part, Results};
+use crate::session::{self, Prepared, read_results};
 use std::path::Path;
 
 /// Runs the gate.
@@ -27,12 +27,24 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<u8> {
     if !arguments.display.quiet && !arguments.measuring.resume {
         eprint!("{}", plan::looks(&prepared, &forecast));
     }
+    if forecast.nothing_to_measure() {
+        return judge_unmeasured(arguments, &prepared, &latest);
+    }
     let wanted = Wanted { measuring: &arguments.measuring, display: &arguments.display };
     let done = measure::measure(&mut prepared, &wanted)?;
     let results = session::judged(vec![done.part], &prepared.setup, &[], &prepared.stored);
     // The session's own first: a disk that is full shows there, and the latest stay as they are.
     measure::save(&results, &[&done.folder.join("benchmark_results.json"), &latest])?;
     finish(arguments, &results, (&latest, Some(&done.journal)))
+}
+
+/// Judges a session of which every verdict is known: what is the same by its content needs no measuring.
+fn judge_unmeasured(arguments: &CheckArguments, prepared: &Prepared, latest: &Path) -> Result<u8> {
+    prepared.setup.config.make_output()?;
+    let part = Part::begin(prepared.header.clone());
+    let results = session::judged(vec![part], &prepared.setup, &[], &prepared.stored);
+    measure::save(&results, &[latest])?;
+    finish(arguments, &results, (latest, None))
 }
 
 /// Applies the rules to saved results and saves the verdicts with them.

@@ -173,6 +173,7 @@ fn next(folder: &Path) -> String {
     format!(
         "\nNext:\n{go}  put the models where perfgate.toml names them: `optimum-cli export openvino` makes them\n  \
          perfgate doctor             # what is missing still\n  \
+         perfgate doctor --lock      # the models' sums: a change is held against the base's models\n  \
          perfgate check --dry-run    # how long it takes, and which rules it can settle\n  \
          perfgate check\n  \
          perfgate baseline update    # accepts this session; three of them decide times\n  \

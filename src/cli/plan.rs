@@ -19,9 +19,14 @@ pub(super) fn print_plan(prepared: &Prepared, forecast: &Forecast) -> Result<u8>
 
 fn text(prepared: &Prepared, forecast: &Forecast) -> String {
     let plan = &prepared.header.plan;
-    let mut out = format!("{}\n", steps(plan));
-    let _ = writeln!(out, "{}", time(plan, forecast));
-    out.push_str(&stopping(plan));
+    let mut out = String::new();
+    if forecast.nothing_to_measure() {
+        out.push_str("nothing to measure: every rule is known without\n");
+    } else {
+        let _ = writeln!(out, "{}", steps(plan));
+        let _ = writeln!(out, "{}", time(plan, forecast));
+        out.push_str(&stopping(plan));
+    }
     out.push('\n');
     for name in &plan.variants {
         let variant = &prepared.header.variants[name];
@@ -45,10 +50,18 @@ fn text(prepared: &Prepared, forecast: &Forecast) -> String {
             continue;
         }
         let _ = writeln!(out, "\n{title}");
+        // What is said of several rules is said once.
+        let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
         for Foreseen { rule, why, .. } in rules {
             let aside = if rule.severity == Severity::Inform { " (informs)" } else { "" };
-            let line = format!("{}{aside}: {why}", rule.id);
-            out.push_str(&wrap(&line, "  ", "    "));
+            let id = format!("{}{aside}", rule.id);
+            match by_reason.iter_mut().find(|(known, _)| known == why) {
+                Some((_, ids)) => ids.push(id),
+                None => by_reason.push((why, vec![id])),
+            }
+        }
+        for (why, ids) in by_reason {
+            out.push_str(&wrap(&format!("{}: {why}", ids.join(", ")), "  ", "    "));
         }
     }
     out

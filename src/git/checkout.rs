@@ -3,7 +3,9 @@
 use super::{Id, Repo, lfs};
 use crate::problem::{Problem, Result};
 use git2::build::CheckoutBuilder;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// What stands in a folder once all files of its commit are there.
 const DONE: &str = ".perfgate-complete";
@@ -15,8 +17,11 @@ const DONE: &str = ".perfgate-complete";
 /// If they cannot be written.
 pub fn check_out(repo: &Repo, commit: Id, place: &Path) -> Result<PathBuf> {
     let folder = place.join(&commit.to_string()[..16]);
+    clean_up(place);
     let objects = repo.repository.commondir().join("lfs/objects");
     if folder.join(DONE).exists() {
+        let now = File::options().write(true).open(folder.join(DONE));
+        let _ = now.and_then(|done| done.set_modified(SystemTime::now()));
         // What was not fetched then may be now.
         fill_in(&folder, &objects).map_err(|error| Problem::io(&folder, "write it", &error))?;
         return Ok(folder);
@@ -52,6 +57,18 @@ pub fn check_out(repo: &Repo, commit: Id, place: &Path) -> Result<PathBuf> {
         }
     }
     Ok(folder)
+}
+
+/// Removes what has not been used for a week; what cannot be removed does no harm.
+fn clean_up(place: &Path) {
+    const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+    for folder in std::fs::read_dir(place).into_iter().flatten().flatten().map(|entry| entry.path())
+    {
+        let used = std::fs::metadata(folder.join(DONE)).and_then(|done| done.modified());
+        if used.is_ok_and(|used| used.elapsed().is_ok_and(|time| time > WEEK)) {
+            let _ = std::fs::remove_dir_all(&folder);
+        }
+    }
 }
 
 /// Replaces pointers by what they stand for, where the clone has it.

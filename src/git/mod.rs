@@ -248,6 +248,15 @@ impl Repo {
         Ok(())
     }
 
+    /// Whether a commit has anything at a path, or a symbolic link or a submodule on the way to it.
+    ///
+    /// # Errors
+    /// If the commit cannot be read.
+    pub fn holds(&self, commit: Id, path: &Path) -> Result<bool> {
+        let tree = self.tree(commit)?;
+        Ok(deepest(&self.repository, &tree, &without_detours(path)).is_some())
+    }
+
     /// The path that a path stands for if the symbolic link at its beginning `at` is followed.
     fn follow(&self, at: &Path, path: &Path, entry: &git2::TreeEntry<'_>) -> Result<PathBuf> {
         let target = self.blob(entry)?;

@@ -4,7 +4,7 @@
 use super::changes;
 use crate::config::{self, ChatTemplate, Config, Setup, Variant, WorkTree};
 use crate::document::suggestion;
-use crate::engine::RUNTIME;
+use crate::engine::{self, RUNTIME};
 use crate::git::{self, Base, Id, Repo};
 use crate::hash;
 use crate::metric::Kind;
@@ -36,6 +36,7 @@ pub fn govern(question: &Question<'_>) -> Result<Setup> {
     let head = config::read(&WorkTree, config, None)?;
     git::stay_inside(config, repo.folder())?;
     let (config_in, thresholds_in) = (repo.inside(config)?, repo.inside(thresholds)?);
+    own_nothing_generated(repo, &head.config, config)?;
     let Some(config_there) = place_in(repo, base.commit, &config_in)? else {
         return first_configuration(question);
     };
@@ -144,6 +145,25 @@ pub fn measure_beside(repo: &Repo, commit: Id, config: &Path, setup: &mut Setup)
         .authority
         .notes
         .push(format!("the variants of {short} are measured beside this change's"));
+    Ok(())
+}
+
+/// Refuses a change that brings what perfgate generates and trusts: the base's files, answers to graded tasks,
+/// notes on recipes.
+fn own_nothing_generated(repo: &Repo, head: &Config, config: &Path) -> Result<()> {
+    // A folder outside of the repository is nothing that a commit could bring.
+    let Ok(output) = repo.inside(&head.output) else { return Ok(()) };
+    for folder in ["base", "quality", "prepared"] {
+        let folder = output.join(folder);
+        if repo.holds(repo.head()?, &folder)? {
+            let what = format!("is committed, and perfgate generates {}", folder.display());
+            return Err(Problem::in_file(&output, what).help(format!(
+                "remove it from git (`git rm -r --cached {}`), or name another folder with output = \"…\" in {}",
+                output.display(),
+                config.display()
+            )));
+        }
+    }
     Ok(())
 }
 
@@ -319,9 +339,10 @@ fn with_removed(merged: &Config, policy: &Config, absent: &BTreeMap<String, Abse
 /// What the base does not say of its reference.
 fn about_reference(policy: &Config) -> Option<String> {
     let reference = policy.variant(&policy.reference)?;
-    let unlocked = reference.model_sha256.is_none()
-        && reference.elsewhere.as_ref().is_some_and(|_| !reference.load.model.exists());
-    unlocked.then(|| {
+    let in_commit = reference.elsewhere.is_some() && reference.load.model.exists();
+    let unknown =
+        engine::has_model(&reference.load) && reference.model_sha256.is_none() && !in_commit;
+    unknown.then(|| {
         format!(
             "the base names no model_sha256 for its reference '{}': that its model is the base's is not \
              checked (`perfgate doctor --lock`)",

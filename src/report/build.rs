@@ -19,7 +19,10 @@ pub fn build(results: &Results) -> Report {
     let judgement = results.judgement.as_ref();
     let verdicts: &[Verdict] = judgement.map_or(&[], |judgement| &judgement.verdicts);
     let outcome = judgement.map(|j| outcome(&j.verdicts, &j.policies));
-    let (variants, details) = variant_tables(results);
+    let (variants, details) = match results.parts.iter().all(|part| part.rounds.is_empty()) {
+        true => (VariantTable::default(), VariantTable::default()),
+        false => variant_tables(results),
+    };
     let mut report = Report {
         sessions: results.parts.iter().map(|part| part.header.session.clone()).collect(),
         outcome,
@@ -30,7 +33,7 @@ pub fn build(results: &Results) -> Report {
                 results.variants.join(", ")
             ),
         },
-        authority: judgement.map_or_else(Vec::new, |judgement| authority(&judgement.authority)),
+        authority: judgement.map_or_else(Vec::new, |j| authority(&j.authority, outcome)),
         policy: judgement.map_or_else(Vec::new, |judgement| judgement.authority.changes.clone()),
         sections: sections(verdicts),
         variants,
@@ -45,14 +48,20 @@ pub fn build(results: &Results) -> Report {
 }
 
 /// Whose rules it was judged by.
-fn authority(authority: &Authority) -> Vec<String> {
+fn authority(authority: &Authority, outcome: Option<Outcome>) -> Vec<String> {
     let how = &authority.how;
     let judged_by = match &authority.base {
         Some(base) => Some(format!("Judged by the base {}, {how}", hash::short(base, 12))),
         None if how.is_empty() => None,
         None => Some(format!("Judged by {how}")),
     };
-    judged_by.into_iter().chain(authority.notes.clone()).collect()
+    let regressed = outcome == Some(Outcome::Regressed) && authority.base.is_some();
+    let wanted = regressed.then(|| {
+        "If a regression is wanted, a change of its own grants it on the target branch first: [[waivers]] in \
+         thresholds.toml"
+            .to_string()
+    });
+    judged_by.into_iter().chain(authority.notes.clone()).chain(wanted).collect()
 }
 
 fn gating(verdicts: &[Verdict]) -> impl Iterator<Item = &Verdict> {
@@ -88,6 +97,9 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
             format!("PASSED BY WAIVER: {}", some(&waived, "; "))
         }
         Outcome::Undecided => "UNDECIDED: no gating rule could be decided".to_string(),
+        Outcome::Holds if of(VerdictKind::Unchanged).count() == all => {
+            "PASS: nothing that is judged has changed".to_string()
+        }
         Outcome::Holds if all == 1 => "PASS: the gating rule holds".to_string(),
         Outcome::Holds if undecided.is_empty() => {
             format!("PASS: all {all} gating {} hold", rules(all))
@@ -400,6 +412,12 @@ fn of_session(part: &Part) -> Vec<String> {
 }
 
 fn method(results: &Results) -> Vec<String> {
+    if results.parts.iter().all(|part| part.rounds.is_empty()) {
+        return vec![
+            "Nothing was measured: both sides of every rule are the same by their content"
+                .to_string(),
+        ];
+    }
     let mut lines: Vec<String> = results.parts.iter().map(of_rounds).collect();
     if let Some(judgement) = &results.judgement {
         lines.push(

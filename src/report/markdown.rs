@@ -26,7 +26,9 @@ fn render(report: &Report, _: Style) -> String {
         out.push_str(&section(part));
     }
     out.push_str(&policy(report));
-    let _ = write!(out, "\n### Variants\n\n{}", variants(&report.variants));
+    if !report.variants.rows.is_empty() {
+        let _ = write!(out, "\n### Variants\n\n{}", variants(&report.variants));
+    }
     if !report.failures.is_empty() {
         out.push_str("\n### Failures\n\n");
         out.push_str(&list(report.failures.iter()));

@@ -4,7 +4,7 @@
 use super::plan::Prepared;
 use crate::baseline::mismatch;
 use crate::record::{Part, Results, Round, Stopping};
-use crate::verdict::{self, Foreseen, Measured};
+use crate::verdict::{self, Foreseen, Measured, Settles};
 use std::time::Duration;
 
 /// What a session will probably come to.
@@ -18,6 +18,14 @@ pub struct Forecast {
     pub past: Option<String>,
     /// The rules, in their order.
     pub rules: Vec<Foreseen>,
+}
+
+impl Forecast {
+    /// Whether every rule is known without measuring.
+    pub fn nothing_to_measure(&self) -> bool {
+        let known = |rule: &Foreseen| rule.settles == Settles::Known;
+        !self.rules.is_empty() && self.rules.iter().all(known)
+    }
 }
 
 /// Foresees a session as it is planned so far, from the latest results, if they are of the same workload and machine class.

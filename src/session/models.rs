@@ -45,50 +45,22 @@ fn leave_out(setup: &mut Setup, name: String, verdict: VerdictKind, why: String)
     Ok(())
 }
 
-/// Points a variant to its model. Of a variant of the base: why there is none that is surely its own.
+/// Points a variant to its model. Of a variant of a commit: why there is none that is surely its own.
 fn of_variant(variant: &mut Variant, output: &Path) -> Result<std::result::Result<(), String>> {
-    let first = variant.load.model.clone();
-    let places: Vec<PathBuf> =
-        std::iter::once(first.clone()).chain(variant.elsewhere.clone()).collect();
-    let mut found = Vec::new();
-    for place in places.iter().filter(|place| place.is_dir()) {
-        move_to(variant, place);
-        // Its own folder is vouched for: by the base's commit, or as what the user named.
-        let own = *place == first && variant.elsewhere.is_some();
-        let stale =
-            variant.recipe.as_ref().is_some_and(|recipe| recipe_changed(recipe, place, output));
-        match &variant.model_sha256 {
-            None if (own || !variant.must_be_known) && !stale => {
-                whole(variant)?;
-                return Ok(Ok(()));
-            }
-            None => {}
-            Some(locked) => match whole(variant).and_then(|()| sum(variant)) {
-                Ok(sum) if sum == *locked => return Ok(Ok(())),
-                Ok(sum) => found.push((place.clone(), sum)),
-                // One that was not fetched may lie whole in the other place.
-                Err(problem) if places.len() == 1 => return Err(problem),
-                Err(problem) => found.push((place.clone(), problem.to_string())),
-            },
-        }
-    }
-    move_to(variant, &first);
+    let named = variant.load.model.clone();
+    let others = match look(variant, output)? {
+        Looked::Found => return Ok(Ok(())),
+        Looked::Others(others) => others,
+    };
+    move_to(variant, &named);
     if let Some(recipe) = variant.recipe.clone() {
         make(variant, &recipe, output)?;
-        whole(variant)?;
-        return match (&variant.model_sha256, sum(variant)?) {
-            (Some(locked), made) if *locked != made => Err(Problem::in_file(&first, format!(
-                "variant '{}': the recipe made a model of sha256 {}, and model_sha256 is {}",
-                variant.name, hash::short(&made, 12), hash::short(locked, 12)
-            ))
-            .help("if the recipe is to make this model, `perfgate doctor --lock` writes its sum; a recipe that makes another one each time cannot be locked")),
-            _ => Ok(Ok(())),
-        };
+        return made(variant).map(Ok);
     }
     if variant.must_be_known {
-        return Ok(Err(unverified(variant, &found)));
+        return Ok(Err(unverified(variant, &others)));
     }
-    if let (Some(locked), Some((place, sum))) = (&variant.model_sha256, found.first()) {
+    if let (Some(locked), Some((place, sum))) = (&variant.model_sha256, others.first()) {
         let what = format!(
             "variant '{}': the model is of sha256 {}, and model_sha256 is {}",
             variant.name,
@@ -100,10 +72,69 @@ fn of_variant(variant: &mut Variant, output: &Path) -> Result<std::result::Resul
              doctor --lock`",
         ));
     }
+    // There is none; what the user is told names the folder of the work tree.
     if let Some(elsewhere) = variant.elsewhere.clone() {
         move_to(variant, &elsewhere);
     }
     Ok(Ok(()))
+}
+
+/// What lies where a variant's model may be.
+enum Looked {
+    /// The model; the variant points to it.
+    Found,
+    /// Other models: where, and their sums.
+    Others(Vec<(PathBuf, String)>),
+}
+
+/// Looks for a variant's model in its folder, and in the work tree's for a variant of a commit.
+fn look(variant: &mut Variant, output: &Path) -> Result<Looked> {
+    let named = variant.load.model.clone();
+    let places = std::iter::once(named.clone()).chain(variant.elsewhere.clone());
+    let (mut others, mut broken) = (Vec::new(), None);
+    for place in places.filter(|place| place.is_dir()) {
+        move_to(variant, &place);
+        // A folder of the commit is vouched for by it.
+        let own = place == named && variant.elsewhere.is_some();
+        let recipe = variant.recipe.as_ref();
+        let stale = recipe.is_some_and(|recipe| recipe_changed(recipe, &place, output));
+        match &variant.model_sha256 {
+            None if (own || !variant.must_be_known) && !stale => {
+                return whole(variant).map(|()| Looked::Found);
+            }
+            None => {}
+            Some(locked) => match sum(variant) {
+                Ok(sum) if sum == *locked => return Ok(Looked::Found),
+                Ok(sum) => others.push((place, sum)),
+                // One that was not fetched may lie whole in the other place.
+                Err(problem) => broken = Some(problem),
+            },
+        }
+    }
+    match broken {
+        Some(problem) if others.is_empty() && variant.recipe.is_none() => Err(problem),
+        _ => Ok(Looked::Others(others)),
+    }
+}
+
+/// Holds a model that a recipe has made against the sum that is locked.
+fn made(variant: &Variant) -> Result<()> {
+    let sum = sum(variant)?;
+    match &variant.model_sha256 {
+        Some(locked) if *locked != sum => {
+            let what = format!(
+                "variant '{}': the recipe made a model of sha256 {}, and model_sha256 is {}",
+                variant.name,
+                hash::short(&sum, 12),
+                hash::short(locked, 12)
+            );
+            Err(Problem::in_file(&variant.load.model, what).help(
+                "if the recipe is to make this model, `perfgate doctor --lock` writes its sum; a recipe that \
+                 makes another one each time cannot be locked",
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Why nothing tells that a model is the base's.

@@ -191,6 +191,11 @@ impl<'a> Case<'a> {
     /// What can be said without looking at the figures.
     fn beforehand(&self) -> Option<Verdict> {
         let rule = self.rule;
+        if let Some(Absent { verdict, why }) =
+            rule.against.variant().and_then(|other| absent(self.now, other))
+        {
+            return Some(self.undecided(*verdict, why.clone()));
+        }
         if let (Needs::Energy, Reading::Unavailable(why)) =
             (rule.metric.info().needs, &self.now.header.environment.energy)
         {
@@ -209,9 +214,8 @@ impl<'a> Case<'a> {
 
     /// Against a variant that was not measured.
     fn not_beside(&self, other: &str) -> Test<'_> {
-        match absent(self.now, other) {
-            Some(Absent { verdict, why }) => self.known(*verdict, why.clone()),
-            None if of_base(other).is_some() => self.known(
+        match of_base(other) {
+            Some(_) => self.known(
                 VerdictKind::NoBaseline,
                 "no base was measured beside it: `perfgate check --against REF` does".to_string(),
             ),

@@ -75,11 +75,19 @@ fn a_model_that_is_locked_is_known_by_its_content() {
     let project = repository("", true);
     let run = plan(&project);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    assert!(run.stdout.contains("latency/base: unchanged: the same in the base"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("latency/base, model_size/base: unchanged: the same in the base"),
+        "{}",
+        run.stdout
+    );
     // The same files elsewhere are the same model.
     link("ov-int8", &project.path().join("models/copy"));
     edit(&project, "models/int8", "models/copy");
-    assert!(plan(&project).stdout.contains("latency/base: unchanged"), "{}", plan(&project).stdout);
+    assert!(
+        plan(&project).stdout.contains("model_size/base: unchanged"),
+        "{}",
+        plan(&project).stdout
+    );
     // Threads, properties and prompts make another variant.
     let whole = std::fs::read_to_string(project.path().join("perfgate.toml")).unwrap();
     for (from, to) in [
@@ -116,6 +124,12 @@ fn a_candidate_that_points_to_another_model_is_a_changed_one() {
     let of = |id: &str| verdicts.iter().find(|verdict| verdict.rule.id == id).unwrap();
     assert_eq!(of("model_size/base").verdict, VerdictKind::Regressed, "twice the size");
     assert_eq!(of("model_size").verdict, VerdictKind::Pass, "the size of the reference");
+    // Nor is a reference taken whose files are others than the base's.
+    link("ov-int8", &project.path().join("models/fp16"));
+    project.run(&["doctor", "--lock"]);
+    let run = plan(&project);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("variant 'fp16': the model is of sha256"), "{}", run.stderr);
     // A reference that is swapped stays what it was.
     let project = repository("", true);
     edit(&project, "models/fp16", "models/int8");
@@ -176,7 +190,7 @@ fn a_recipe_makes_the_model_of_each_side() {
         "{}",
         run.stderr
     );
-    assert!(run.stdout.contains("latency/base: unchanged"), "{}", run.stdout);
+    assert!(run.stdout.contains("model_size/base: unchanged"), "{}", run.stdout);
     let run = plan(&project);
     assert!(!run.stderr.contains("preparing"), "once is enough: {}", run.stderr);
     // Another recipe: its model is made anew, the base's stays.
@@ -230,5 +244,5 @@ fn pointers_of_git_lfs_are_not_taken_for_models() {
     std::fs::write(object.join(&sum), &bytes).unwrap();
     let run = plan(&project);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    assert!(run.stdout.contains("latency/base: unchanged"), "{}", run.stdout);
+    assert!(run.stdout.contains("model_size/base: unchanged"), "{}", run.stdout);
 }

@@ -433,6 +433,38 @@ fn tests_gate_nothing_unless_the_base_allows_them() {
 }
 
 #[test]
+fn a_change_cannot_bring_what_perfgate_generates() {
+    let project = repository();
+    project.write("perfgate.toml", &config(4, 8.0));
+    project.commit("slower");
+    assert_eq!(by_main(&project).code, 1);
+    // The base's files as they would be laid out, with a rule that lets everything pass.
+    let folder = std::fs::read_dir(project.path().join(".perfgate/base")).unwrap().next().unwrap();
+    let forged = folder.unwrap().path().join("thresholds.toml");
+    std::fs::write(forged, RULES.replace("20%", "900%")).unwrap();
+    project.git(&["add", "-f", ".perfgate/base"]);
+    project.git(&["commit", "-qm", "a base of its own"]);
+    let run = by_main(&project);
+    assert_eq!(run.code, 2, "{}{}", run.stdout, run.stderr);
+    assert!(
+        run.stderr.contains("is committed, and perfgate generates .perfgate/base"),
+        "{}",
+        run.stderr
+    );
+    // Nor by a link to where it lies.
+    project.git(&["mv", ".perfgate/base", "forged"]);
+    std::fs::remove_dir_all(project.path().join(".perfgate")).unwrap();
+    std::fs::create_dir(project.path().join("real")).unwrap();
+    project.git(&["mv", "forged", "real/base"]);
+    symlink("real", project.path().join(".perfgate")).unwrap();
+    project.write(".gitignore", "");
+    project.commit("behind a link");
+    let run = by_main(&project);
+    assert_eq!(run.code, 2, "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("is committed, and perfgate generates"), "{}", run.stderr);
+}
+
+#[test]
 fn a_base_without_files_has_a_stated_outcome() {
     let project = Project::new(&config(3, 5.0), RULES);
     project.git(&["init", "-q", "-b", "main"]);
@@ -519,6 +551,24 @@ fn the_bases_variants_are_measured_beside() {
     let run = check(&project, &["--against", "main", "--measure-unchanged"]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     assert_eq!(project.results().header.plan.variants, ["fp16", "int8", "int8@base"]);
+    // What is stored of it is the change's own.
+    let run = project.run(&["baseline", "update", "--allow-dirty"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let run = project.run(&["baseline", "show"]);
+    assert!(run.stdout.contains("int8") && !run.stdout.contains("@base"), "{}", run.stdout);
+    std::fs::remove_dir_all(project.path().join("baselines")).unwrap();
+    // With rules on changes alone there is nothing to measure.
+    let alone = "[rules]\nlatency = { against = \"base\", limit = \"3%\" }\n";
+    project.git(&["checkout", "-q", "-f", "main"]);
+    project.write("thresholds.toml", alone);
+    project.commit("rules on changes alone");
+    project.git(&["checkout", "-qB", "change"]);
+    let run = check(&project, &["--against", "main"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(project.results().rounds.is_empty());
+    assert!(run.stdout.starts_with("PASS: nothing that is judged has changed"), "{}", run.stdout);
+    let plan = check(&project, &["--against", "main", "--dry-run"]);
+    assert!(plan.stdout.starts_with("nothing to measure"), "{}", plan.stdout);
     // Slower than before, and well within what is allowed against the reference: the rule of its own
     // for the change is what stops it.
     let rules = "[rules]\nlatency = \"20%\"\nstep = { metric = \"latency\", against = \"base\", limit = \"3%\" }\n";
