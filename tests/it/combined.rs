@@ -227,7 +227,11 @@ fn the_plan_is_printed_and_nothing_is_measured() {
     let run = ok(project.run(&["check", "--dry-run"]));
     assert!(run.stdout.starts_with("4 rounds of 4 requests for each of base, other\n"));
     assert!(run.stdout.contains("time: not known before a first session"), "{}", run.stdout);
-    assert!(run.stdout.contains("Not known before a first session\n  latency, memory: "), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("Not known before a first session\n  latency, memory: "),
+        "{}",
+        run.stdout
+    );
     assert!(!project.path().join(".perfgate").exists());
     ok(project.check());
     let run = ok(project.run(&["check", "--dry-run"]));
