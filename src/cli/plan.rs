@@ -4,7 +4,7 @@
 use super::render::print;
 use crate::hash;
 use crate::problem::Result;
-use crate::record::{Plan, Severity};
+use crate::record::{Plan, Severity, VerdictKind};
 use crate::report::wrap;
 use crate::session::{Forecast, Prepared};
 use crate::verdict::{Foreseen, Settles};
@@ -84,7 +84,25 @@ pub(super) fn looks(prepared: &Prepared, forecast: &Forecast) -> String {
         );
         out.push_str(&wrap(&line, "", "  "));
     }
+    out.push_str(&invalid(&prepared.header.plan, forecast));
     out
+}
+
+/// What will be invalid whatever is measured: a user should not wait for it.
+fn invalid(plan: &Plan, forecast: &Forecast) -> String {
+    let gates = |name: &str| {
+        forecast.rules.iter().map(|foreseen| &foreseen.rule).any(|rule| {
+            let named = rule.variant == name || rule.against.variant() == Some(name);
+            named && rule.severity == Severity::Gate
+        })
+    };
+    let sure = plan.absent.iter().filter(|(_, absent)| absent.verdict == VerdictKind::Invalid);
+    sure.filter(|(name, _)| gates(name))
+        .map(|(name, absent)| {
+            let line = format!("warning: every rule on '{name}' will be invalid: {}", absent.why);
+            wrap(&line, "", "  ")
+        })
+        .collect()
 }
 
 /// When the session may end before its last round.

@@ -152,6 +152,7 @@ fn a_model_that_nothing_identifies_is_invalid_and_never_unchanged() {
     let project = repository("", false);
     let run = project.run(&["check", "--against", "main"]);
     assert_eq!(run.code, 2, "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("every rule on 'int8@base' will be invalid"), "{}", run.stderr);
     let verdicts = project.results().verdicts;
     let base = verdicts.iter().find(|verdict| verdict.rule.id == "latency/base").unwrap();
     assert_eq!(base.verdict, VerdictKind::Invalid);
