@@ -35,4 +35,5 @@ pub mod session;
 pub mod insight;
 pub mod doctor;
 pub mod report;
+pub mod github;
 pub mod cli;

@@ -6,6 +6,7 @@
 mod bisection;
 mod build;
 mod clean;
+pub mod comment;
 mod history;
 mod json;
 mod line;
