@@ -21,8 +21,8 @@ pub(super) fn escape(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            // GitHub's own way of showing one beside formulas.
-            '$' => out.push_str("<span>$</span>"),
+            // GitHub's own way of showing one beside formulas, and that of readers which heed backslashes.
+            '$' => out.push_str("<span>\\$</span>"),
             '@' => out.extend(['@', ZERO_WIDTH_SPACE]),
             '#' => out.extend(['\\', '#', ZERO_WIDTH_SPACE]),
             '|' | '*' | '`' | '[' | ']' | '\\' | '~' => out.extend(['\\', c]),
@@ -42,12 +42,11 @@ pub(super) fn escape(text: &str) -> String {
         }
         before = c;
     }
-    not_a_list(out)
+    not_a_list(out.trim_start())
 }
 
-/// What begins a list, a heading's line or a rule does so at the start alone.
-fn not_a_list(text: String) -> String {
-    let plain = text.trim_start();
+/// What begins a list, a heading's line or a rule does so at the start alone, as space that indents code.
+fn not_a_list(plain: &str) -> String {
     let digits = plain.bytes().take_while(u8::is_ascii_digit).count();
     let mut behind = plain[digits..].chars();
     let numbered = digits > 0
@@ -57,9 +56,9 @@ fn not_a_list(text: String) -> String {
         true => format!("{}\\{}", &plain[..digits], &plain[digits..]),
         false if plain.starts_with(['-', '+', '=']) => {
             let signed_number = plain[1..].starts_with(|c: char| c.is_ascii_digit() || c == '∞');
-            if signed_number { text } else { format!("\\{plain}") }
+            if signed_number { plain.to_string() } else { format!("\\{plain}") }
         }
-        false => text,
+        false => plain.to_string(),
     }
 }
 
@@ -101,7 +100,7 @@ mod tests {
             ("gh-12", "gh\u{200b}-12"),
             ("https://x.y", "https:\u{200b}//x.y"),
             ("www.x.y", "www\u{200b}.x.y"),
-            ("$x$", "<span>$</span>x<span>$</span>"),
+            ("$x$", "<span>\\$</span>x<span>\\$</span>"),
             (":tada:", ":\u{200b}tada:"),
             ("_a_ b_c", "\\_a\\_ b_c"),
             ("two\nlines", "two lines"),

@@ -4,6 +4,7 @@
 //! use the scripted engine, whose latencies are exact.
 
 mod architecture;
+mod attacks;
 mod bad_input;
 mod baseline;
 mod bisect;
@@ -12,6 +13,7 @@ mod damage;
 mod doctor;
 mod energy;
 mod gate;
+mod harmless;
 mod history;
 mod init;
 mod interruption;

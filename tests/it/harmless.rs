@@ -1,0 +1,241 @@
+//! Owns what must hold of every output whatever the texts in a run are: no format's structure depends on
+//! them, nobody is mentioned, no command is started. The attacks of the tests and the fuzz target share it.
+
+use perfgate::github::workflow::annotations;
+use perfgate::record::Results;
+use perfgate::report::{self, FORMATS, Report, Style, comment};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use serde_json::{Value, json};
+
+/// A real file of results with failures and verdicts.
+const RESULTS: &str = include_str!("../data/results-v2.json");
+
+/// Keys whose values are texts of any origin.
+const TEXTS: [&str; 18] = [
+    "branch",
+    "change",
+    "config",
+    "cpu",
+    "engine",
+    "git_unavailable",
+    "how",
+    "id",
+    "kernel",
+    "message",
+    "model",
+    "notes",
+    "owner",
+    "reason",
+    "session",
+    "subject",
+    "task",
+    "version",
+];
+
+/// Keys whose values, or the keys in which, are names of variants.
+const NAMES: [&str; 5] = ["reference", "summaries", "variant", "variants", "test_switches"];
+
+/// Results in which every text holds `attack`, at its beginning or at its end.
+pub fn attacked(attack: &str, first: bool) -> Results {
+    let mut results: Value = serde_json::from_str(RESULTS).unwrap();
+    let header = &mut results["parts"][0]["header"];
+    header["provenance"]["git"] =
+        json!({ "commit": "0123456789abcdef", "branch": "b", "modified": 1, "untracked": 0 });
+    header["provenance"]["asked"] = json!({ "config": "perfgate.toml" });
+    header["variants"]["other"]["test_switches"] = json!(["slowed"]);
+    results["judgement"]["verdicts"][1]["rule"]["variant"] = "other".into();
+    results["judgement"]["authority"] = json!({
+        "base": "abcdef", "how": "told", "notes": ["a note"],
+        "changes": [{ "subject": "a rule", "change": "is gone", "direction": "looser" }]
+    });
+    let change = |text: &str| match first {
+        true => format!("{attack}{text}"),
+        false => format!("{text}{attack}"),
+    };
+    put(&mut results, "", &change);
+    serde_json::from_value(results).expect("texts alone were changed")
+}
+
+fn put(value: &mut Value, key: &str, change: &dyn Fn(&str) -> String) {
+    let free = TEXTS.contains(&key) || NAMES.contains(&key);
+    match value {
+        Value::String(text) if free => *text = change(text),
+        Value::Array(list) => list.iter_mut().for_each(|value| put(value, key, change)),
+        Value::Object(object) => {
+            let names = matches!(key, "summaries" | "variants");
+            for (inner, mut value) in std::mem::take(object) {
+                put(&mut value, &inner, change);
+                object.insert(if names { change(&inner) } else { inner }, value);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Panics if an output is anything but text where the attack stands. `name` is for the message.
+pub fn check(name: &str, attack: &str) {
+    for first in [true, false] {
+        let plain = report::build(&attacked("a", first));
+        let report = report::build(&attacked(attack, first));
+        for format in FORMATS {
+            let style = Style { color: false, verbose: true };
+            let render = |report: &Report| (format.render)(report, style);
+            let (text, plain) = (render(&report), render(&plain));
+            let place = format!("{name}, {}", format.id);
+            no_control(&place, &text);
+            match format.id {
+                "markdown" => same_markdown(&place, &text, &plain),
+                "html" => same_markup(&place, &text, &plain),
+                "junit" => same_markup(&place, &text, &plain),
+                "json" | "bmf" | "benchmark-smaller" | "benchmark-bigger" => {
+                    same_json(&place, &text, &plain);
+                }
+                "terminal" | "line" => starts_no_command(&place, &text),
+                other => panic!("{other}: say here what must hold of it"),
+            }
+        }
+        comment_is_harmless(name, &report, &plain);
+        for line in annotations(&report, |id| Some((id.to_string(), 1))) {
+            assert!(line.starts_with("::error file="), "{name}: {line}");
+            assert_eq!(line.lines().count(), 1, "{name}: {line}");
+            let (properties, _) = line[2..].split_once("::").unwrap();
+            assert_eq!(properties.split(',').count(), 3, "{name}: {line}");
+        }
+    }
+}
+
+fn no_control(place: &str, text: &str) {
+    let bad = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    assert!(!text.contains(bad), "{place}: {:?}", text.lines().find(|line| line.contains(bad)));
+}
+
+fn starts_no_command(place: &str, text: &str) {
+    for line in report::defuse(text).lines() {
+        assert!(!line.trim_start().starts_with("::"), "{place}: {line}");
+        assert!(!line.contains("##["), "{place}: {line}");
+    }
+}
+
+fn comment_is_harmless(name: &str, report: &Report, plain: &Report) {
+    for most in [comment::MOST, 4000, 900] {
+        let around = comment::Around { most, ..comment::Around::default() };
+        let text = comment::comment(report, &around);
+        assert!(text.len() <= most, "{name}: {} of {most}", text.len());
+        no_control(name, &text);
+    }
+    let whole = |report| comment::page(report, 1 << 30);
+    same_markdown(&format!("{name}, comment"), &whole(report), &whole(plain));
+}
+
+/// The structure of Markdown as GitHub reads it, without the texts.
+fn structure(markdown: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    let mut in_code = false;
+    for event in Parser::new_ext(markdown, Options::all()) {
+        match &event {
+            Event::Start(Tag::CodeBlock(_)) => in_code = true,
+            Event::End(TagEnd::CodeBlock) => in_code = false,
+            _ => {}
+        }
+        let part = match event {
+            Event::Text(_) | Event::SoftBreak | Event::HardBreak => "text".to_string(),
+            // The one tag that the escaping of texts makes itself.
+            Event::InlineHtml(tag) if matches!(&*tag, "<span>" | "</span>") => "text".to_string(),
+            Event::Html(html) | Event::InlineHtml(html) => format!("html {html}"),
+            _ if in_code => "code".to_string(),
+            event => format!("{event:?}"),
+        };
+        if parts.last() != Some(&part) || !matches!(&*part, "text" | "code") {
+            parts.push(part);
+        }
+    }
+    parts
+}
+
+fn same_markdown(place: &str, text: &str, plain: &str) {
+    let (one, other) = (structure(text), structure(plain));
+    if let Some(at) = one.iter().zip(&other).position(|(a, b)| a != b) {
+        let excerpt = &one[at.saturating_sub(3)..(at + 3).min(one.len())];
+        panic!("{place}: {excerpt:?} where {:?} was\n{text:.3000}", other[at]);
+    }
+    assert_eq!(one.len(), other.len(), "{place}\n{text:.3000}");
+    let mut in_code = false;
+    for event in Parser::new_ext(text, Options::all()) {
+        match event {
+            Event::Start(Tag::CodeBlock(_)) => in_code = true,
+            Event::End(TagEnd::CodeBlock) => in_code = false,
+            Event::Text(text) if !in_code => acts_on_nothing(place, &text),
+            _ => {}
+        }
+    }
+}
+
+/// GitHub looks for these in the text that is left.
+fn acts_on_nothing(place: &str, text: &str) {
+    let letters: Vec<char> = text.chars().collect();
+    for pair in letters.windows(2) {
+        assert!(!(pair[0] == '@' && pair[1].is_alphanumeric()), "{place}: a mention in {text}");
+        assert!(!(pair[0] == '#' && pair[1].is_ascii_digit()), "{place}: a reference in {text}");
+    }
+    assert!(!text.contains("://"), "{place}: an address in {text}");
+    assert!(!text.to_lowercase().contains("www."), "{place}: an address in {text}");
+}
+
+/// Tags and attributes of XML or of HTML that is as well-formed, without the texts.
+fn tags(text: &str) -> Vec<String> {
+    use quick_xml::events::Event;
+    let mut reader = quick_xml::Reader::from_str(text);
+    reader.config_mut().check_end_names = true;
+    let mut tags = Vec::new();
+    loop {
+        let part = match reader.read_event().unwrap_or_else(|error| panic!("{error}\n{text}")) {
+            Event::Eof => return tags,
+            Event::Start(tag) | Event::Empty(tag) => {
+                let keys =
+                    tag.attributes().map(|attribute| attribute.unwrap().key.as_ref().to_string());
+                let keys: Vec<String> = keys.collect();
+                format!("{} {keys:?}", tag.name().as_ref())
+            }
+            Event::End(tag) => format!("/{}", tag.name().as_ref()),
+            Event::Text(_) | Event::GeneralRef(_) => continue,
+            other => format!("{other:?}"),
+        };
+        tags.push(part);
+    }
+}
+
+fn same_markup(place: &str, text: &str, plain: &str) {
+    let (one, other) = (tags(text), tags(plain));
+    let at = one.iter().zip(&other).position(|(a, b)| a != b);
+    assert_eq!(
+        at,
+        None,
+        "{place}: {:?} where {:?} was",
+        at.map(|n| &one[n]),
+        at.map(|n| &other[n])
+    );
+    assert_eq!(one.len(), other.len(), "{place}");
+}
+
+/// The same shape; keys may be names.
+fn same_json(place: &str, text: &str, plain: &str) {
+    let read = |text: &str| -> Value { serde_json::from_str(text).expect(place) };
+    assert_eq!(shape(&read(text)), shape(&read(plain)), "{place}");
+    starts_no_command(place, text);
+}
+
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::String(_) => "text".into(),
+        Value::Array(list) => list.iter().map(shape).collect(),
+        Value::Object(object) => {
+            let mut values: Vec<Value> = object.values().map(shape).collect();
+            values.sort_by_key(Value::to_string);
+            values.into()
+        }
+        other => other.clone(),
+    }
+}
