@@ -1,4 +1,5 @@
 # Owns what the action's scripts share: how a step speaks to the runner. Sourced, not run.
+# shellcheck shell=bash
 # What is passed on may hold anything, a change's own words among it: nothing of it becomes a command of the runner.
 
 annotate() { # error|warning|notice TEXT: an annotation of the run
