@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Owns the step that comments on the pull request. Whatever becomes of it, the gate's result stays as it is.
 #
-# in:  BINARY, MODE, ID, FOLDER (of the reports), LINK, HEAD_REPOSITORY, SENDER, GITHUB_TOKEN
+# in:  BINARY, MODE, ID, FOLDER (of the reports), HEAD_REPOSITORY, SENDER, GITHUB_TOKEN
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -27,13 +27,13 @@ if [[ -z ${BINARY:-} ]]; then
     exit 0
 fi
 
-arguments=(comment)
-[[ ! -f $FOLDER/benchmark_results.json ]] || arguments+=("$FOLDER/benchmark_results.json")
-arguments+=("--id=$ID" "--mode=$MODE")
-[[ -z ${LINK:-} ]] || arguments+=("--link=$LINK")
-if [[ -f $FOLDER/problem.txt ]]; then
+# The pull request, the commit and the link are told by the event.
+arguments=(comment "--id=$ID" "--mode=$MODE")
+if [[ -f $FOLDER/benchmark_results.json ]]; then
+    arguments+=("$FOLDER/benchmark_results.json")
+elif [[ -f $FOLDER/problem.txt ]]; then
     arguments+=("--problem=$(head -c 4000 "$FOLDER/problem.txt")")
-elif [[ ! -f $FOLDER/benchmark_results.json ]]; then
+else
     arguments+=("--problem=perfgate left no results")
 fi
 code=0
