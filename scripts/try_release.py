@@ -107,6 +107,9 @@ def the_release_s_binary_is_verified(folder: Path) -> None:
     # The runner may say whose the action is.
     outputs, _ = release.get(ACTION_REPOSITORY="owner/perfgate", VERSION=f"v{release.VERSION}")
     assert outputs["source"] == "release", outputs
+    # A local action is the change's own code, of which there is no release.
+    outputs, built = release.get(ACTION_REPOSITORY="owner/perfgate", GITHUB_WORKSPACE=str(release.root))
+    assert_built(release, outputs, built)
     assert release.pack("v9.9.9", "linux-x86_64").returncode == 1, "a tag that is not the version"
 
 

@@ -22,9 +22,10 @@ platform() {
     echo "$system-$machine"
 }
 
-# A local action (uses: ./) is of no release; nor does the runner always say whose the action is.
+# A local action (uses: ./) is of no release; nor does the runner always say whose another is.
 find_repository() {
     local rest
+    [[ -z ${GITHUB_WORKSPACE:-} || $ROOT/ != "$(cd "$GITHUB_WORKSPACE" && pwd)"/* ]] || return 0
     [[ -z ${ACTION_REPOSITORY:-} ]] || { echo "$ACTION_REPOSITORY"; return; }
     case $ROOT in
         */_actions/*/*/*)
