@@ -302,11 +302,28 @@ pub struct Provenance {
     /// Why there is no git state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git_unavailable: Option<String>,
+    /// What was asked of perfgate, so that it can be asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Invocation>,
     /// SHA-256 of `perfgate.toml`.
     pub config_sha256: String,
     /// SHA-256 of `thresholds.toml`, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thresholds_sha256: Option<String>,
+}
+
+/// What was asked of `perfgate check` beside the commits: the arguments that decide what is measured and how it
+/// is judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Invocation {
+    /// The configuration, as seen from the repository's top where there is one.
+    pub config: String,
+    /// The rules, where they do not stand beside the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<String>,
+    /// Rounds, where the command line changed them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<u32>,
 }
 
 /// What must be equal for absolute times to be comparable. Its text form is a versioned key.
@@ -1029,6 +1046,10 @@ pub struct Summary {
     /// Why it is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
+    /// The ends of an interval of the value: 95%, two-sided, adjusted for nothing. It describes and decides
+    /// nothing. Missing for a value of one round, and for a far tail of all requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
     /// Rounds behind it.
     pub rounds: usize,
     /// Samples behind it.
@@ -1120,6 +1141,9 @@ pub struct Authority {
     /// The base's commit; missing where the work tree's own files rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+    /// The commit whose variants were measured beside the work tree's, if any was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
     /// How it was chosen, in words; nothing where the work tree's own files rule as a matter of course.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub how: String,

@@ -19,6 +19,7 @@ pub fn provenance(setup: &Setup) -> Provenance {
         perfgate: env!("CARGO_PKG_VERSION").to_string(),
         git,
         git_unavailable,
+        asked: None,
         config_sha256: setup.config_sha256.clone(),
         thresholds_sha256: setup.thresholds_sha256.clone(),
     }

@@ -266,6 +266,7 @@ impl Stored {
                     perfgate: self.perfgate.clone(),
                     git: self.git.clone(),
                     git_unavailable: None,
+                    asked: None,
                     config_sha256: String::new(),
                     thresholds_sha256: None,
                 },

@@ -10,7 +10,7 @@ use crate::config::{self, Config, Store, WorkTree};
 use crate::hash;
 use crate::problem::{Problem, Result};
 use crate::record::{GitState, Judgement, MachineClass, Part, Results};
-use crate::report::{self, Format, Sheet, Style};
+use crate::report;
 use crate::session::{read_results, write_atomically};
 use crate::verdict::{Outcome, outcome};
 use std::fmt::Write;
@@ -225,7 +225,7 @@ fn show(arguments: &BaselineShow) -> Result<()> {
             newest.ok_or_else(|| too_few(&store, "no session", "name one of another class"))?
         }
     };
-    print_sheet(&report::of_stored(stored), arguments.format)
+    render::print_sheet(&report::of_stored(stored), arguments.format, false)
 }
 
 /// Shows what differs between two stored sessions.
@@ -250,11 +250,7 @@ fn diff(arguments: &BaselineDiff) -> Result<()> {
         let what = format!("{} would be held against itself", old.session);
         return Err(Problem::new(what).help("name another session as NEW"));
     }
-    print_sheet(&report::of_two_stored(old, new), arguments.format)
-}
-
-fn print_sheet(sheet: &Sheet, format: Format) -> Result<()> {
-    print(&(format.sheet)(sheet, Style { color: render::colors(), verbose: false }))
+    render::print_sheet(&report::of_two_stored(old, new), arguments.format, false)
 }
 
 /// What is stored, of which there must be some.

@@ -1,14 +1,14 @@
 //! Owns `perfgate bisect`: the commit that broke a rule, each one measured in lockstep beside a good one.
 
 use super::measure::{self, Wanted};
-use super::render::{colors, print};
+use super::render;
 use super::{BisectArguments, exit, plan};
 use crate::git::{About, Id, Repo};
 use crate::hash;
 use crate::policy;
 use crate::problem::{Problem, Result};
 use crate::record::{Part, Verdict};
-use crate::report::{self, Step, Style};
+use crate::report::{self, Step};
 use crate::session;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,8 +29,7 @@ pub(super) fn bisect(arguments: &BisectArguments) -> Result<u8> {
     };
     let found = search.run()?;
     let sheet = report::of_bisection(&arguments.rule, &repo.about(good)?, &search.steps(), &found);
-    let style = Style { color: colors(), verbose: arguments.display.verbose };
-    print(&(arguments.display.format.sheet)(&sheet, style))?;
+    render::print_sheet(&sheet, arguments.display.format, arguments.display.loudness.verbose)?;
     Ok(if found.len() == 1 { exit::HOLDS } else { exit::UNDECIDED })
 }
 
@@ -101,7 +100,7 @@ impl Search<'_> {
     /// Measures one commit beside the good one; what cannot be measured is passed over.
     fn attempt(&mut self, place: usize) -> Result<Option<bool>> {
         let about = &self.line[place];
-        if !self.arguments.display.quiet {
+        if !self.arguments.display.loudness.quiet {
             let id = about.id.to_string();
             eprintln!("bisect: {} {} {}", hash::short(&id, 12), about.day, about.subject);
         }
@@ -136,11 +135,13 @@ impl Search<'_> {
             let part = Part::begin(prepared.header.clone());
             session::judged(vec![part], &prepared.setup, &[], &prepared.stored)
         } else {
-            if !self.arguments.display.quiet {
+            if !self.arguments.display.loudness.quiet {
                 eprint!("{}", plan::looks(&prepared, &forecast));
             }
-            let wanted =
-                Wanted { measuring: &self.arguments.measuring, display: &self.arguments.display };
+            let wanted = Wanted {
+                measuring: &self.arguments.measuring,
+                loudness: &self.arguments.display.loudness,
+            };
             let done = measure::measure(&mut prepared, &wanted)?;
             let results = session::judged(vec![done.part], &prepared.setup, &[], &prepared.stored);
             measure::save(&results, &[&done.folder.join("benchmark_results.json")])?;

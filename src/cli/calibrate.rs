@@ -3,14 +3,14 @@
 
 use super::check::{rules, setup};
 use super::measure::{self, Wanted};
-use super::render::{self, print};
+use super::render;
 use super::{CalibrateArguments, Measuring, exit, relative};
 use crate::baseline::{self, Stored};
 use crate::config::{Config, Setup, Thresholds};
 use crate::insight::{self, Question};
 use crate::problem::{Problem, Result};
 use crate::record::{Header, Part};
-use crate::report::{self, Style};
+use crate::report;
 use crate::worker::Interrupt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -48,9 +48,8 @@ pub(super) fn calibrate(arguments: &CalibrateArguments) -> Result<u8> {
         return Err(nothing_to_say(&thresholds));
     }
     let sheet = report::of_calibration(&insight::calibrate(&parts, &question));
-    let style = Style { color: render::colors(), verbose: arguments.display.verbose };
-    print(&(arguments.display.format.sheet)(&sheet, style))?;
-    if !arguments.display.quiet {
+    render::print_sheet(&sheet, arguments.display.format, arguments.display.loudness.verbose)?;
+    if !arguments.display.loudness.quiet {
         eprintln!("\ncalibrations  {}", relative(&folder).display());
     }
     Ok(exit::HOLDS)
@@ -85,7 +84,7 @@ fn sessions(
     let mut last = None;
     for number in 1..=arguments.sessions {
         if number > 1 {
-            if !arguments.display.quiet {
+            if !arguments.display.loudness.quiet {
                 eprintln!("waiting {}", humantime::format_duration(arguments.pause));
             }
             wait(arguments.pause, &interrupt, number - 1)?;
@@ -94,7 +93,7 @@ fn sessions(
         // The rules are for the reading; a calibration ends when all its rounds are run.
         setup.thresholds = None;
         let mut prepared = measure::prepare(setup, &measuring)?;
-        let wanted = Wanted { measuring: &measuring, display: &arguments.display };
+        let wanted = Wanted { measuring: &measuring, loudness: &arguments.display.loudness };
         let done = measure::measure(&mut prepared, &wanted)?;
         keep(folder, &done.part)?;
         last = Some(done.part.header);

@@ -2,21 +2,33 @@
 //! from what was measured before.
 
 use super::measure::{self, Wanted};
-use super::{CheckArguments, Setting, exit, plan, policy, render};
+use super::{CheckArguments, Setting, exit, plan, policy, publish, render};
 use crate::baseline::Stores;
 use crate::config::{Setup, Thresholds};
+use crate::github::workflow::Job;
 use crate::problem::{Problem, Result};
-use crate::record::{Part, Results};
+use crate::record::{Invocation, Part, Results};
+use crate::report;
 use crate::session::{self, Prepared, read_results};
 use std::path::Path;
 
-/// Runs the gate.
+/// Runs the gate, and tells GitHub what it came to if that is wanted.
 pub(super) fn check(arguments: &CheckArguments) -> Result<u8> {
+    let job = arguments.github.then(Job::of_environment).transpose()?;
+    let done = gate(arguments, job.as_ref());
+    if let (Some(job), Err(problem)) = (&job, &done) {
+        publish::problem(job, problem)?;
+    }
+    done
+}
+
+fn gate(arguments: &CheckArguments, job: Option<&Job>) -> Result<u8> {
     let setup = policy::setup(&arguments.setting, &arguments.judging, arguments.measuring.rounds)?;
     if let Some(file) = &arguments.results {
-        return judge_saved(arguments, &setup, file.as_deref());
+        return judge_saved(arguments, job, &setup, file.as_deref());
     }
     let mut prepared = measure::prepare(setup, &arguments.measuring)?;
+    prepared.header.provenance.asked = Some(asked(arguments));
     let latest = prepared.setup.config.output.join("benchmark_results.json");
     // What is no result any more tells nothing of the noise, and is about to be replaced.
     let before = if latest.exists() { read_results(&latest).ok() } else { None };
@@ -24,50 +36,75 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<u8> {
     if arguments.dry_run {
         return plan::print_plan(&prepared, &forecast);
     }
-    if !arguments.display.quiet && !arguments.measuring.resume {
+    if !arguments.display.loudness.quiet && !arguments.measuring.resume {
         eprint!("{}", plan::looks(&prepared, &forecast));
     }
     if forecast.nothing_to_measure() {
-        return judge_unmeasured(arguments, &prepared, &latest);
+        return judge_unmeasured(arguments, job, &prepared, &latest);
     }
-    let wanted = Wanted { measuring: &arguments.measuring, display: &arguments.display };
+    let wanted = Wanted { measuring: &arguments.measuring, loudness: &arguments.display.loudness };
     let done = measure::measure(&mut prepared, &wanted)?;
     let results = session::judged(vec![done.part], &prepared.setup, &[], &prepared.stored);
     // The session's own first: a disk that is full shows there, and the latest stay as they are.
     measure::save(&results, &[&done.folder.join("benchmark_results.json"), &latest])?;
-    finish(arguments, &results, (&latest, Some(&done.journal)))
+    finish(arguments, job, &results, (&latest, Some(&done.journal)))
+}
+
+/// What the command line says of what is measured and by what rules; the commits stand elsewhere.
+fn asked(arguments: &CheckArguments) -> Invocation {
+    let setting = &arguments.setting;
+    Invocation {
+        config: publish::from_top(&setting.config),
+        thresholds: setting.thresholds.as_deref().map(publish::from_top),
+        rounds: arguments.measuring.rounds,
+    }
 }
 
 /// Judges a session of which every verdict is known: what is the same by its content needs no measuring.
-fn judge_unmeasured(arguments: &CheckArguments, prepared: &Prepared, latest: &Path) -> Result<u8> {
+fn judge_unmeasured(
+    arguments: &CheckArguments,
+    job: Option<&Job>,
+    prepared: &Prepared,
+    latest: &Path,
+) -> Result<u8> {
     prepared.setup.config.make_output()?;
     let part = Part::begin(prepared.header.clone());
     let results = session::judged(vec![part], &prepared.setup, &[], &prepared.stored);
     measure::save(&results, &[latest])?;
-    finish(arguments, &results, (latest, None))
+    finish(arguments, job, &results, (latest, None))
 }
 
 /// Applies the rules to saved results and saves the verdicts with them.
-fn judge_saved(arguments: &CheckArguments, setup: &Setup, file: Option<&Path>) -> Result<u8> {
+fn judge_saved(
+    arguments: &CheckArguments,
+    job: Option<&Job>,
+    setup: &Setup,
+    file: Option<&Path>,
+) -> Result<u8> {
     let latest = setup.config.output.join("benchmark_results.json");
     let file = file.unwrap_or(&latest);
     let saved = read_results(file)?;
     let stored = Stores::load(&setup.config, setup.thresholds.as_ref())?;
     let results = session::judged(saved.parts, setup, &[], &stored);
     measure::save(&results, &[file])?;
-    finish(arguments, &results, (file, None))
+    finish(arguments, job, &results, (file, None))
 }
 
 fn finish(
     arguments: &CheckArguments,
+    job: Option<&Job>,
     results: &Results,
     (file, journal): (&Path, Option<&Path>),
 ) -> Result<u8> {
-    let outcome = render::print_results(results, &arguments.display)?;
-    if !arguments.display.quiet {
+    let report = report::build(results);
+    render::show(&report, &arguments.display)?;
+    if let Some(job) = job {
+        publish::report(job, &report, file, &arguments.setting)?;
+    }
+    if !arguments.display.loudness.quiet {
         eprintln!("\n{}", measure::describe(file, journal));
     }
-    Ok(exit::code(outcome))
+    Ok(exit::code(report.outcome))
 }
 
 /// Both files.

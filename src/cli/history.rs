@@ -1,6 +1,6 @@
 //! Owns `perfgate history`: a metric over every session that was ever stored.
 
-use super::render::{self, print};
+use super::render;
 use super::{HistoryArguments, exit, relative};
 use crate::baseline::{self, Accepted, History};
 use crate::config::{self, Config, WorkTree};
@@ -8,7 +8,7 @@ use crate::document::suggestion;
 use crate::insight::{self, Asked, Series};
 use crate::metric::{Kind, METRICS, Metric, Statistic};
 use crate::problem::{Problem, Result};
-use crate::report::{self, Scene, Style};
+use crate::report::{self, Scene};
 use std::path::Path;
 
 /// Prints the history of a metric.
@@ -47,8 +47,7 @@ fn show(
     scene: &Scene,
 ) -> Result<u8> {
     let sheet = report::of_history(series, asked, scene);
-    let style = Style { color: render::colors(), verbose: arguments.display.verbose };
-    print(&(arguments.display.format.sheet)(&sheet, style))?;
+    render::print_sheet(&sheet, arguments.display.format, arguments.display.loudness.verbose)?;
     Ok(exit::HOLDS)
 }
 

@@ -4,6 +4,7 @@
 use super::render::print;
 use super::{InitArguments, exit, relative};
 use crate::problem::{Problem, Result};
+use crate::report::quoted;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -168,7 +169,7 @@ fn next(folder: &Path) -> String {
     let here = relative(folder);
     let go = match here.as_os_str().is_empty() || here == Path::new(".") {
         true => String::new(),
-        false => format!("  cd {}\n", quoted(&here)),
+        false => format!("  cd {}\n", quoted(&here.display().to_string())),
     };
     format!(
         "\nNext:\n{go}  put the models where perfgate.toml names them: `optimum-cli export openvino` makes them\n  \
@@ -180,16 +181,6 @@ fn next(folder: &Path) -> String {
          commit the files, and the models' step in .github/workflows/perfgate.yml\n{}",
         workflow_elsewhere(folder)
     )
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
-    match text.chars().all(plain) {
-        true => text,
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
 }
 
 /// GitHub reads the workflows at a repository's top alone.
@@ -232,6 +223,6 @@ mod tests {
             assert_eq!(read["variants"]["fp16"]["model"].as_str(), Some(name));
             assert_eq!(read["variants"]["int8"]["model"].as_str(), Some(MODELS[1]));
         }
-        assert_eq!(quoted(Path::new("a b'c")), "'a b'\\''c'");
+        assert_eq!(quoted("a b'c"), "'a b'\\''c'");
     }
 }

@@ -1,7 +1,7 @@
 //! Owns what `check` and `run` have in common: preparing, measuring with progress, and saving.
 
 use super::progress::Progress;
-use super::{Display, Measuring, own_binary, relative};
+use super::{Loudness, Measuring, own_binary, relative};
 use crate::config::Setup;
 use crate::problem::{Problem, Result};
 use crate::record::{Part, Results};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// How to measure and how to show it.
 pub(super) struct Wanted<'a> {
     pub(super) measuring: &'a Measuring,
-    pub(super) display: &'a Display,
+    pub(super) loudness: &'a Loudness,
 }
 
 /// What a session came to, and where it lies.
@@ -40,18 +40,18 @@ pub(super) fn measure(prepared: &mut Prepared, wanted: &Wanted<'_>) -> Result<Do
     let output = prepared.setup.config.output.clone();
     let interrupt = catch_interrupts()?;
     let program = own_binary()?;
-    if !wanted.display.quiet {
+    if !wanted.loudness.quiet {
         session::warnings(&prepared.header).iter().for_each(|text| eprintln!("warning: {text}"));
     }
     let (mut journal, before) = if wanted.measuring.resume {
-        resume(prepared, &output, wanted.display.quiet)?
+        resume(prepared, &output, wanted.loudness.quiet)?
     } else {
         prepared.setup.config.make_output()?;
         let folder = output.join("sessions").join(&prepared.header.session);
         (Journal::create(&folder, &prepared.header.session)?, None)
     };
     let done = before.as_ref().map_or(0, |before| before.rounds.len());
-    let mut progress = Progress::new(&prepared.header.plan, done, wanted.display);
+    let mut progress = Progress::new(&prepared.header.plan, done, wanted.loudness);
     let ended = session::run(prepared, &mut journal, program, &interrupt, &mut progress, before);
     progress.finish();
     let place = journal.path().to_path_buf();

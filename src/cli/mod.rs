@@ -13,6 +13,7 @@ mod measure;
 mod plan;
 mod policy;
 mod progress;
+mod publish;
 mod render;
 mod run;
 
@@ -79,6 +80,10 @@ struct CheckArguments {
     /// folder]; the verdicts are saved with them
     #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with_all = ["rounds", "fresh", "resume"])]
     results: Option<Option<PathBuf>>,
+    /// In a step of GitHub Actions: append the report to its summary, mark the lines of broken rules, set
+    /// its outputs; also if the check cannot run
+    #[arg(long)]
+    github: bool,
     #[command(flatten)]
     display: Display,
 }
@@ -138,7 +143,7 @@ struct CalibrateArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=10_000))]
     compare: Option<u32>,
     #[command(flatten)]
-    display: Display,
+    display: SheetDisplay,
 }
 
 #[derive(Debug, clap::Args)]
@@ -157,7 +162,7 @@ struct BisectArguments {
     #[command(flatten)]
     measuring: Measuring,
     #[command(flatten)]
-    display: Display,
+    display: SheetDisplay,
 }
 
 /// The two files.
@@ -220,12 +225,39 @@ struct Measuring {
     resume: bool,
 }
 
-/// How to show it.
+/// How to show a report, and where else to put it.
 #[derive(Debug, clap::Args)]
 struct Display {
     /// How the report is printed
     #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].id, value_parser = formats())]
     format: Format,
+    /// Write the report to a file too, in any of the formats; may be given several times
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = export)]
+    export: Vec<Export>,
+    #[command(flatten)]
+    loudness: Loudness,
+}
+
+/// A file that a report is written to.
+#[derive(Debug, Clone)]
+struct Export {
+    format: Format,
+    file: PathBuf,
+}
+
+/// How to show a sheet.
+#[derive(Debug, clap::Args)]
+struct SheetDisplay {
+    /// How it is printed
+    #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].id, value_parser = sheet_formats())]
+    format: Format,
+    #[command(flatten)]
+    loudness: Loudness,
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Loudness {
     /// Print nothing but the report
     #[arg(long, short)]
     quiet: bool,
@@ -235,10 +267,34 @@ struct Display {
 }
 
 fn formats() -> impl TypedValueParser<Value = Format> {
-    let known = FORMATS.iter().map(|format| PossibleValue::new(format.id).help(format.help));
-    let find = |id: String| FORMATS.iter().copied().find(|format| format.id == id);
+    parser_of(FORMATS.iter().copied())
+}
+
+/// Those that can show a sheet.
+fn sheet_formats() -> impl TypedValueParser<Value = Format> {
+    parser_of(FORMATS.iter().copied().filter(|format| format.sheet.is_some()))
+}
+
+fn parser_of(formats: impl Iterator<Item = Format>) -> impl TypedValueParser<Value = Format> {
+    let known = formats.map(|format| PossibleValue::new(format.id).help(format.help));
     PossibleValuesParser::new(known)
-        .try_map(move |id| find(id).ok_or_else(|| std::io::Error::other("no such format")))
+        .try_map(|id| format_of(&id).ok_or_else(|| std::io::Error::other("no such format")))
+}
+
+fn format_of(id: &str) -> Option<Format> {
+    FORMATS.iter().copied().find(|format| format.id == id)
+}
+
+/// `html=report.html`.
+fn export(text: &str) -> std::result::Result<Export, String> {
+    let known: Vec<&str> = FORMATS.iter().map(|format| format.id).collect();
+    let (id, file) = text.split_once('=').unwrap_or((text, ""));
+    let format = format_of(id)
+        .ok_or_else(|| format!("there is no format '{id}'; there are {}", known.join(", ")))?;
+    match file.is_empty() {
+        true => Err(format!("no file: write {id}=FILE")),
+        false => Ok(Export { format, file: PathBuf::from(file) }),
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -287,7 +343,7 @@ struct BaselineShow {
     #[command(flatten)]
     store: StoreSetting,
     /// How it is printed
-    #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].id, value_parser = formats())]
+    #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].id, value_parser = sheet_formats())]
     format: Format,
 }
 
@@ -303,7 +359,7 @@ struct BaselineDiff {
     #[command(flatten)]
     store: StoreSetting,
     /// How it is printed
-    #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].id, value_parser = formats())]
+    #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].id, value_parser = sheet_formats())]
     format: Format,
 }
 
@@ -348,7 +404,7 @@ struct HistoryArguments {
     #[arg(long)]
     all_classes: bool,
     #[command(flatten)]
-    display: Display,
+    display: SheetDisplay,
 }
 
 #[derive(Debug, clap::Args)]
@@ -417,7 +473,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(problem) => {
-            eprintln!("error: {problem}");
+            eprintln!("{}", crate::report::harmless(&format!("error: {problem}")));
             ExitCode::from(exit::COULD_NOT_RUN)
         }
     }

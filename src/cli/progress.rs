@@ -1,7 +1,7 @@
 //! Owns what is shown while a session runs: a bar on a terminal, a line per round elsewhere. All of
 //! it goes to stderr.
 
-use super::Display;
+use super::Loudness;
 use super::plan::steps;
 use crate::record::{Answer, Entry, FailureClass, Plan};
 use crate::session::Observer;
@@ -30,8 +30,8 @@ pub(super) struct Progress {
 
 impl Progress {
     /// For a plan of which so many rounds are done.
-    pub(super) fn new(plan: &Plan, done: usize, display: &Display) -> Progress {
-        let quiet = display.quiet;
+    pub(super) fn new(plan: &Plan, done: usize, loudness: &Loudness) -> Progress {
+        let quiet = loudness.quiet;
         let terminal = std::io::stderr().is_terminal();
         let per_round =
             plan.variants.len() as u64 * (u64::from(plan.warmup) + plan.tasks.len() as u64);
@@ -55,7 +55,7 @@ impl Progress {
         Progress {
             bar,
             lines: !terminal && !quiet,
-            verbose: display.verbose,
+            verbose: loudness.verbose,
             rounds: plan.rounds,
             early: plan.stopping.is_some(),
             began: Instant::now(),

@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     let existing = existing(&output)?;
     // Said now and not after the measuring.
     session::fits(&existing, &prepared.header)?;
-    let wanted = Wanted { measuring: &arguments.measuring, display: &arguments.display };
+    let wanted = Wanted { measuring: &arguments.measuring, loudness: &arguments.display.loudness };
     let done = measure::measure(&mut prepared, &wanted)?;
     let of_session = session::judged(vec![done.part.clone()], &whole, &[], &Stores::default());
     measure::save(&of_session, &[&done.folder.join("benchmark_results.json")])?;
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     let results: Results = session::judged(parts, &whole, &[], &Stores::default());
     measure::save(&results, &[&output])?;
     render::print_results(&results, &arguments.display)?;
-    if !arguments.display.quiet {
+    if !arguments.display.loudness.quiet {
         eprintln!("\n{}", measure::describe(&output, Some(&done.journal)));
     }
     for name in &broken {

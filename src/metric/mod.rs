@@ -416,6 +416,19 @@ impl JsonSchema for Metric {
 }
 
 impl Unit {
+    /// The unit as a dashboard writes it behind a plain number.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Unit::Seconds => "s",
+            Unit::TokensPerSecond => "tok/s",
+            Unit::Bytes => "bytes",
+            Unit::Proportion => "share",
+            Unit::TokensPerJoule => "tok/J",
+            Unit::JoulesPerToken => "J/tok",
+            Unit::Ratio => "ratio",
+        }
+    }
+
     /// A value in the words of a table: `47.2 tok/s`, `812 ms`, `1.31 s`, `284 MiB`, `0.4%`.
     pub fn format(self, value: f64) -> String {
         if value.is_infinite() {

@@ -85,6 +85,7 @@ pub fn govern(question: &Question<'_>) -> Result<Setup> {
         thresholds_sha256: Some(rules_sha256),
         authority: Authority {
             base: Some(base.commit.to_string()),
+            beside: None,
             how: base.how.clone(),
             notes,
             changes: changes::of(repo, base, config, thresholds)?,
@@ -104,6 +105,7 @@ pub fn govern(question: &Question<'_>) -> Result<Setup> {
 /// # Errors
 /// If the commit's configuration is wrong, or cannot vouch for its templates.
 pub fn measure_beside(repo: &Repo, commit: Id, config: &Path, setup: &mut Setup) -> Result<()> {
+    setup.authority.beside = Some(commit.to_string());
     let names: Vec<String> = setup.config.names();
     let candidates: Vec<&String> = names.iter().filter(|n| **n != setup.config.reference).collect();
     let base_of = |name: &str| format!("{name}{BASE}");
@@ -242,6 +244,7 @@ fn first_configuration(question: &Question<'_>) -> Result<Setup> {
     let mut setup = config::read(&WorkTree, config, Some(thresholds))?;
     setup.authority = Authority {
         base: Some(base.commit.to_string()),
+        beside: None,
         how: base.how.clone(),
         notes: vec![
             "the base has no perfgate.toml: this change brings the first one and is judged by its own \

@@ -1,10 +1,10 @@
 //! Owns the making of a [`Report`] from results: choosing, ordering and wording, no arithmetic on
 //! samples.
 
-use super::clean;
 use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
+use super::{clean, figures, reproduce};
 use crate::hash;
 use crate::record::{
     Against, Authority, Evidence, Failure, FailureClass, Header, Judgement, Part, Phase, Request,
@@ -35,7 +35,10 @@ pub fn build(results: &Results) -> Report {
         },
         authority: judgement.map_or_else(Vec::new, |j| authority(&j.authority, outcome)),
         policy: judgement.map_or_else(Vec::new, |judgement| judgement.authority.changes.clone()),
+        rules: figures::rules(results),
+        figures: figures::figures(results),
         sections: sections(verdicts),
+        reproduce: reproduce::commands(results),
         variants,
         details,
         failures: failures(results),
@@ -181,30 +184,16 @@ fn groups(verdicts: &[&Verdict]) -> Vec<RuleGroup> {
     let mut groups: Vec<RuleGroup> = Vec::new();
     for verdict in verdicts {
         let rule = &verdict.rule;
-        let (base_title, other) = match &rule.against {
-            Against::Variant(other) => (Some(other.clone()), format!("against {other}")),
-            Against::Earlier(other) => {
-                (Some(format!("{other}, other run")), format!("against {other} of the other run"))
-            }
-            Against::Absolute => (None, "against fixed limits".to_string()),
-            Against::Baseline { relative_to, anchor } => {
-                let ratio = relative_to.as_ref().map(|other| format!("relative to {other}, "));
-                let of = anchor.as_ref().map(|anchor| format!(" of {anchor}"));
-                let (ratio, of) = (ratio.unwrap_or_default(), of.unwrap_or_default());
-                let base = anchor.clone().unwrap_or("baseline".to_string());
-                (Some(base), format!("{ratio}against the baseline{of}"))
-            }
-        };
         // The section of rules that only inform says so itself.
         let informs = kind(verdict) == SectionKind::Holding && rule.severity == Severity::Inform;
         let aside = if informs { ", for information" } else { "" };
-        let title = format!("{} {other}{aside}", rule.variant);
+        let title = format!("{}{aside}", words::group(rule));
         let row = row(verdict);
         match groups.iter_mut().find(|group| group.title == title) {
             Some(group) => group.rows.push(row),
             None => groups.push(RuleGroup {
                 title,
-                base_title,
+                base_title: words::other_side(rule),
                 now_title: rule.variant.clone(),
                 rows: vec![row],
             }),

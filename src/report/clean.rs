@@ -11,6 +11,7 @@ pub(super) fn clean(report: &mut Report) {
         one_line(&mut change.subject);
         one_line(&mut change.change);
     }
+    report.reproduce.iter_mut().for_each(one_line);
     report.sessions.iter_mut().for_each(one_line);
     for section in &mut report.sections {
         section.next.iter_mut().for_each(one_line);
@@ -25,6 +26,14 @@ pub(super) fn clean(report: &mut Report) {
             }
         }
     }
+    for rule in &mut report.rules {
+        one_line(&mut rule.id);
+        one_line(&mut rule.variant);
+        one_line(&mut rule.group);
+        one_line(&mut rule.says);
+        rule.by_round.iter_mut().for_each(|by_round| one_line(&mut by_round.title));
+    }
+    report.figures.iter_mut().for_each(|figure| one_line(&mut figure.variant));
     for table in [&mut report.variants, &mut report.details] {
         self::table(table);
     }
@@ -46,6 +55,27 @@ pub(super) fn clean_sheet(sheet: &mut Sheet) {
         one_line(&mut grid.title);
         grid.header.iter_mut().chain(grid.rows.iter_mut().flatten()).for_each(one_line);
     }
+}
+
+/// A text of any origin, of several lines perhaps, for a terminal or a log.
+pub fn harmless(text: &str) -> String {
+    let mut text = text.to_string();
+    lines(&mut text);
+    defuse(&text)
+}
+
+/// Takes workflow commands apart: GitHub's runner reads `::error::` at the beginning of a printed line, and
+/// `##[error]` anywhere in it.
+pub fn defuse(text: &str) -> String {
+    let line = |line: &str| {
+        let start = line.len() - line.trim_start().len();
+        let line = match line[start..].strip_prefix("::") {
+            Some(rest) => format!("{}: :{rest}", &line[..start]),
+            None => line.to_string(),
+        };
+        line.replace("##[", "# #[")
+    };
+    text.split_inclusive('\n').map(line).collect()
 }
 
 fn table(table: &mut VariantTable) {
@@ -83,6 +113,18 @@ fn visible(c: char) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn workflow_commands_are_taken_apart() {
+        for (text, expected) in [
+            ("::error::x", ": :error::x"),
+            ("a\n  \t::set-output name=x::y\n", "a\n  \t: :set-output name=x::y\n"),
+            ("core::fmt ##[error]x", "core::fmt # #[error]x"),
+        ] {
+            assert_eq!(defuse(text), expected);
+        }
+        assert_eq!(harmless("\u{1b}[2J\n::add-mask::a"), "\u{241b}[2J\n: :add-mask::a");
+    }
 
     #[test]
     fn what_moves_a_cursor_or_hides_is_shown() {

@@ -1,57 +1,185 @@
 //! Owns the format `markdown`: the verdict and what needs attention first, the rest folded, for GitHub.
 
+use super::escape::{code_block, escape, mermaid};
 use super::tables::{
     POLICY, POLICY_HEADER, has_notes, reasons, rule_cells, rule_header, variant_header,
 };
-use super::{Format, Report, RuleGroup, Section, SectionKind, Sheet, Style, VariantTable};
+use super::{
+    ByRound, Format, Report, RuleGroup, Section, SectionKind, Sheet, Style, VariantTable, action,
+};
 use comfy_table::{Table, presets};
 use std::fmt::Write;
 
 /// Markdown for GitHub.
 pub(super) const FORMAT: Format =
-    Format { id: "markdown", help: "Markdown for GitHub", render, sheet };
+    Format { id: "markdown", help: "Markdown for GitHub", render, sheet: Some(sheet) };
+
+/// A part of the page, and how soon it is left out where there is no room for all.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// Parts with the highest rank are left out first; those of rank 0 never.
+    pub(super) rank: u8,
+    /// What it is called where it is left out.
+    pub(super) name: &'static str,
+    /// The Markdown.
+    pub(super) text: String,
+}
+
+/// How much of the lists and texts is shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// Most rows of a table and lines of a list.
+    pub(super) rows: usize,
+    /// Most characters of a text.
+    pub(super) chars: usize,
+}
+
+impl Room {
+    /// Everything.
+    pub(super) const ALL: Room = Room { rows: usize::MAX, chars: usize::MAX };
+}
 
 fn render(report: &Report, _: Style) -> String {
-    let mut out = format!("**{}**\n", escape(&report.headline));
-    if !report.authority.is_empty() {
-        let _ = write!(out, "\n{}", list(report.authority.iter()));
+    let blocks = blocks(report, Room::ALL);
+    first_line(report, Room::ALL) + &blocks.into_iter().map(|block| block.text).collect::<String>()
+}
+
+/// The verdict: what to do, and what was found.
+pub(super) fn first_line(report: &Report, room: Room) -> String {
+    let (sign, what) = action(report);
+    format!("{sign} **{what}** {}\n", room.text(&report.headline))
+}
+
+/// All below the first line, in the order of reading.
+pub(super) fn blocks(report: &Report, room: Room) -> Vec<Block> {
+    let mut blocks = vec![
+        Block { rank: 0, name: "whose rules", text: room.list_after_line(&report.authority) },
+        Block { rank: 1, name: "warnings", text: warnings(&report.warnings, room) },
+    ];
+    let of = |kinds: &'static [SectionKind]| {
+        report.sections.iter().filter(|section| kinds.contains(&section.kind))
+    };
+    for part in of(&[SectionKind::Broken, SectionKind::Waived]) {
+        blocks.push(Block { rank: 0, name: "broken rules", text: open_section(part, room) });
     }
-    for warning in &report.warnings {
-        let _ = write!(out, "\n> Warning: {}\n", escape(warning));
+    for part in of(&[SectionKind::Undecided]) {
+        blocks.push(Block { rank: 1, name: "undecided rules", text: open_section(part, room) });
     }
-    let (holding, open): (Vec<&Section>, Vec<&Section>) =
-        report.sections.iter().partition(|section| section.kind == SectionKind::Holding);
-    for part in open {
-        let _ = write!(out, "\n### {}\n", escape(&part.title));
-        out.push_str(&section(part));
-    }
-    out.push_str(&policy(report));
-    if !report.variants.rows.is_empty() {
-        let _ = write!(out, "\n### Variants\n\n{}", variants(&report.variants));
-    }
-    if !report.failures.is_empty() {
-        out.push_str("\n### Failures\n\n");
-        out.push_str(&list(report.failures.iter()));
-    }
-    for part in holding {
+    blocks.push(Block { rank: 1, name: "policy changes", text: policy(report, room) });
+    blocks.push(Block { rank: 2, name: "variants", text: variants_section(report, room) });
+    blocks.push(Block { rank: 3, name: "failures", text: failures(report, room) });
+    blocks.push(Block { rank: 4, name: "how to reproduce it", text: reproduce(report) });
+    blocks.push(Block { rank: 5, name: "chart", text: charts(report) });
+    for part in of(&[SectionKind::Informing, SectionKind::Holding]) {
         let rules: usize = part.groups.iter().map(|group| group.rows.len()).sum();
-        let title = format!("{} ({rules})", escape(&part.title));
-        out.push_str(&folded(&title, &section(part)));
+        let title = format!("{} ({rules})", part.title);
+        let text = folded(&title, &section(part, room));
+        blocks.push(Block { rank: 6, name: "other rules", text });
     }
-    if !report.details.rows.is_empty() {
-        out.push_str(&folded("Details", &format!("\n{}", variants(&report.details))));
+    blocks.push(Block { rank: 7, name: "details", text: details(report, room) });
+    blocks.push(Block { rank: 8, name: "method", text: method(report, room) });
+    blocks.retain(|block| !block.text.is_empty());
+    blocks
+}
+
+impl Room {
+    /// A text of any origin, cut to what there is room for.
+    fn text(self, text: &str) -> String {
+        match text.char_indices().nth(self.chars) {
+            Some((end, _)) => format!("{}…", escape(&text[..end])),
+            None => escape(text),
+        }
     }
+
+    /// Lines as a list.
+    fn list<T: AsRef<str>>(self, lines: &[T]) -> String {
+        let shown = lines.iter().take(self.rows);
+        let text: String = shown.map(|line| format!("- {}\n", self.text(line.as_ref()))).collect();
+        text + &self.more(lines.len(), "- ")
+    }
+
+    fn list_after_line<T: AsRef<str>>(self, lines: &[T]) -> String {
+        if lines.is_empty() { String::new() } else { format!("\n{}", self.list(lines)) }
+    }
+
+    /// How many there are beyond those that are shown.
+    fn more(self, count: usize, before: &str) -> String {
+        match count.saturating_sub(self.rows) {
+            0 => String::new(),
+            more => format!("{before}and {more} more\n"),
+        }
+    }
+}
+
+fn warnings(warnings: &[String], room: Room) -> String {
+    let shown = warnings.iter().take(room.rows);
+    let text: String =
+        shown.map(|warning| format!("\n> Warning: {}\n", room.text(warning))).collect();
+    text + &room.more(warnings.len(), "\n> ")
+}
+
+fn open_section(part: &Section, room: Room) -> String {
+    format!("\n### {}\n{}", escape(&part.title), section(part, room))
+}
+
+fn variants_section(report: &Report, room: Room) -> String {
+    if report.variants.rows.is_empty() {
+        return String::new();
+    }
+    format!("\n### Variants\n\n{}", variants(&report.variants, room))
+}
+
+fn failures(report: &Report, room: Room) -> String {
+    if report.failures.is_empty() {
+        return String::new();
+    }
+    format!("\n### Failures\n\n{}", room.list(&report.failures))
+}
+
+/// The commands that measure the same again.
+fn reproduce(report: &Report) -> String {
+    if report.reproduce.is_empty() {
+        return String::new();
+    }
+    folded("Reproduce it", &format!("\n{}", code_block("sh", &report.reproduce.join("\n"))))
+}
+
+/// What broken and undecided rules come to in each round, which the tables don't show.
+fn charts(report: &Report) -> String {
+    const MOST: usize = 3;
+    let open = report.rules.iter().filter(|rule| rule.blocks);
+    let charts: Vec<&ByRound> = open.filter_map(|rule| rule.by_round.as_ref()).take(MOST).collect();
+    if charts.is_empty() {
+        return String::new();
+    }
+    let text: String = charts
+        .iter()
+        .map(|chart| {
+            format!("\n{}\n\n{}", escape(&chart.title), code_block("mermaid", &mermaid(chart)))
+        })
+        .collect();
+    folded(
+        "Round by round",
+        &format!("\nThe change in percent by round; the level line is the limit.\n{text}"),
+    )
+}
+
+fn details(report: &Report, room: Room) -> String {
+    if report.details.rows.is_empty() {
+        return String::new();
+    }
+    folded("Details", &format!("\n{}", variants(&report.details, room)))
+}
+
+fn method(report: &Report, room: Room) -> String {
     let environment = report.environment.iter().map(|(name, value)| format!("{name}: {value}"));
     let lines: Vec<String> = report.method.iter().cloned().chain(environment).collect();
-    out.push_str(&folded("Method and environment", &format!("\n{}", list(lines.iter()))));
-    out
+    folded("Method and environment", &format!("\n{}", room.list(&lines)))
 }
 
 fn sheet(sheet: &Sheet, _: Style) -> String {
     let mut out = format!("**{}**\n", escape(&sheet.headline));
-    for warning in &sheet.warnings {
-        let _ = write!(out, "\n> Warning: {}\n", escape(warning));
-    }
+    out.push_str(&warnings(&sheet.warnings, Room::ALL));
     for grid in sheet.tables.iter().filter(|grid| !grid.rows.is_empty()) {
         let mut table = table();
         table.set_header(grid.header.iter().map(|title| escape(title)));
@@ -60,116 +188,71 @@ fn sheet(sheet: &Sheet, _: Style) -> String {
         }
         let _ = write!(out, "\n### {}\n\n{}\n", escape(&grid.title), table.trim_fmt());
     }
-    let _ = write!(out, "\n{}", list(sheet.notes.iter()));
+    let _ = write!(out, "\n{}", Room::ALL.list(&sheet.notes));
     out
 }
 
-fn policy(report: &Report) -> String {
+fn policy(report: &Report, room: Room) -> String {
     if report.policy.is_empty() {
         return String::new();
     }
     let mut table = table();
     table.set_header(POLICY_HEADER);
-    for change in &report.policy {
+    for change in report.policy.iter().take(room.rows) {
         let direction = change.direction.to_string();
-        table.add_row([escape(&change.subject), escape(&change.change), direction]);
+        table.add_row([room.text(&change.subject), room.text(&change.change), direction]);
     }
-    format!("\n### {POLICY}\n\n{}\n", table.trim_fmt())
+    let more = room.more(report.policy.len(), "\n");
+    format!("\n### {POLICY}\n\n{}\n{more}", table.trim_fmt())
 }
 
 fn folded(title: &str, content: &str) -> String {
     format!("\n<details><summary>{title}</summary>\n{content}\n</details>\n")
 }
 
-fn section(section: &Section) -> String {
+fn section(section: &Section, room: Room) -> String {
     let mut out = String::new();
-    for group in &section.groups {
-        let _ = write!(out, "\n{}\n\n{}\n", escape(&group.title), rules(group));
-        let reasons = reasons(group, |_| String::new());
-        if !reasons.is_empty() {
-            let _ = write!(out, "\n{}", list(reasons.iter()));
-        }
+    for group in section.groups.iter().take(room.rows) {
+        let _ = write!(out, "\n{}\n\n{}\n", room.text(&group.title), rules(group, room));
+        out.push_str(&room.more(group.rows.len(), "\n"));
+        out.push_str(&room.list_after_line(&reasons(group, |_| String::new())));
     }
+    out.push_str(&room.more(section.groups.len(), "\n"));
     if !section.next.is_empty() {
-        let _ = write!(out, "\nNext:\n\n{}", list(section.next.iter()));
+        let _ = write!(out, "\nNext:\n\n{}", room.list(&section.next));
     }
     out
 }
 
-fn rules(group: &RuleGroup) -> String {
+fn rules(group: &RuleGroup, room: Room) -> String {
     let mut table = table();
-    table.set_header(rule_header(group, true).iter().map(|title| escape(title)));
-    for row in &group.rows {
-        table.add_row(rule_cells(group, row, true).iter().map(|text| escape(text)));
+    table.set_header(rule_header(group, true).iter().map(|title| room.text(title)));
+    for row in group.rows.iter().take(room.rows) {
+        table.add_row(rule_cells(group, row, true).iter().map(|text| room.text(text)));
     }
     table.trim_fmt()
 }
 
-fn variants(of: &VariantTable) -> String {
+fn variants(of: &VariantTable, room: Room) -> String {
     let mut table = table();
-    table.set_header(variant_header(of).iter().map(|title| escape(title)));
-    for row in &of.rows {
-        let mut cells = vec![escape(&row.what)];
+    table.set_header(variant_header(of).iter().map(|title| room.text(title)));
+    for row in of.rows.iter().take(room.rows) {
+        let mut cells = vec![room.text(&row.what)];
         cells.extend(row.cells.iter().map(|cell| match cell.differs {
-            true => format!("**{}**", escape(&cell.text)),
-            false => escape(&cell.text),
+            true => format!("**{}**", room.text(&cell.text)),
+            false => room.text(&cell.text),
         }));
         if has_notes(of) {
-            let changes: Vec<String> = row.changes.iter().map(|change| escape(change)).collect();
+            let changes: Vec<String> = row.changes.iter().map(|change| room.text(change)).collect();
             cells.push(changes.join("<br>"));
         }
         table.add_row(cells);
     }
-    let mut out = format!("{}\n", table.trim_fmt());
-    if !of.notes.is_empty() {
-        let _ = write!(out, "\n{}", list(of.notes.iter()));
-    }
-    out
-}
-
-fn list<'a>(lines: impl Iterator<Item = &'a String>) -> String {
-    lines.map(|line| format!("- {}\n", escape(line))).collect()
+    format!("{}\n{}", table.trim_fmt(), room.list_after_line(&of.notes))
 }
 
 fn table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).force_no_tty();
     table
-}
-
-/// Text that Markdown shows as it is: no markup, no table cell's end, no mention, on one line.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            // A zero-width space keeps GitHub from notifying people.
-            '@' => out.push_str("@\u{200b}"),
-            '|' | '*' | '`' | '[' | ']' | '\\' | '#' | '~' => {
-                out.push('\\');
-                out.push(c);
-            }
-            // An underscore marks up only at the edge of a word; names are full of inner ones.
-            '\n' | '\r' => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hostile_text_stays_text() {
-        let text = "<img src=x> | **bold** `code`\n@someone [link](x)";
-        let escaped = escape(text);
-        assert_eq!(
-            escaped,
-            "&lt;img src=x&gt; \\| \\*\\*bold\\*\\* \\`code\\` @\u{200b}someone \\[link\\](x)"
-        );
-    }
 }

@@ -7,19 +7,30 @@ mod bisection;
 mod build;
 mod clean;
 pub mod comment;
+mod action;
+mod dashboards;
+mod escape;
+mod figures;
 mod history;
 mod json;
+mod junit;
 mod line;
 mod markdown;
+mod reproduce;
 mod sheet;
 mod stored;
 mod tables;
 mod terminal;
 mod words;
 
+use action::action;
 pub use bisection::{Step, of_bisection};
 pub use build::build;
+use build::some;
+pub use clean::{defuse, harmless};
+pub use figures::{ByRound, Figure, Judged};
 pub use history::{Scene, of_history};
+pub use reproduce::quoted;
 pub use sheet::{Grid, Sheet, of_calibration};
 pub use stored::{of_stored, of_two_stored};
 pub use terminal::wrap;
@@ -29,7 +40,16 @@ use crate::verdict::Outcome;
 use serde::Serialize;
 
 /// Every format, the default first.
-pub const FORMATS: &[Format] = &[terminal::FORMAT, markdown::FORMAT, json::FORMAT, line::FORMAT];
+pub const FORMATS: &[Format] = &[
+    terminal::FORMAT,
+    markdown::FORMAT,
+    json::FORMAT,
+    line::FORMAT,
+    junit::FORMAT,
+    dashboards::BMF,
+    dashboards::SMALLER,
+    dashboards::BIGGER,
+];
 
 /// The Markdown that is saved with each session.
 pub const MARKDOWN: Format = markdown::FORMAT;
@@ -43,8 +63,8 @@ pub struct Format {
     pub help: &'static str,
     /// Turns a report into text that ends with a line's end.
     pub render: fn(&Report, Style) -> String,
-    /// The same for a sheet.
-    pub sheet: fn(&Sheet, Style) -> String,
+    /// The same for a sheet; formats that hold nothing but rules or figures have none.
+    pub sheet: Option<fn(&Sheet, Style) -> String>,
 }
 
 /// How a terminal is written to.
@@ -58,7 +78,7 @@ pub struct Style {
 
 /// What was measured, and what it came to, as people read it: words and formatted figures, in the order
 /// of reading.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
     /// The ids of the sessions that measured it.
     pub sessions: Vec<String>,
@@ -73,6 +93,12 @@ pub struct Report {
     pub policy: Vec<PolicyChange>,
     /// The rules, by what a reader has to do with them.
     pub sections: Vec<Section>,
+    /// The rules one by one, in the order of `thresholds.toml`.
+    pub rules: Vec<Judged>,
+    /// The values as numbers, by variant.
+    pub figures: Vec<Figure>,
+    /// The commands that measure the same again; none where the commits are not known.
+    pub reproduce: Vec<String>,
     /// The table of variants.
     pub variants: VariantTable,
     /// More of their metrics.

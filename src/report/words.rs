@@ -155,6 +155,38 @@ pub(super) fn limit(rule: &Rule) -> String {
     }
 }
 
+/// A relative limit as a signed change in percent: -5 where 5% less is allowed.
+pub(super) fn limit_in_percent(rule: &Rule) -> Option<f64> {
+    let Limit::Relative(share) = rule.limit else { return None };
+    Some(share * if rule.better() == Better::Lower { 100.0 } else { -100.0 })
+}
+
+/// What is held against what, such as `int8 against fp16-ov`.
+pub(super) fn group(rule: &Rule) -> String {
+    let other = match &rule.against {
+        Against::Variant(other) => format!("against {other}"),
+        Against::Earlier(other) => format!("against {other} of the other run"),
+        Against::Absolute => "against fixed limits".to_string(),
+        Against::Baseline { relative_to, anchor } => {
+            let ratio = relative_to.as_ref().map(|other| format!("relative to {other}, "));
+            let of = anchor.as_ref().map(|anchor| format!(" of {anchor}"));
+            let (ratio, of) = (ratio.unwrap_or_default(), of.unwrap_or_default());
+            format!("{ratio}against the baseline{of}")
+        }
+    };
+    format!("{} {other}", rule.variant)
+}
+
+/// What the column of the other side is called; fixed limits have none.
+pub(super) fn other_side(rule: &Rule) -> Option<String> {
+    match &rule.against {
+        Against::Variant(other) => Some(other.clone()),
+        Against::Earlier(other) => Some(format!("{other}, other run")),
+        Against::Absolute => None,
+        Against::Baseline { anchor, .. } => Some(anchor.clone().unwrap_or("baseline".to_string())),
+    }
+}
+
 /// What to do about a rule that does not hold; nothing where its reason says it.
 pub(super) fn next_step(verdict: &Verdict) -> Option<String> {
     let rule = &verdict.rule;

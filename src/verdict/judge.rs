@@ -368,6 +368,7 @@ pub(super) mod tests {
                 perfgate: "0".into(),
                 git: None,
                 git_unavailable: None,
+                asked: None,
                 config_sha256: String::new(),
                 thresholds_sha256: None,
             },

@@ -22,7 +22,7 @@ pub use effect::{PerRound, log_ratios, log_values, paired_log_ratios};
 pub use forecast::{Foreseen, Settles, driving, foresee};
 pub use judge::{judge, shares_the_level};
 pub use looks::{FIRST_LOOK, looks, share_spent};
-pub use outcome::{Outcome, outcome};
+pub use outcome::{Outcome, blocks, outcome};
 pub use stalls::{Stall, deviations, stalls};
 pub use summary::summarize;
 

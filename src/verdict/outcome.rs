@@ -21,15 +21,25 @@ pub enum Outcome {
     Undecided,
 }
 
+impl Outcome {
+    /// The word of JSON, as in outputs of a CI job.
+    pub fn id(self) -> &'static str {
+        match self {
+            Outcome::Holds => "holds",
+            Outcome::Waived => "waived",
+            Outcome::Regressed => "regressed",
+            Outcome::Invalid => "invalid",
+            Outcome::Blocked => "blocked",
+            Outcome::Undecided => "undecided",
+        }
+    }
+}
+
 /// The outcome of some verdicts under some policies. A proven regression outranks all else.
 pub fn outcome(verdicts: &[Verdict], policies: &Policies) -> Outcome {
     let gating = || verdicts.iter().filter(|v| v.rule.severity == Severity::Gate);
     let any = |kind| gating().any(|verdict| verdict.verdict == kind);
-    let blocked = gating().any(|verdict| {
-        let undecided = !verdict.verdict.decided();
-        let safety = verdict.rule.evidence == Evidence::Safety;
-        undecided && (safety || policies.of(verdict.verdict) == Policy::Block)
-    });
+    let blocked = gating().any(|verdict| lacks_evidence(verdict, policies));
     match () {
         () if any(VerdictKind::Regressed) => Outcome::Regressed,
         () if any(VerdictKind::Invalid) => Outcome::Invalid,
@@ -38,6 +48,18 @@ pub fn outcome(verdicts: &[Verdict], policies: &Policies) -> Outcome {
         () if any(VerdictKind::Waived) => Outcome::Waived,
         () => Outcome::Holds,
     }
+}
+
+/// Whether a rule is undecided where that blocks.
+fn lacks_evidence(verdict: &Verdict, policies: &Policies) -> bool {
+    let safety = verdict.rule.evidence == Evidence::Safety;
+    !verdict.verdict.decided() && (safety || policies.of(verdict.verdict) == Policy::Block)
+}
+
+/// Whether a verdict alone keeps the exit code from being 0.
+pub fn blocks(verdict: &Verdict, policies: &Policies) -> bool {
+    let broken = matches!(verdict.verdict, VerdictKind::Regressed | VerdictKind::Invalid);
+    verdict.rule.severity == Severity::Gate && (broken || lacks_evidence(verdict, policies))
 }
 
 #[cfg(test)]

@@ -86,6 +86,7 @@ fn summary(metric: Metric, statistic: Statistic, part: &Part, variant: &str) -> 
         Kind::TaskProportion => share_of_tasks(metric, part, variant),
         _ => value(metric, statistic, &rounds, variant),
     };
+    let interval = interval(metric, statistic, part, variant);
     let unavailable = found.is_none().then(|| missing(metric, part));
     let samples = match kind {
         Kind::PerRound => {
@@ -95,7 +96,39 @@ fn summary(metric: Metric, statistic: Statistic, part: &Part, variant: &str) -> 
         _ => rounds.iter().map(|round| samples::timed(round, variant).count()).sum(),
     };
     let rounds = if kind == Kind::TaskProportion { 0 } else { rounds.len() };
-    Summary { metric, statistic, value: found, unavailable, rounds, samples, change: None }
+    Summary {
+        metric,
+        statistic,
+        value: found,
+        unavailable,
+        interval,
+        rounds,
+        samples,
+        change: None,
+    }
+}
+
+/// An error of 2.5% on each side.
+const ONE_SIDE: f64 = 0.025;
+
+/// The ends of an interval that describes a value: Student's t over rounds, Clopper and Pearson's of a share.
+fn interval(metric: Metric, statistic: Statistic, part: &Part, variant: &str) -> Option<[f64; 2]> {
+    let rounds = part.complete();
+    let share = |(hits, all): (u64, u64)| {
+        let ends = [
+            stats::proportion_lower(hits, all, ONE_SIDE),
+            stats::proportion_upper(hits, all, ONE_SIDE),
+        ];
+        (all > 0).then_some(ends)
+    };
+    let ends = match metric.kind() {
+        Kind::TaskProportion => share(tasks_counted(metric, part, variant)),
+        Kind::Proportion => share(samples::hits(metric, &rounds, variant)),
+        _ if statistic.is_far_tail() => None,
+        _ => stats::t_interval(&by_round(metric, statistic, &rounds, variant), ONE_SIDE)
+            .map(|interval| [interval.low, interval.high]),
+    };
+    ends.filter(|ends| ends.iter().all(|end| end.is_finite()))
 }
 
 /// Why a variant has no value.
@@ -110,13 +143,18 @@ fn missing(metric: Metric, part: &Part) -> String {
 
 /// The share of a variant's graded tasks that a metric counts.
 fn share_of_tasks(metric: Metric, part: &Part, variant: &str) -> Option<f64> {
+    let (counted, all) = tasks_counted(metric, part, variant);
+    (all > 0).then(|| counted as f64 / all as f64)
+}
+
+/// How many of a variant's graded tasks a metric counts (the right ones for accuracy), and of how many.
+fn tasks_counted(metric: Metric, part: &Part, variant: &str) -> (u64, u64) {
     let (mut worse, mut all) = (0, 0);
     for answer in part.answers.iter().filter(|answer| answer.variant == variant) {
         all += 1;
-        worse += u32::from(bad(metric, answer.grade));
+        worse += u64::from(bad(metric, answer.grade));
     }
-    let share = f64::from(worse) / f64::from(all);
-    (all > 0).then(|| if metric.info().better == Better::Higher { 1.0 - share } else { share })
+    (if metric.info().better == Better::Higher { all - worse } else { worse }, all)
 }
 
 /// What a table shows for a metric of a variant: the mean over rounds of the round's statistic; for
@@ -141,11 +179,14 @@ pub(super) fn value(
         };
         return (!all.is_empty()).then(|| tail(&all));
     }
-    let by_round: Vec<f64> = rounds
-        .iter()
-        .filter_map(|round| effect::round_statistic(metric, statistic, round, variant))
-        .collect();
+    let by_round = by_round(metric, statistic, rounds, variant);
     (!by_round.is_empty()).then(|| stats::mean(&by_round))
+}
+
+/// The statistic of each round that has one.
+fn by_round(metric: Metric, statistic: Statistic, rounds: &[&Round], variant: &str) -> Vec<f64> {
+    let of_round = |round: &&Round| effect::round_statistic(metric, statistic, round, variant);
+    rounds.iter().filter_map(of_round).collect()
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod interruption;
 mod models;
 mod parsers;
 mod policy;
+mod publish;
 mod quality;
 mod real_model;
 mod reference;

@@ -347,7 +347,8 @@ fn use_stored(stored: &Stored) {
         report::of_two_stored(other, stored),
     ] {
         for format in FORMATS {
-            assert!((format.sheet)(&sheet, Style::default()).ends_with('\n'), "{}", format.id);
+            let Some(render) = format.sheet else { continue };
+            assert!(render(&sheet, Style::default()).ends_with('\n'), "{}", format.id);
         }
     }
     let part = rich_part();

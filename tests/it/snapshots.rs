@@ -163,6 +163,7 @@ fn part(case: &Case) -> Part {
                 perfgate: "0.0.0".into(),
                 git: None,
                 git_unavailable: Some("could not find repository".into()),
+                asked: None,
                 config_sha256: "0".repeat(64),
                 thresholds_sha256: None,
             },

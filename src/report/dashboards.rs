@@ -1,0 +1,117 @@
+//! Owns the formats that dashboards for benchmarks read: Bencher's metric format and the two files of
+//! github-action-benchmark.
+
+use super::{Figure, Format, Report, Style};
+use serde_json::{Map, Value, json};
+
+/// Bencher Metric Format: a benchmark for each variant, a measure for each metric.
+pub(super) const BMF: Format =
+    Format { id: "bmf", help: "Bencher Metric Format, JSON", render: bmf, sheet: None };
+
+/// github-action-benchmark takes two lists, by which direction is better.
+pub(super) const SMALLER: Format = Format {
+    id: "benchmark-smaller",
+    help: "What is better smaller, for github-action-benchmark's customSmallerIsBetter",
+    render: |report, _| list(report, false),
+    sheet: None,
+};
+
+/// The other of the two.
+pub(super) const BIGGER: Format = Format {
+    id: "benchmark-bigger",
+    help: "What is better bigger, for github-action-benchmark's customBiggerIsBetter",
+    render: |report, _| list(report, true),
+    sheet: None,
+};
+
+fn bmf(report: &Report, _: Style) -> String {
+    let mut benchmarks: Map<String, Value> = Map::new();
+    for figure in &report.figures {
+        // Bencher's own measure of latency is in nanoseconds, and all times go with it.
+        let scale = if figure.unit == "s" { 1e9 } else { 1.0 };
+        let mut measure = json!({ "value": figure.value * scale });
+        if let Some([low, high]) = figure.interval {
+            measure["lower_value"] = (low * scale).into();
+            measure["upper_value"] = (high * scale).into();
+        }
+        let measures = benchmarks.entry(&figure.variant).or_insert_with(|| json!({}));
+        measures[measure_id(figure)] = measure;
+    }
+    pretty(&Value::Object(benchmarks))
+}
+
+/// Bencher's slugs are in kebab case.
+fn measure_id(figure: &Figure) -> String {
+    let plain = matches!(figure.statistic, "mean" | "rate");
+    let id = match plain {
+        true => figure.metric.to_string(),
+        false => format!("{}-{}", figure.metric, figure.statistic),
+    };
+    id.replace('_', "-")
+}
+
+fn list(report: &Report, more_is_better: bool) -> String {
+    let wanted = report.figures.iter().filter(|figure| figure.more_is_better == more_is_better);
+    let entry = |figure: &Figure| {
+        let mut entry = json!({
+            "name": format!("{}: {}", figure.variant, figure.what),
+            "unit": figure.unit,
+            "value": figure.value,
+        });
+        if let Some([low, high]) = figure.interval {
+            entry["range"] = format!("{low:.6} to {high:.6} (95%)").into();
+        }
+        entry
+    };
+    pretty(&wanted.map(entry).collect())
+}
+
+fn pretty(value: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(value).expect("it is plain data");
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        let figure = |metric, statistic, unit, more_is_better, value| Figure {
+            variant: "int8".into(),
+            metric,
+            statistic,
+            what: format!("{metric} {statistic}"),
+            unit,
+            more_is_better,
+            value,
+            interval: Some([value * 0.5, value * 2.0]),
+            rounds: 3,
+            samples: 30,
+        };
+        let figures = vec![
+            figure("latency", "median", "s", false, 0.5),
+            figure("output_rate", "mean", "tok/s", true, 20.0),
+        ];
+        Report { figures, ..Report::default() }
+    }
+
+    #[test]
+    fn bencher_gets_nanoseconds_and_slugs() {
+        let value: Value = serde_json::from_str(&bmf(&report(), Style::default())).unwrap();
+        assert_eq!(
+            value["int8"]["latency-median"],
+            json!({ "value": 5e8, "lower_value": 2.5e8, "upper_value": 1e9 })
+        );
+        assert_eq!(value["int8"]["output-rate"]["value"], 20.0);
+    }
+
+    #[test]
+    fn each_direction_has_a_list_of_its_own() {
+        let read = |more| serde_json::from_str::<Value>(&list(&report(), more)).unwrap();
+        assert_eq!(read(false)[0]["name"], "int8: latency median");
+        assert_eq!(read(false)[0]["unit"], "s");
+        assert_eq!(read(true)[0]["range"], "10.000000 to 40.000000 (95%)");
+        assert_eq!((read(false).as_array().unwrap().len(), read(true)[1].is_null()), (1, true));
+    }
+}
