@@ -17,7 +17,9 @@ from ruamel.yaml import YAML
 from play_expressions import Open, Unknown, filled_in, holds
 
 SHELLS = {"bash": ["bash", "--noprofile", "--norc", "-eo", "pipefail"]}
-ANNOTATION = re.compile(r"^::(error|warning|notice)(?: ([^:]*(?:::)?[^:]*))?::(.*)$", re.M)
+ANNOTATION = re.compile(r"^::(error|warning|notice)(?: (.*?))?::(.*)$", re.M)
+# As the runner reads the texts of commands, and with the last two their properties.
+ESCAPES = {"%0A": "\n", "%0D": "\r", "%3A": ":", "%2C": ",", "%25": "%"}
 
 
 @dataclass
@@ -50,10 +52,19 @@ class Played:
     log: str = ""
     summary: str = ""
 
-    def annotations(self, level: str) -> list[str]:
-        """The texts of the annotations of a level, as a person would read them."""
-        found = [text for kind, _, text in ANNOTATION.findall(self.log) if kind == level]
-        return [text.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%") for text in found]
+    def annotations(self, level: str) -> list[dict[str, str]]:
+        """The annotations of a level: `text`, and `file`, `line` and `title` where they have them."""
+        found = []
+        for kind, properties, text in ANNOTATION.findall(self.log):
+            pairs = dict(pair.split("=", 1) for pair in properties.split(",") if pair)
+            if kind == level:
+                found.append({name: unescaped(value) for name, value in {**pairs, "text": text}.items()})
+        return found
+
+
+def unescaped(text: str) -> str:
+    """A text or a property of a command, as a person reads it."""
+    return re.sub("|".join(ESCAPES), lambda match: ESCAPES[match[0]], text)
 
 
 def read_outputs(text: str) -> dict[str, str]:
