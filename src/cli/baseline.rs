@@ -10,7 +10,7 @@ use crate::config::{self, Config, Store, WorkTree};
 use crate::hash;
 use crate::problem::{Problem, Result};
 use crate::record::{GitState, Judgement, MachineClass, Part, Results};
-use crate::report;
+use crate::report::{self, Tone, paint};
 use crate::session::{read_results, write_atomically};
 use crate::verdict::{Outcome, outcome};
 use std::fmt::Write;
@@ -310,8 +310,9 @@ fn summary(config: &Config) -> Result<String> {
         let key = machine.key();
         let mark = if *machine == here { ", this machine's class" } else { "" };
         let of_class = of_class(&sessions, machine);
-        let _ =
-            writeln!(text, "{key}{mark}: {} of at most {}", of_class.len(), config.baselines.keep);
+        let (there, most) = (of_class.len(), config.baselines.keep);
+        let title = format!("{key}{mark}: {there} of at most {most}");
+        let _ = writeln!(text, "{}", paint(&title, Tone::Title, render::colors()));
         let differences = baseline::class_differences(&here, machine);
         if !differences.is_empty() {
             let _ = writeln!(text, "  against this machine: {}", differences.join("; "));

@@ -5,7 +5,7 @@ use super::{DoctorArguments, DoctorFormat, exit, own_binary};
 use crate::doctor::{self, Diagnosis, Finding, Mark};
 use crate::hash;
 use crate::problem::Result;
-use crate::report::wrap;
+use crate::report::{Tone, paint, wrap};
 use crate::session::{self, Locked};
 use std::path::Path;
 
@@ -56,31 +56,35 @@ fn terminal(diagnosis: &Diagnosis, color: bool) -> String {
     let subjects = findings.map(|finding| finding.subject.chars().count()).max().unwrap_or(0);
     let mut out = String::new();
     for section in &diagnosis.sections {
-        out.push_str(section.title);
+        out.push_str(&paint(section.title, Tone::Title, color));
         out.push('\n');
         for finding in &section.findings {
             line(&mut out, finding, subjects.min(24), color);
         }
         out.push('\n');
     }
-    out.push_str(&summary(diagnosis));
+    let tone = match (diagnosis.problems, diagnosis.warnings) {
+        (0, 0) => Tone::Good,
+        (0, _) => Tone::Open,
+        _ => Tone::Bad,
+    };
+    let summary = summary(diagnosis);
+    out.push_str(&paint(summary.trim_end(), tone, color));
+    out.push('\n');
     out
 }
 
 /// A finding, with its remedy below.
 fn line(out: &mut String, finding: &Finding, subjects: usize, color: bool) {
-    let (word, style) = match finding.mark {
-        Mark::Ok => ("ok", "32"),
-        Mark::Warning => ("warning", "33"),
-        Mark::Problem => ("problem", "1;31"),
+    let (word, tone) = match finding.mark {
+        Mark::Ok => ("ok", Tone::Good),
+        Mark::Warning => ("warning", Tone::Open),
+        Mark::Problem => ("problem", Tone::Bad),
     };
     let head = format!("  {word:7}  {:subjects$}  ", finding.subject);
     let indent = " ".repeat(subjects + 13);
-    let mut text = wrap(&flush(&finding.text), &head, &indent);
-    if color {
-        text = text.replacen(word, &format!("\x1b[{style}m{word}\x1b[0m"), 1);
-    }
-    out.push_str(&text);
+    let text = wrap(&flush(&finding.text), &head, &indent);
+    out.push_str(&text.replacen(word, &paint(word, tone, color), 1));
     if let Some(remedy) = &finding.remedy {
         // Not under the text: most commands fit into a line so.
         out.push_str(&wrap(&flush(remedy), "           > ", "             "));

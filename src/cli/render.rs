@@ -38,10 +38,10 @@ pub(super) fn print_sheet(sheet: &Sheet, format: Format, verbose: bool) -> Resul
     print(&render(sheet, Style { color: colors(), verbose }))
 }
 
-/// Whether stdout is a terminal whose user wants colors.
+/// Whether colours are wanted: on a terminal, or with CLICOLOR_FORCE, and never with NO_COLOR.
 pub(super) fn colors() -> bool {
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    std::io::stdout().is_terminal() && !plain
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !set("NO_COLOR") && (std::io::stdout().is_terminal() || set("CLICOLOR_FORCE"))
 }
 
 /// Prints to stdout. A reader that has gone (`perfgate report | head`) is no error.

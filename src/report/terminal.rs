@@ -1,5 +1,6 @@
 //! Owns the format `terminal`: text for a terminal of at least 100 columns.
 
+use super::paint::{Tone, paint, paint_first};
 use super::tables::{
     POLICY, POLICY_HEADER, has_notes, reasons, rule_cells, rule_header, variant_header,
 };
@@ -23,13 +24,11 @@ const WIDTH: usize = 100;
 
 fn render(report: &Report, style: Style) -> String {
     let mut out = String::new();
-    paragraph(&mut out, "", &report.headline);
+    headline(&mut out, &report.headline, Tone::of_outcome(report.outcome), style);
     for line in &report.authority {
         paragraph(&mut out, "", line);
     }
-    for warning in &report.warnings {
-        paragraph(&mut out, "", &format!("warning: {warning}"));
-    }
+    warnings(&mut out, &report.warnings, style);
     let (holding, open): (Vec<&Section>, Vec<&Section>) =
         report.sections.iter().partition(|section| section.kind == SectionKind::Holding);
     open.into_iter().for_each(|part| section(&mut out, part, style));
@@ -40,7 +39,7 @@ fn render(report: &Report, style: Style) -> String {
         variants(&mut out, "Details", &report.details, style);
     }
     if !report.failures.is_empty() {
-        out.push_str("\nFailures\n");
+        title(&mut out, "Failures", style);
         for failure in &report.failures {
             paragraph(&mut out, "  ", failure);
         }
@@ -50,7 +49,7 @@ fn render(report: &Report, style: Style) -> String {
         paragraph(&mut out, "", method);
     }
     if style.verbose {
-        out.push_str("\nEnvironment\n");
+        title(&mut out, "Environment", style);
         for (name, value) in &report.environment {
             paragraph(&mut out, "  ", &format!("{name}: {value}"));
         }
@@ -67,21 +66,19 @@ fn policy(out: &mut String, report: &Report, style: Style) {
     for change in &report.policy {
         table.add_row([&change.subject, &change.change, &change.direction.to_string()]);
     }
-    let _ = write!(out, "\n{POLICY}\n{}\n", table.trim_fmt());
+    title(out, POLICY, style);
+    let _ = writeln!(out, "{}", table.trim_fmt());
 }
 
 fn sheet(sheet: &Sheet, style: Style) -> String {
     let mut out = String::new();
-    paragraph(&mut out, "", &sheet.headline);
-    for warning in &sheet.warnings {
-        paragraph(&mut out, "", &format!("warning: {warning}"));
-    }
+    headline(&mut out, &sheet.headline, Tone::Title, style);
+    warnings(&mut out, &sheet.warnings, style);
     for grid in sheet.tables.iter().filter(|grid| !grid.rows.is_empty()) {
         let mut table = table(style);
         table.set_header(&grid.header);
         table.add_rows(&grid.rows);
-        out.push('\n');
-        paragraph(&mut out, "", &grid.title);
+        title(&mut out, &grid.title, style);
         let _ = writeln!(out, "{}", table.trim_fmt());
     }
     out.push('\n');
@@ -93,7 +90,8 @@ fn sheet(sheet: &Sheet, style: Style) -> String {
 
 fn section(out: &mut String, section: &Section, style: Style) {
     for group in &section.groups {
-        let _ = write!(out, "\n{}: {}\n{}\n", section.title, group.title, rules(group, style));
+        title(out, &format!("{}: {}", section.title, group.title), style);
+        let _ = writeln!(out, "{}", rules(group, style));
         for reason in reasons(group, |row| found(row, style)) {
             paragraph(out, "  ", &reason);
         }
@@ -142,9 +140,30 @@ fn variants(out: &mut String, title: &str, of: &VariantTable, style: Style) {
         }
         table.add_row(cells);
     }
-    let _ = write!(out, "\n{title}\n{}\n", table.trim_fmt());
+    self::title(out, title, style);
+    let _ = writeln!(out, "{}", table.trim_fmt());
     for note in &of.notes {
         paragraph(out, "  ", note);
+    }
+}
+
+/// What it comes to; a colour repeats its first word.
+fn headline(out: &mut String, text: &str, tone: Tone, style: Style) {
+    out.push_str(&paint_first(&wrap(text, "", "  "), tone, style.color));
+}
+
+fn warnings(out: &mut String, warnings: &[String], style: Style) {
+    for warning in warnings {
+        let text = wrap(&format!("warning: {warning}"), "", "  ");
+        out.push_str(&paint_first(&text, Tone::Open, style.color));
+    }
+}
+
+/// The title of what follows, behind an empty line.
+fn title(out: &mut String, text: &str, style: Style) {
+    for line in wrap(text, "", "  ").lines().enumerate() {
+        let (before, line) = (if line.0 == 0 { "\n" } else { "" }, line.1);
+        let _ = writeln!(out, "{before}{}", paint(line, Tone::Title, style.color));
     }
 }
 
@@ -183,14 +202,11 @@ fn table(style: Style) -> Table {
 
 fn colored(verdict: VerdictKind, style: Style) -> Cell {
     let cell = Cell::new(verdict);
-    match (style.color, verdict) {
-        (false, _) => cell,
-        (true, VerdictKind::Pass | VerdictKind::Improved | VerdictKind::Unchanged) => {
-            cell.fg(Color::Green)
-        }
-        (true, VerdictKind::Regressed | VerdictKind::Invalid) => {
-            cell.fg(Color::Red).add_attribute(Attribute::Bold)
-        }
-        (true, _) => cell.fg(Color::Yellow),
+    // The table counts the width of a cell's text, and adds colours of its own to it.
+    match (style.color, Tone::of_verdict(verdict)) {
+        (false, _) | (true, Tone::Title) => cell,
+        (true, Tone::Good) => cell.fg(Color::DarkGreen),
+        (true, Tone::Open) => cell.fg(Color::DarkYellow),
+        (true, Tone::Bad) => cell.fg(Color::DarkRed).add_attribute(Attribute::Bold),
     }
 }

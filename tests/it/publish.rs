@@ -162,3 +162,24 @@ fn whatever_a_file_of_results_holds_starts_no_command_of_the_runner() {
     }
     assert!(Path::new(&file).exists());
 }
+
+#[test]
+fn colours_repeat_what_words_say_and_are_wanted_by_the_environment_alone() {
+    let project = project(2.0);
+    assert_eq!(project.run(&["check", "--quiet"]).code, 1);
+    let plain = project.run(&["report"]).stdout;
+    assert!(!plain.contains('\u{1b}'), "{plain}");
+    let mut command = project.command(&["report"]);
+    let colored = crate::support::finished(command.env("CLICOLOR_FORCE", "1").output().unwrap());
+    assert!(colored.stdout.contains("\u{1b}[1;31mREGRESSION\u{1b}[0m: "), "{}", colored.stdout);
+    let mut without = String::new();
+    for (index, part) in colored.stdout.split('\u{1b}').enumerate() {
+        without += if index == 0 { part } else { part.split_once('m').unwrap().1 };
+    }
+    // A coloured cell is as wide as its column.
+    let without: String = without.lines().map(|line| line.trim_end().to_string() + "\n").collect();
+    assert_eq!(without, plain, "nothing but colours differs");
+    let mut command = project.command(&["report"]);
+    let never = command.env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1").output().unwrap();
+    assert_eq!(crate::support::finished(never).stdout, plain);
+}

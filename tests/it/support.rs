@@ -57,7 +57,11 @@ impl Project {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_perfgate"));
-        command.current_dir(self.path()).args(arguments).env_remove("PERFGATE_OPENVINO");
+        command
+            .current_dir(self.path())
+            .args(arguments)
+            .env_remove("PERFGATE_OPENVINO")
+            .env_remove("NO_COLOR");
         for name in ["EVENT_NAME", "EVENT_PATH", "OUTPUT", "REF", "SHA", "STEP_SUMMARY"] {
             command.env_remove(format!("GITHUB_{name}"));
         }
