@@ -6,11 +6,13 @@ environment: PERFGATE_BIN, the binary that measures (default: target/release/per
 """
 
 import json
+import re
 import stat
 import sys
 import tempfile
 import time
 import traceback
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -126,23 +128,26 @@ def a_fork_s_run_is_commented_by_the_second_workflow(folder: Path) -> None:
     assert len(place.bodies()) == 1
 
 
-def hostile_archives(good: bytes) -> dict[str, list[tuple[zipfile.ZipInfo | str, bytes]]]:
-    """What a fork might upload in place of its results."""
+def hostile_archives(good: bytes) -> list[tuple[str, list[tuple[zipfile.ZipInfo | str, bytes]]]]:
+    """What a fork might upload in place of its results, each after the words by which it is refused."""
     link = zipfile.ZipInfo("benchmark_results.json")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     results = "benchmark_results.json"
-    return {
-        "too large": [(results, b'{"a": "' + b" " * (64 << 20) + b'"}')],
-        "a symbolic link": [(link, b"/etc/passwd")],
-        "no JSON": [(results, b"not at all")],
-        "no object": [(results, b"[" * 100_000)],
-        "another file": [(results, good), ("run.sh", b"touch pwned")],
-        "a path": [(results, good), ("../../workspace/pwned", b"")],
-        "an absolute path": [("/tmp/pwned", b"")],
-        "no text": [("problem.txt", b"\xff\xfe\x00")],
-        "nothing": [],
-        "a folder": [(results, good), ("deep/", b"")],
-    }
+    return [
+        ("is larger than", [(results, b'{"a": "' + b" " * (64 << 20) + b'"}')]),
+        ("is larger than", [("problem.txt", b" " * 20_000)]),
+        ("is no plain file", [(link, b"/etc/passwd")]),
+        ("cannot be read", [(results, b"not at all")]),
+        ("cannot be read", [(results, b"[" * 100_000)]),
+        ("cannot be read", [("problem.txt", b"\xff\xfe\x00")]),
+        ("holds no results", [(results, b"[]")]),
+        ("which perfgate does not make", [(results, good), ("run.sh", b"touch pwned")]),
+        ("which perfgate does not make", [(results, good), ("../../workspace/pwned", b"")]),
+        ("which perfgate does not make", [("/tmp/pwned", b"")]),
+        ("which perfgate does not make", [(results, good), ("deep/", b"")]),
+        ("neither results nor a problem", []),
+        ("two files of one name", [(results, good), (results, b"{}")]),
+    ]
 
 
 def a_hostile_artifact_is_refused(folder: Path) -> None:
@@ -150,25 +155,42 @@ def a_hostile_artifact_is_refused(folder: Path) -> None:
     assert_green(place.gate())
     file = place.artifacts / "100/perfgate.zip"
     good = place.artifact()["benchmark_results.json"].encode()
-    for name, entries in hostile_archives(good).items():
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    for reason, entries in hostile_archives(good):
+        with warnings.catch_warnings(), zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            warnings.simplefilter("ignore", UserWarning)  # two files of one name, on purpose
             for entry, data in entries:
                 archive.writestr(entry, data, zipfile.ZIP_DEFLATED)
-        assert_refused(place, name)
+        assert_refused(place, reason)
     file.write_bytes(b"no archive")
-    assert_refused(place, "no archive")
+    assert_refused(place, "not a zip file")
     # JSON of somebody else's: perfgate itself does not take it.
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("benchmark_results.json", '{"format": 1, "evil": "@everyone"}')
-    assert_refused(place, "other results")
+    assert_refused(place, "benchmark_results.json")
 
 
-def assert_refused(place: Place, name: str) -> None:
+def assert_refused(place: Place, reason: str) -> None:
     played = place.fork_comment()
     assert_green(played)
-    assert not place.bodies(), f"{name}: {place.bodies()}"
-    assert played.annotations("warning"), f"{name}: {played.log}"
+    assert not place.bodies(), f"{reason}: {place.bodies()}"
+    assert played.annotations("warning") and reason in played.log, f"{reason}: {played.log}"
     place.nothing_was_run()
+
+
+def a_stranger_s_words_are_quoted(folder: Path) -> None:
+    place = Place(folder, CONFIGURATION, FORK)
+    assert_green(place.gate())
+    words = "::error::@everyone <img src=x onerror=y> [click](javascript:z)\n```\n</details>\n# PASS\n"
+    with zipfile.ZipFile(place.artifacts / "100/perfgate.zip", "w") as archive:
+        archive.writestr("problem.txt", words)
+    played = place.fork_comment()
+    assert_green(played)
+    [body] = place.bodies()
+    # A block of code, by a fence that is longer than any within: nothing of it is live.
+    block = re.search(r"^(`{4,})text\n(.*?)\n\1$", body, re.M | re.S)
+    assert block and "@everyone" in block[2] and "# PASS" in block[2] and "````" not in block[2], body
+    assert "everyone" not in body.replace(block[0], ""), body
+    assert not played.annotations("error"), played.log
 
 
 def a_check_that_cannot_run_is_red_and_says_why(folder: Path) -> None:
@@ -194,8 +216,8 @@ def a_comment_that_fails_changes_nothing(folder: Path) -> None:
             played = place.gate()
             assert played.exit_code == code and (played.conclusion == "success") == (code == 0), played.log
             assert_reports(place, played)
-            warnings = [warning["text"] for warning in played.annotations("warning")]
-            assert any("comment could not be written" in warning for warning in warnings), played.log
+            said = [warning["text"] for warning in played.annotations("warning")]
+            assert any("comment could not be written" in text for text in said), played.log
             assert "comment could not be written" in played.summary
             assert place.github.requests and not place.bodies()
 
@@ -243,6 +265,7 @@ CASES = [
     a_fork_s_token_is_not_tried,
     a_fork_s_run_is_commented_by_the_second_workflow,
     a_hostile_artifact_is_refused,
+    a_stranger_s_words_are_quoted,
     a_check_that_cannot_run_is_red_and_says_why,
     a_comment_that_fails_changes_nothing,
     what_is_in_an_input_is_no_command,
