@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from play_expressions import Open, Unknown, filled_in, holds
+from ruamel.yaml import YAML
 
 SHELLS = {"bash": ["bash", "--noprofile", "--norc", "-eo", "pipefail"]}
 ANNOTATION = re.compile(r"^::(error|warning|notice)(?: (.*?))?::(.*)$", re.M)

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import try_release
 from play_action import Played
-from play_place import BROKEN, CONFIG, CONFIGURATION, FORK, HOME, NUMBER, PROJECT, SLOWER, Place, git, program
+from play_expressions import Expression, Open, Unknown, holds
+from play_place import BROKEN, CONFIG, CONFIGURATION, FORK, HOME, NUMBER, PROJECT, ROOT, SLOWER, Place, git, program
+from ruamel.yaml import YAML
 
 REPORTS = {"benchmark_results.json", "report.html", "report.md", "junit.xml"}
 
@@ -100,6 +102,15 @@ def a_push_is_held_against_nothing_and_not_commented(folder: Path) -> None:
     assert_red(place.gate(job, against="main"), 1)
 
 
+def a_merge_queue_is_held_against_the_queue_s_base(folder: Path) -> None:
+    place = Place(folder, SLOWER)
+    event = {"merge_group": {"base_sha": place.base_sha, "base_ref": "refs/heads/main"}}
+    played = place.gate(place.job("merge_group", event, ref=f"refs/heads/gh-readonly-queue/main/pr-{NUMBER}"))
+    assert_red(played, 1)
+    assert place.base_sha[:12] in played.log and "int8@base" in played.log, played.log
+    assert not place.github.requests
+
+
 def a_fork_s_token_is_not_tried(folder: Path) -> None:
     for head, actor in [(FORK, "somebody"), (HOME, "dependabot[bot]")]:
         place = Place(folder / actor, SLOWER, head)
@@ -126,6 +137,47 @@ def a_fork_s_run_is_commented_by_the_second_workflow(folder: Path) -> None:
     (place.artifacts / "100/perfgate.zip").unlink()
     assert_green(place.fork_comment())
     assert len(place.bodies()) == 1
+
+
+def expressions_mean_what_github_says(_: Path) -> None:
+    contexts = {"inputs": {"a": "", "b": "Yes", "n": "1"}, "github": {"event": Open({"pull_request": None})}}
+    functions = {"success": lambda: False, "always": lambda: True, "cancelled": lambda: False}
+    for text, meant in [
+        ("inputs.b == 'yes'", True),
+        ("inputs.a == null && inputs.n == 1", True),
+        ("github.event.pull_request.head.repo.full_name == ''", True),
+        ("inputs.a || inputs.b", "Yes"),
+        ("inputs.b && inputs.a", ""),
+        ("!(inputs.a != '' || false) && !cancelled()", True),
+        ("'it''s'", "it's"),
+    ]:
+        assert Expression(text, contexts, functions).value() == meant, text
+    assert not holds("inputs.b == 'yes'", contexts, functions), "without a word on the status it wants success"
+    assert holds("${{ always() && inputs.b == 'yes' }}", contexts, functions)
+    for wrong in ("inputs.c", "steps.x.outputs.y", "github.reff", "toJSON(inputs)", "inputs.a ==", "inputs.a)"):
+        try:
+            Expression(wrong, contexts, functions).value()
+        except Unknown:
+            continue
+        raise AssertionError(f"{wrong} is taken")
+
+
+def the_second_workflow_comments_where_the_first_cannot(_: Path) -> None:
+    workflow = YAML(typ="safe", pure=True).load((ROOT / ".github/workflows/perfgate-comment.yml").read_text())
+    condition = workflow["jobs"]["comment"]["if"]
+    for wanted, head, actor, event, conclusion in [
+        (True, FORK, "somebody", "pull_request", "failure"),
+        (True, FORK, "somebody", "pull_request", "success"),
+        (True, HOME, "dependabot[bot]", "pull_request", "success"),
+        (True, "", "somebody", "pull_request", "success"),  # the fork is deleted
+        (False, HOME, "somebody", "pull_request", "success"),
+        (False, FORK, "somebody", "push", "success"),
+        (False, FORK, "somebody", "pull_request", "cancelled"),
+    ]:
+        repository = {"full_name": head} if head else None
+        run = {"event": event, "conclusion": conclusion, "actor": {"login": actor}, "head_repository": repository}
+        github = {"repository": HOME, "event": Open({"workflow_run": run})}
+        assert holds(condition, {"github": github}, {"success": lambda: True}) == wanted, run
 
 
 def hostile_archives(good: bytes) -> list[tuple[str, list[tuple[zipfile.ZipInfo | str, bytes]]]]:
@@ -262,8 +314,11 @@ CASES = [
     a_regression_is_red,
     a_clean_change_is_green,
     a_push_is_held_against_nothing_and_not_commented,
+    a_merge_queue_is_held_against_the_queue_s_base,
     a_fork_s_token_is_not_tried,
     a_fork_s_run_is_commented_by_the_second_workflow,
+    expressions_mean_what_github_says,
+    the_second_workflow_comments_where_the_first_cannot,
     a_hostile_artifact_is_refused,
     a_stranger_s_words_are_quoted,
     a_check_that_cannot_run_is_red_and_says_why,

@@ -100,7 +100,8 @@ try_build() {
     fi
     echo "building perfgate from $ROOT"
     # In its own folder: cargo obeys the .cargo/config.toml and rust-toolchain.toml of the folder that it is called in.
-    if ! (cd "$ROOT" && "${CARGO:-cargo}" build --release --locked --bin perfgate --target-dir "$work/target"); then
+    # Without the token: of a local action it is the change's own code that is built.
+    if ! (cd "$ROOT" && unset GH_TOKEN && "${CARGO:-cargo}" build --release --locked --bin perfgate --target-dir "$work/target"); then
         problem="perfgate could not be built from $ROOT; the log of this step says why"
         return 1
     fi
