@@ -85,10 +85,8 @@ fn the_workflow_is_pinned_and_writes_nothing_but_the_comment() {
     let folder = TempDir::new().unwrap();
     succeeds(folder.path(), &["init"]);
     let workflow = read(folder.path(), ".github/workflows/perfgate.yml");
-    let ours = concat!(
-        include_str!("../../.github/workflows/ci.yml"),
-        include_str!("../../action.yml")
-    );
+    let ours =
+        concat!(include_str!("../../.github/workflows/ci.yml"), include_str!("../../action.yml"));
     for line in workflow.lines().filter(|line| line.contains("uses:")) {
         let action = line.trim().trim_start_matches("- ");
         assert!(ours.contains(action), "{line} is pinned as in our own");
