@@ -159,6 +159,8 @@ case ${1:-} in
         "$1"
         ;;
     slowdown | int4 | baseline | harness | aa | speed | against | tinyllama)
+        # No argument at all, unless it is that case.
+        # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)
         cargo build --release --locked --bin perfgate
         "$1"

@@ -15,6 +15,9 @@ scripts/setup.sh
 step "the graded tasks are what their script makes"
 python3 scripts/make_tool_calls.py --check
 
+step "workflows, actions and shell scripts"
+scripts/check_workflows.sh
+
 step "cargo fmt --check"
 cargo fmt --check
 
@@ -27,5 +30,9 @@ RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps
 
 step "cargo test"
 cargo test --release --locked
+
+# The tests have built the binary.
+step "the actions, played with merge commits and a GitHub on this machine"
+scripts/try_action.sh
 
 printf '\nAll green after %s s.\n' "$SECONDS"

@@ -81,19 +81,23 @@ fn the_workload_and_the_rules_run_with_other_variants() {
 }
 
 #[test]
-fn the_workflow_is_pinned_and_reads_only() {
+fn the_workflow_is_pinned_and_writes_nothing_but_the_comment() {
     let folder = TempDir::new().unwrap();
     succeeds(folder.path(), &["init"]);
     let workflow = read(folder.path(), ".github/workflows/perfgate.yml");
-    let ours = include_str!("../../.github/workflows/ci.yml");
+    let ours =
+        concat!(include_str!("../../.github/workflows/ci.yml"), include_str!("../../action.yml"));
     for line in workflow.lines().filter(|line| line.contains("uses:")) {
-        assert!(ours.contains(line.trim()), "{line} is pinned as in our own");
+        let action = line.trim().trim_start_matches("- ");
+        assert!(ours.contains(action), "{line} is pinned as in our own");
     }
     for expected in [
         "fetch-depth: 0",
         "permissions:\n  contents: read",
         "cargo install perfgate-llm --locked",
-        "perfgate check --against",
+        "perfgate check --against --github",
+        "perfgate comment",
+        "pull-requests: write",
     ] {
         assert!(workflow.contains(expected), "{expected} in {workflow}");
     }
