@@ -12,6 +12,8 @@ mod damage;
 mod doctor;
 mod energy;
 mod gate;
+mod github;
+mod github_server;
 mod history;
 mod init;
 mod interruption;
