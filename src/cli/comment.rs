@@ -1,6 +1,6 @@
 //! Owns `perfgate comment`: what a run came to, put into the one comment of its pull request.
 
-use super::{CommentArguments, exit, render};
+use super::{CommentArguments, CommentMode, exit, render};
 use crate::github::address::{Api, Repository};
 use crate::github::client::{Client, SystemClock};
 use crate::github::comments::{self, Done, Mode, Place, Wish};
@@ -81,7 +81,7 @@ pub(super) fn comment(arguments: &CommentArguments) -> Result<u8> {
 /// Puts the comment there.
 fn put(arguments: &CommentArguments, job: &Job) -> Result<Done> {
     let not_wanted = |why: &str| Ok(Done::NotWanted(why.to_string()));
-    if arguments.mode == Mode::Never {
+    if arguments.mode == CommentMode::Never {
         return not_wanted("the mode is never");
     }
     let event = job.read_event()?;
@@ -125,11 +125,20 @@ fn wish<'a>(
     };
     Wish {
         id: arguments.id.clone(),
-        mode: arguments.mode,
+        mode: mode(arguments.mode),
         failed: subject.failed(),
         state,
         author: arguments.author.clone(),
         render: Box::new(render),
+    }
+}
+
+fn mode(mode: CommentMode) -> Mode {
+    match mode {
+        CommentMode::Always => Mode::Always,
+        CommentMode::Change => Mode::Change,
+        CommentMode::Failure => Mode::Failure,
+        CommentMode::Never => Mode::Never,
     }
 }
 

@@ -18,7 +18,6 @@ mod render;
 mod run;
 
 use crate::github::address::Repository;
-use crate::github::comments::Mode;
 use crate::github::mark::Id;
 use crate::problem::{Problem, Result};
 use crate::report::{FORMATS, Format};
@@ -388,8 +387,8 @@ struct CommentArguments {
     #[arg(long, value_name = "ID", default_value = "default", value_parser = comment::id)]
     id: Id,
     /// When to comment
-    #[arg(long, value_enum, default_value_t = Mode::Always)]
-    mode: Mode,
+    #[arg(long, value_enum, default_value_t = CommentMode::Always)]
+    mode: CommentMode,
     /// The pull request [default: that of the workflow's event]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pull_request: Option<u64>,
@@ -411,6 +410,19 @@ struct CommentArguments {
     /// Print the comment, and talk to nobody
     #[arg(long)]
     dry_run: bool,
+}
+
+/// When to comment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CommentMode {
+    /// Each time
+    Always,
+    /// When something is wrong, and later when what is wrong has changed
+    Change,
+    /// When something is wrong, and from then on each time
+    Failure,
+    /// Not at all
+    Never,
 }
 
 #[derive(Debug, clap::Args)]

@@ -8,10 +8,11 @@ use crate::problem::{Problem, Result};
 use serde_json::Value;
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::ErrorKind;
 use std::time::{Duration, SystemTime};
 use ureq::http::{HeaderMap, Request, header};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Proxy};
+use ureq::{Agent, Proxy, ProxyProtocol};
 
 pub use ureq::http::Method;
 
@@ -285,13 +286,22 @@ impl Client {
     }
 
     fn unanswered(&self, what: &str, error: &ureq::Error) -> Tried {
-        use ureq::Error::{BodyExceedsLimit, ConnectProxyFailed, Rustls, Tls, TooManyRedirects};
+        use ureq::Error::{
+            BodyExceedsLimit, ConnectProxyFailed, Io, Rustls, Tls, TooManyRedirects,
+        };
         let problem = Problem::new(format!("{what}: {}", self.plain(&error.to_string())));
         let refused = |help: &str| {
             Tried::Refused(Failure { status: None, problem: problem.clone().help(help) })
         };
+        let broken = || {
+            Tried::Broken(problem.clone().help(
+                "look at the network, at https://www.githubstatus.com, and at GITHUB_API_URL and HTTPS_PROXY",
+            ))
+        };
         match error {
-            Tls(_) | Rustls(_) => refused(
+            // rustls hands its own errors through the stream.
+            Io(error) if error.kind() != ErrorKind::InvalidData => broken(),
+            Io(_) | Tls(_) | Rustls(_) => refused(
                 "the server's certificate has to be one that this system trusts: install the certificate of \
                  your GitHub Enterprise Server, or of your proxy, or name it with SSL_CERT_FILE",
             ),
@@ -300,9 +310,7 @@ impl Client {
                  in NO_PROXY",
             ),
             TooManyRedirects | BodyExceedsLimit(_) => refused("look at GITHUB_API_URL"),
-            _ => Tried::Broken(problem.help(
-                "look at the network, at https://www.githubstatus.com, and at GITHUB_API_URL and HTTPS_PROXY",
-            )),
+            _ => broken(),
         }
     }
 
@@ -390,6 +398,17 @@ fn proxy(api: &Api) -> Result<Option<Proxy>> {
             let problem = Problem::new(format!("{name} is no address of a proxy"));
             return Err(problem.help("write it as http://HOST:PORT"));
         }
+    }
+    let passed_by = |proxy: &Proxy| api.url("").parse().is_ok_and(|uri| proxy.is_no_proxy(&uri));
+    let proxy = proxy.filter(|proxy| !passed_by(proxy));
+    if let Some(proxy) = &proxy
+        && !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https)
+    {
+        // ureq would go round it here too.
+        let problem = Problem::new("the proxy of the environment is none for HTTP");
+        return Err(
+            problem.help("name one by HTTPS_PROXY=http://HOST:PORT, or GitHub's host in NO_PROXY")
+        );
     }
     Ok(proxy.filter(|proxy| !api.is_plain() || is_loopback(proxy.host())))
 }

@@ -25,15 +25,15 @@ pub struct Place {
 }
 
 /// When a comment is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Each time
+    /// Each time.
     Always,
-    /// When something is wrong, and later when what is wrong has changed
+    /// When something is wrong, and later when what is wrong has changed.
     Change,
-    /// When something is wrong, and from then on each time
+    /// When something is wrong, and from then on each time.
     Failure,
-    /// Not at all
+    /// Not at all.
     Never,
 }
 

@@ -15,7 +15,7 @@ pub(super) fn explain(what: &str, status: u16, message: &str, accepted: Option<&
 }
 
 fn remedy(status: u16, message: &str, accepted: Option<&str>) -> String {
-    let locked = message.to_ascii_lowercase().contains("lock");
+    let locked = message.to_ascii_lowercase().contains(" is locked");
     match status {
         401 => "the token is not valid (any more): set GITHUB_TOKEN to one that is".to_string(),
         403 if locked => "unlock the pull request's conversation".to_string(),

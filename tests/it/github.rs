@@ -2,7 +2,7 @@
 //! and a token that nobody sees.
 
 use crate::github_server::{
-    self as stand_in, APP, BOT, Comment, Fault, PERSONAL, READER, Server, TOKEN, World,
+    self as stand_in, APP, BOT, Change, Comment, Fault, PERSONAL, READER, Server, TOKEN, World,
 };
 use crate::support::{Project, Run, finished, scripted};
 use perfgate::github::address::{Api, Repository};
@@ -115,7 +115,7 @@ fn assert_one(server: &Server, text: &str, about: &str) {
 }
 
 /// What a pull request may hold before a run.
-const BEFORE: [(&str, fn(&mut World)); 4] = [
+const BEFORE: [(&str, Change); 4] = [
     ("nothing", |_| ()),
     ("an older run's", |world| {
         world.add(BOT, &body(5, Outcome::Holds));
@@ -129,7 +129,7 @@ const BEFORE: [(&str, fn(&mut World)); 4] = [
     }),
 ];
 
-fn world_with(before: fn(&mut World)) -> Server {
+fn world_with(before: Change) -> Server {
     let server = Server::start();
     let mut world = server.world.lock().unwrap();
     foreign(&mut world);
@@ -146,11 +146,11 @@ fn answer(status: u16, headers: &[(&'static str, &str)], body: &str, applied: bo
 fn faults() -> Vec<(&'static str, Fault)> {
     let html = "<html><body>Bad gateway</body></html>";
     let secondary = r#"{"message": "You have exceeded a secondary rate limit."}"#;
-    let delete: fn(&mut World) = |world| world.comments.retain(|comment| !is_own(comment));
-    let create: fn(&mut World) = |world| {
+    let delete: Change = |world| world.comments.retain(|comment| !is_own(comment));
+    let create: Change = |world| {
         world.add(BOT, &body(9, Outcome::Holds));
     };
-    let update: fn(&mut World) = |world| {
+    let update: Change = |world| {
         let own = world.comments.iter_mut().filter(|comment| is_own(comment));
         own.for_each(|comment| comment.body = body(9, Outcome::Holds));
     };
@@ -254,7 +254,7 @@ fn a_creation_whose_answers_are_always_lost_is_done_once() {
 fn a_rival_that_is_later_wins() {
     for (before, make) in BEFORE {
         for k in 0..12 {
-            let later: [fn(&mut World); 2] = [
+            let later: [Change; 2] = [
                 |world| {
                     world.add(BOT, &body(20, Outcome::Holds));
                 },
@@ -487,6 +487,8 @@ fn a_text_that_holds_the_token_is_sent_without() {
     assert!(own.body.ends_with("GITHUB_TOKEN=***"), "{}", own.body);
 }
 
+const LOCKED: &str = r#"{"message": "Unable to create comment because issue is locked."}"#;
+
 // The binary.
 
 fn project() -> Project {
@@ -661,6 +663,9 @@ fn a_fork_s_pull_request_is_found_by_its_head() {
     assert!(several.stderr.contains("7, 8"), "{}", several.stderr);
 }
 
+/// A refusal: its name, the token, further arguments, what goes wrong, and what is said of it.
+type Refusal = (&'static str, &'static str, &'static [&'static str], Option<Fault>, &'static str);
+
 #[test]
 fn refusals_come_with_a_remedy_and_without_the_token() {
     let project = project();
@@ -669,13 +674,14 @@ fn refusals_come_with_a_remedy_and_without_the_token() {
         let body = json!({"message": format!("not with {TOKEN}\n::error::{TOKEN}")}).to_string();
         Some(answer(status, &[("x-accepted-github-permissions", TOKEN)], &body, false))
     };
-    let cases: Vec<(&str, &str, &[&str], Option<Fault>, &str)> = vec![
+    let cases: Vec<Refusal> = vec![
         ("a wrong token", "ghs_wrong", &[], None, "401"),
         ("a fork's token", READER, &[], None, "workflow_run"),
         ("no such pull request", TOKEN, &["--pull-request", "8"], None, "404"),
         ("no such repository", TOKEN, &["--repository", "o/x"], None, "404"),
         ("an echo with 401", TOKEN, &[], echo(401), "not with ***"),
         ("an echo with 403", TOKEN, &[], echo(403), "pull-requests: write"),
+        ("a locked one", TOKEN, &[], Some(answer(403, &[], LOCKED, false)), "help: unlock"),
         ("an echo with 404", TOKEN, &[], echo(404), "404"),
         ("an echo with 410", TOKEN, &[], echo(410), "no more"),
         ("an echo with 422", TOKEN, &[], echo(422), "--dry-run"),
@@ -723,7 +729,7 @@ fn bad_settings_are_said_before_anybody_is_asked() {
     project.write("damaged.json", "{\"pull_request\": {\"number\": \"seven\"}}");
     project.write("cut.json", "{\"pull_request\"");
     std::fs::File::create(project.path().join("huge.json")).unwrap().set_len(33 << 20).unwrap();
-    let cases: [(&str, &str, &str); 12] = [
+    let cases: [(&str, &str, &str); 13] = [
         ("GITHUB_TOKEN", "", "GITHUB_TOKEN"),
         ("GITHUB_TOKEN", "ghs_ThisMayOnlyRead0123456789\n", "no token has"),
         ("GITHUB_API_URL", "http://api.github.com", "plain http"),
@@ -736,6 +742,7 @@ fn bad_settings_are_said_before_anybody_is_asked() {
         ("GITHUB_EVENT_PATH", "huge.json", "32 MiB"),
         ("GITHUB_EVENT_PATH", "missing.json", "missing.json"),
         ("HTTPS_PROXY", "http://", "HTTPS_PROXY"),
+        ("ALL_PROXY", "socks5://127.0.0.1:1080", "NO_PROXY"),
     ];
     for (name, value, expected) in cases {
         let mut command = command(&project, &server, &["--problem", "no model"]);
@@ -844,8 +851,10 @@ fn proxies_are_those_of_the_environment() {
 
     let (port, seen) = proxy();
     let address = format!("http://127.0.0.1:{port}");
-    let done = through("HTTP_PROXY", &address, &[("NO_PROXY", "127.0.0.1")]);
-    assert_eq!((done.code, seen.lock().unwrap().len()), (0, 0), "{}", done.stderr);
+    for address in [&*address, "socks5://127.0.0.1:1"] {
+        let done = through("HTTP_PROXY", address, &[("NO_PROXY", "example.com,127.0.0.1")]);
+        assert_eq!((done.code, seen.lock().unwrap().len()), (0, 0), "{}", done.stderr);
+    }
 
     // Nothing that isn't encrypted goes to another machine.
     let done = through("HTTP_PROXY", "http://proxy.invalid:3128", &[]);

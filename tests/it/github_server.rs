@@ -30,6 +30,9 @@ pub struct Comment {
     pub body: String,
 }
 
+/// What somebody does.
+pub type Change = fn(&mut World);
+
 /// What goes wrong with one call.
 #[derive(Clone)]
 pub enum Fault {
@@ -40,7 +43,7 @@ pub enum Fault {
     /// Half an answer, after the change was made.
     Cut,
     /// Somebody else does something before the call.
-    Rival(fn(&mut World)),
+    Rival(Change),
 }
 
 /// A call as it came.
