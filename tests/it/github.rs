@@ -2,7 +2,8 @@
 //! and a token that nobody sees.
 
 use crate::github_server::{
-    self as stand_in, APP, BOT, Change, Comment, Fault, PERSONAL, READER, Server, TOKEN, World,
+    self as stand_in, APP, BOT, Change, Comment, Fault, OTHER, PERSONAL, READER, Server, TOKEN,
+    World,
 };
 use crate::support::{Project, Run, finished, scripted};
 use perfgate::github::address::{Api, Repository};
@@ -13,6 +14,9 @@ use perfgate::github::token::Token;
 use perfgate::problem::Problem;
 use perfgate::report::comment::{MOST, Told};
 use perfgate::verdict::Outcome;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::io::{BufReader, Write};
@@ -81,7 +85,11 @@ fn body(run: u64, outcome: Outcome) -> String {
 }
 
 fn put(server: &Server, wish: &Wish) -> (Result<Done, Problem>, Waited) {
-    let (client, waited) = client_of(server, TOKEN);
+    put_with(server, TOKEN, wish)
+}
+
+fn put_with(server: &Server, token: &str, wish: &Wish) -> (Result<Done, Problem>, Waited) {
+    let (client, waited) = client_of(server, token);
     let place = Place { repository: Repository::new("o/n").unwrap(), number: 7 };
     (upsert(&client, &place, wish), waited)
 }
@@ -229,6 +237,31 @@ fn a_fault_that_stays_is_an_error_and_leaves_no_second_comment() {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_faults_end_with_one_comment(
+        before in 0..BEFORE.len(),
+        places in vec((0usize..24, any::<Index>()), 1..6),
+    ) {
+        let server = world_with(BEFORE[before].1);
+        let all = faults();
+        let mut about = BEFORE[before].0.to_string();
+        for (k, which) in places {
+            let (name, fault) = which.get(&all).clone();
+            about += &format!(", {name} at call {k}");
+            server.world.lock().unwrap().faults.insert(k, fault);
+        }
+        let (done, waited) = put(&server, &regressed(10));
+        prop_assert!(waited.all() <= Duration::from_secs(120), "{}: {:?}", about, waited.0);
+        prop_assert!(done.as_ref().map_or_else(|problem| problem.help.is_some(), |_| true), "{}", about);
+        server.world.lock().unwrap().faults.clear();
+        put(&server, &regressed(11)).0.unwrap();
+        assert_one(&server, &body(11, Outcome::Regressed), &about);
+    }
+}
+
 #[test]
 fn a_creation_whose_answers_are_always_lost_is_done_once() {
     for (name, fault) in faults() {
@@ -242,6 +275,8 @@ fn a_creation_whose_answers_are_always_lost_is_done_once() {
         assert!(waited.all() <= Duration::from_secs(10), "{name}: {:?}", waited.0);
         if applied {
             assert!(matches!(done, Ok(Done::Created(_))), "{name}: {done:?}");
+            let calls = server.calls();
+            assert_eq!(calls.iter().filter(|call| call.method == "POST").count(), 1, "{name}");
             assert_one(&server, &body(10, Outcome::Regressed), name);
         } else {
             assert!(done.unwrap_err().what.starts_with("POST "), "{name}");
@@ -283,6 +318,48 @@ fn a_rival_that_is_later_wins() {
                 assert!(matches!(done, Ok(Done::NotWanted(_))), "{about}: {done:?}");
                 assert_one(&server, &body(20, Outcome::Holds), &about);
             }
+        }
+    }
+}
+
+/// Runs 10 and 11 at once, with their calls in an order; returns whose text is there in the end.
+fn interleaved(server: &Server, order: u32, calls: usize) -> String {
+    server.turns.set((0..calls).map(|k| (order >> k & 1) as usize));
+    std::thread::scope(|scope| {
+        for (job, token) in [TOKEN, OTHER].into_iter().enumerate() {
+            scope.spawn(move || {
+                let wish = Wish { author: Some(BOT.to_string()), ..regressed(10 + job as u64) };
+                let done = put_with(server, token, &wish).0;
+                server.turns.end(job);
+                assert!(done.is_ok(), "order {order:b}: {done:?}");
+            });
+        }
+    });
+    let own: Vec<Comment> = server.comments().into_iter().filter(is_own).collect();
+    assert_eq!(own.len(), 1, "order {order:b}: {own:?}");
+    own[0].body.clone()
+}
+
+#[test]
+fn two_runs_in_every_order_of_their_calls_end_with_one_comment() {
+    // Each lists, writes, and lists again; the first may tidy besides.
+    const CALLS: usize = 8;
+    for (before, make) in BEFORE {
+        for order in 0..1 << CALLS {
+            let server = world_with(make);
+            server.world.lock().unwrap().page = 100;
+            let text = interleaved(&server, order, CALLS);
+            if text == body(11, Outcome::Regressed) {
+                continue;
+            }
+            // GitHub knows no change under a condition: an older run that read before and writes after all
+            // that the later one did is the one way in which its text can stay.
+            let about = format!("order {order:b} where there was {before}: {text}");
+            assert_eq!(text, body(10, Outcome::Regressed), "{about}");
+            let calls = server.calls();
+            let last_of_later = calls.iter().rposition(|call| call.head.contains(OTHER)).unwrap();
+            let wrote = calls.iter().rposition(|call| call.method == "PATCH").unwrap();
+            assert!(last_of_later < wrote, "{about}");
         }
     }
 }

@@ -4,15 +4,17 @@
 //! It speaks HTTP by itself: a server library closes no connection in the middle of an answer.
 
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// The token of a workflow, which may not ask for its own name.
 pub const TOKEN: &str = "ghs_ThisIsTheSecretOfTheWorkflow0123456789";
 /// Who writes with it.
 pub const BOT: &str = "github-actions[bot]";
+/// The token of another job, which writes by the same name.
+pub const OTHER: &str = "ghs_ThisIsTheSecretOfAnotherJob0123456789";
 /// The token of a person.
 pub const PERSONAL: &str = "ghp_ThisIsTheSecretOfAPerson0123456789";
 /// The token of another app than the workflows'.
@@ -82,10 +84,45 @@ impl World {
     }
 }
 
+/// Whose call comes next, of two jobs.
+#[derive(Default)]
+pub struct Turns {
+    order: Mutex<(VecDeque<usize>, [bool; 2])>,
+    changed: Condvar,
+}
+
+impl Turns {
+    /// Sets an order by tokens of [`TOKEN`] (0) and [`OTHER`] (1); after its end they come as they come.
+    pub fn set(&self, order: impl IntoIterator<Item = usize>) {
+        *self.order.lock().unwrap() = (order.into_iter().collect(), [false; 2]);
+    }
+
+    /// A job is through: its further turns are left out.
+    pub fn end(&self, job: usize) {
+        self.order.lock().unwrap().1[job] = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for a job's turn, and is its turn until the end of what is returned.
+    fn turn(&self, job: usize) -> MutexGuard<'_, (VecDeque<usize>, [bool; 2])> {
+        let wait = |(order, ended): &mut (VecDeque<usize>, [bool; 2])| {
+            while order.front().is_some_and(|next| ended[*next]) {
+                order.pop_front();
+            }
+            order.front().is_some_and(|next| *next != job)
+        };
+        let mut turn = self.changed.wait_while(self.order.lock().unwrap(), wait).unwrap();
+        turn.0.pop_front();
+        self.changed.notify_all();
+        turn
+    }
+}
+
 /// A running server; it ends with the test's process.
 #[derive(Clone)]
 pub struct Server {
     pub world: Arc<Mutex<World>>,
+    pub turns: Arc<Turns>,
     pub port: u16,
 }
 
@@ -108,7 +145,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let world = World { page: 2, last_id: 100, ..World::default() };
-        let server = Server { world: Arc::new(Mutex::new(world)), port };
+        let server = Server { world: Arc::new(Mutex::new(world)), turns: Arc::default(), port };
         let serving = server.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -143,6 +180,7 @@ impl Server {
 
     /// Answers a call; says whether the connection goes on.
     fn answer(&self, mut stream: &TcpStream, call: Call, body: &str) -> bool {
+        let turn = self.turns.turn(usize::from(call.head.contains(OTHER)));
         let mut world = self.world.lock().unwrap();
         let number = world.calls.len();
         world.calls.push(call.clone());
@@ -176,7 +214,7 @@ impl Server {
             }
             None => self.handle(&mut world, &call, body),
         };
-        drop(world);
+        drop((world, turn));
         let mut text = format!("HTTP/1.1 {} Said\r\n", reply.status);
         for (name, value) in &reply.headers {
             text += &format!("{name}: {value}\r\n");
@@ -199,7 +237,7 @@ impl Server {
             name.eq_ignore_ascii_case("authorization").then(|| value.strip_prefix("Bearer "))?
         });
         let author = match token {
-            Some(TOKEN | READER) => BOT,
+            Some(TOKEN | OTHER | READER) => BOT,
             Some(PERSONAL) => "octocat",
             Some(APP) => "gate[bot]",
             _ => return refuse(401, "Bad credentials"),
