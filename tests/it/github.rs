@@ -2,8 +2,8 @@
 //! and a token that nobody sees.
 
 use crate::github_server::{
-    self as stand_in, APP, BOT, Change, Comment, Fault, OTHER, PERSONAL, READER, Server, TOKEN,
-    World,
+    self as stand_in, APP, BOT, Call, Change, Comment, Fault, OTHER, PERSONAL, READER, Server,
+    TOKEN, World,
 };
 use crate::support::{Project, Run, finished, scripted};
 use perfgate::github::address::{Api, Repository};
@@ -357,9 +357,20 @@ fn two_runs_in_every_order_of_their_calls_end_with_one_comment() {
             let about = format!("order {order:b} where there was {before}: {text}");
             assert_eq!(text, body(10, Outcome::Regressed), "{about}");
             let calls = server.calls();
-            let last_of_later = calls.iter().rposition(|call| call.head.contains(OTHER)).unwrap();
-            let wrote = calls.iter().rposition(|call| call.method == "PATCH").unwrap();
-            assert!(last_of_later < wrote, "{about}");
+            let last = |until: usize, token: &str, methods: &[&str]| {
+                let fits = |call: &Call| {
+                    call.head.contains(token) && methods.contains(&call.method.as_str())
+                };
+                calls[..until].iter().rposition(fits).unwrap()
+            };
+            let wrote = last(calls.len(), TOKEN, &["PATCH"]);
+            let read = last(wrote, TOKEN, &["GET"]);
+            let later_wrote = last(calls.len(), OTHER, &["PATCH", "POST"]);
+            assert!(read < later_wrote, "{about}");
+            assert!(
+                last(calls.len(), OTHER, &["GET", "PATCH", "POST", "DELETE"]) < wrote,
+                "{about}"
+            );
         }
     }
 }
