@@ -28,6 +28,8 @@ const UNTOLD: Duration = Duration::from_secs(60);
 const MOST_BYTES: u64 = 64 << 20;
 /// Most pages of a list. GitHub keeps 2,500 comments of an issue.
 const MOST_PAGES: usize = 50;
+/// Longer than another run needs from its reading of a comment to its writing.
+const SETTLED: Duration = Duration::from_secs(1);
 const MOST_REDIRECTS: u32 = 5;
 /// Most characters of what GitHub says that are passed on.
 const MOST_MESSAGE: usize = 300;
@@ -171,6 +173,11 @@ impl Client {
             })?;
         }
         Err(failed(format!("the list has more than {MOST_PAGES} pages")))
+    }
+
+    /// Waits until what others were about to write when something was written here is written too.
+    pub(super) fn settle(&self) {
+        self.clock.sleep(SETTLED);
     }
 
     fn call(

@@ -332,6 +332,9 @@ impl Work<'_> {
         if !found(done)? {
             return Ok(Err(Gone));
         }
+        // GitHub knows no change under a condition: an older run that read before this write may write after
+        // it. The next list is to show that.
+        self.client.settle();
         let again = self.written.replace(keep.id) == Some(keep.id);
         if !again {
             self.done = Some(Done::Updated(keep.url()));
