@@ -5,7 +5,7 @@ use super::measure::{self, Wanted};
 use super::{CheckArguments, Setting, exit, plan, policy, publish, render};
 use crate::baseline::Stores;
 use crate::config::{Setup, Thresholds};
-use crate::github::workflow::Job;
+use crate::github::workflow::Step;
 use crate::problem::{Problem, Result};
 use crate::record::{Invocation, Part, Results};
 use crate::report;
@@ -14,18 +14,18 @@ use std::path::Path;
 
 /// Runs the gate, and tells GitHub what it came to if that is wanted.
 pub(super) fn check(arguments: &CheckArguments) -> Result<u8> {
-    let job = arguments.github.then(Job::of_environment).transpose()?;
-    let done = gate(arguments, job.as_ref());
-    if let (Some(job), Err(problem)) = (&job, &done) {
-        publish::problem(job, problem)?;
+    let step = arguments.github.then(Step::of_environment).transpose()?;
+    let done = gate(arguments, step.as_ref());
+    if let (Some(step), Err(problem)) = (&step, &done) {
+        publish::problem(step, problem)?;
     }
     done
 }
 
-fn gate(arguments: &CheckArguments, job: Option<&Job>) -> Result<u8> {
+fn gate(arguments: &CheckArguments, step: Option<&Step>) -> Result<u8> {
     let setup = policy::setup(&arguments.setting, &arguments.judging, arguments.measuring.rounds)?;
     if let Some(file) = &arguments.results {
-        return judge_saved(arguments, job, &setup, file.as_deref());
+        return judge_saved(arguments, step, &setup, file.as_deref());
     }
     let mut prepared = measure::prepare(setup, &arguments.measuring)?;
     prepared.header.provenance.asked = Some(asked(arguments));
@@ -40,14 +40,14 @@ fn gate(arguments: &CheckArguments, job: Option<&Job>) -> Result<u8> {
         eprint!("{}", plan::looks(&prepared, &forecast));
     }
     if forecast.nothing_to_measure() {
-        return judge_unmeasured(arguments, job, &prepared, &latest);
+        return judge_unmeasured(arguments, step, &prepared, &latest);
     }
     let wanted = Wanted { measuring: &arguments.measuring, loudness: &arguments.display.loudness };
     let done = measure::measure(&mut prepared, &wanted)?;
     let results = session::judged(vec![done.part], &prepared.setup, &[], &prepared.stored);
     // The session's own first: a disk that is full shows there, and the latest stay as they are.
     measure::save(&results, &[&done.folder.join("benchmark_results.json"), &latest])?;
-    finish(arguments, job, &results, (&latest, Some(&done.journal)))
+    finish(arguments, step, &results, (&latest, Some(&done.journal)))
 }
 
 /// What the command line says of what is measured and by what rules; the commits stand elsewhere.
@@ -63,7 +63,7 @@ fn asked(arguments: &CheckArguments) -> Invocation {
 /// Judges a session of which every verdict is known: what is the same by its content needs no measuring.
 fn judge_unmeasured(
     arguments: &CheckArguments,
-    job: Option<&Job>,
+    step: Option<&Step>,
     prepared: &Prepared,
     latest: &Path,
 ) -> Result<u8> {
@@ -71,13 +71,13 @@ fn judge_unmeasured(
     let part = Part::begin(prepared.header.clone());
     let results = session::judged(vec![part], &prepared.setup, &[], &prepared.stored);
     measure::save(&results, &[latest])?;
-    finish(arguments, job, &results, (latest, None))
+    finish(arguments, step, &results, (latest, None))
 }
 
 /// Applies the rules to saved results and saves the verdicts with them.
 fn judge_saved(
     arguments: &CheckArguments,
-    job: Option<&Job>,
+    step: Option<&Step>,
     setup: &Setup,
     file: Option<&Path>,
 ) -> Result<u8> {
@@ -87,19 +87,19 @@ fn judge_saved(
     let stored = Stores::load(&setup.config, setup.thresholds.as_ref())?;
     let results = session::judged(saved.parts, setup, &[], &stored);
     measure::save(&results, &[file])?;
-    finish(arguments, job, &results, (file, None))
+    finish(arguments, step, &results, (file, None))
 }
 
 fn finish(
     arguments: &CheckArguments,
-    job: Option<&Job>,
+    step: Option<&Step>,
     results: &Results,
     (file, journal): (&Path, Option<&Path>),
 ) -> Result<u8> {
     let report = report::build(results);
     render::show(&report, &arguments.display)?;
-    if let Some(job) = job {
-        publish::report(job, &report, file, &arguments.setting)?;
+    if let Some(step) = step {
+        publish::report(step, &report, file, &arguments.setting)?;
     }
     if !arguments.display.loudness.quiet {
         eprintln!("\n{}", measure::describe(file, journal));

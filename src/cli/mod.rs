@@ -4,6 +4,7 @@ mod baseline;
 mod bisect;
 mod calibrate;
 mod check;
+mod comment;
 mod compare;
 mod doctor;
 mod exit;
@@ -17,6 +18,8 @@ mod publish;
 mod render;
 mod run;
 
+use crate::github::address::Repository;
+use crate::github::mark::Id;
 use crate::problem::{Problem, Result};
 use crate::report::{FORMATS, Format};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -44,6 +47,9 @@ enum Command {
     Compare(CompareArguments),
     /// Print the report of an earlier run again
     Report(ReportArguments),
+    /// Put what a run came to into the one comment of its pull request on GitHub; exits with 2 if it cannot
+    #[command(after_help = COMMENT_HELP)]
+    Comment(CommentArguments),
     /// Hold a variant against itself: noise, false alarms, and the limits and rounds they advise
     Calibrate(CalibrateArguments),
     /// Find the commit that broke a rule
@@ -416,6 +422,65 @@ struct ReportArguments {
     display: Display,
 }
 
+/// What `perfgate comment` reads besides, for `--help`.
+const COMMENT_HELP: &str = "\
+Environment:
+  GITHUB_TOKEN (or GH_TOKEN)  the token, with `pull-requests: write`; it is never shown
+  GITHUB_API_URL              the API's address [default: https://api.github.com]
+  HTTPS_PROXY, NO_PROXY       the way there
+In a workflow GitHub sets the rest: the repository, the event and the run.
+
+Exit codes:
+  0  there is nothing (more) to say, or it is said
+  2  the comment could not be put there";
+
+#[derive(Debug, clap::Args)]
+struct CommentArguments {
+    /// Results of an earlier run
+    #[arg(value_name = "FILE", default_value = ".perfgate/benchmark_results.json")]
+    results: PathBuf,
+    /// Which of perfgate's comments it is, where a pull request has several
+    #[arg(long, value_name = "ID", default_value = "default", value_parser = comment::id)]
+    id: Id,
+    /// When to comment
+    #[arg(long, value_enum, default_value_t = CommentMode::Always)]
+    mode: CommentMode,
+    /// The pull request [default: that of the workflow's event]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pull_request: Option<u64>,
+    /// Its repository [default: GITHUB_REPOSITORY]
+    #[arg(long, value_name = "OWNER/NAME", value_parser = Repository::new)]
+    repository: Option<Repository>,
+    /// Whose comment is brought up to date [default: the token's owner, or github-actions[bot]]
+    #[arg(long, value_name = "LOGIN")]
+    author: Option<String>,
+    /// The address of the full report [default: the workflow's run]
+    #[arg(long, value_name = "URL", value_parser = comment::link)]
+    link: Option<String>,
+    /// The commit that was measured [default: the pull request's newest, as the event tells it]
+    #[arg(long, value_name = "SHA", value_parser = comment::commit)]
+    commit: Option<String>,
+    /// Comment that the check could not run, and why; FILE is not read
+    #[arg(long, value_name = "TEXT")]
+    problem: Option<String>,
+    /// Print the comment, and talk to nobody
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// When to comment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CommentMode {
+    /// Each time
+    Always,
+    /// When something is wrong, and later when what is wrong has changed
+    Change,
+    /// When something is wrong, and from then on each time
+    Failure,
+    /// Not at all
+    Never,
+}
+
 #[derive(Debug, clap::Args)]
 struct InitArguments {
     /// The folder of the project
@@ -459,6 +524,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Report(arguments) => render::report(&arguments.results, &arguments.display),
+        Command::Comment(arguments) => comment::comment(&arguments),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Bisect(arguments) => bisect::bisect(&arguments),
         Command::Baseline(command) => baseline::baseline(&command),

@@ -1,8 +1,8 @@
-//! Owns the telling of a job of GitHub Actions what a check came to, or why it came to nothing.
+//! Owns the telling of a step of GitHub Actions what a check came to, or why it came to nothing.
 
 use super::{Setting, exit, relative};
 use crate::config::{self, WorkTree};
-use crate::github::workflow::{Job, annotation_of, annotations};
+use crate::github::workflow::{Step, annotation_of, annotations};
 use crate::problem::{Problem, Result};
 use crate::record::BASE;
 use crate::report::{self, Report};
@@ -10,14 +10,19 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Tells it what a report says; `results` is the file that it was made of.
-pub(super) fn report(job: &Job, report: &Report, results: &Path, setting: &Setting) -> Result<()> {
-    job.summarize(|most| report::comment::page(report, most))?;
+pub(super) fn report(
+    step: &Step,
+    report: &Report,
+    results: &Path,
+    setting: &Setting,
+) -> Result<()> {
+    step.summarize(|most| report::comment::page(report, most))?;
     let places = places(setting);
     let place = |id: &str| places.get(id.trim_end_matches(&format!("/{}", &BASE[1..]))).cloned();
     // Workflow commands are read from either stream; stdout holds the report.
     annotations(report, place).iter().for_each(|line| eprintln!("{line}"));
     let broken = report::comment::told(report, None).broken;
-    job.set(&[
+    step.set(&[
         ("verdict", report.outcome.map_or("measured", |outcome| outcome.id()).to_string()),
         ("exit-code", exit::code(report.outcome).to_string()),
         ("regressions", broken.len().to_string()),
@@ -28,11 +33,11 @@ pub(super) fn report(job: &Job, report: &Report, results: &Path, setting: &Setti
 }
 
 /// Tells it why there is no report.
-pub(super) fn problem(job: &Job, problem: &Problem) -> Result<()> {
+pub(super) fn problem(step: &Step, problem: &Problem) -> Result<()> {
     let text = report::harmless(&problem.to_string());
-    eprintln!("{}", annotation_of(problem));
-    job.summarize(|most| report::comment::page_of_problem(&text, most))?;
-    job.set(&[
+    eprintln!("{}", annotation_of(problem, from_top));
+    step.summarize(|most| report::comment::page_of_problem(&text, most))?;
+    step.set(&[
         ("verdict", "error".to_string()),
         ("exit-code", exit::COULD_NOT_RUN.to_string()),
         ("regressions", "0".to_string()),

@@ -1,5 +1,4 @@
-//! Owns what a job of GitHub Actions tells the page of its run: the step's summary, its annotations and its
-//! outputs.
+//! Owns what a step of GitHub Actions tells the page of its run: its summary, its annotations and its outputs.
 
 use crate::problem::{Problem, Result};
 use crate::report::Report;
@@ -15,17 +14,17 @@ const ANNOTATIONS: usize = 10;
 
 /// The files through which a step talks to its job.
 #[derive(Debug, Clone)]
-pub struct Job {
+pub struct Step {
     summary: PathBuf,
     output: PathBuf,
 }
 
-impl Job {
+impl Step {
     /// The job that this process runs in.
     ///
     /// # Errors
     /// If it runs in none.
-    pub fn of_environment() -> Result<Job> {
+    pub fn of_environment() -> Result<Step> {
         let file = |name: &str| {
             std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from).ok_or_else(
                 || {
@@ -36,7 +35,7 @@ impl Job {
                 },
             )
         };
-        Ok(Job { summary: file("GITHUB_STEP_SUMMARY")?, output: file("GITHUB_OUTPUT")? })
+        Ok(Step { summary: file("GITHUB_STEP_SUMMARY")?, output: file("GITHUB_OUTPUT")? })
     }
 
     /// Appends a page to the step's summary; `page` makes one of so many bytes at most.
@@ -99,9 +98,10 @@ pub fn annotations(
     lines
 }
 
-/// The annotation of a check that could not run.
-pub fn annotation_of(problem: &Problem) -> String {
-    let place = problem.file.clone().zip(problem.position.map(|(line, _)| line));
+/// The annotation of a check that could not run; `from_top` names a file as seen from the repository's top.
+pub fn annotation_of(problem: &Problem, from_top: impl Fn(&Path) -> String) -> String {
+    let file = problem.file.as_ref().map(|file| from_top(Path::new(file)));
+    let place = file.zip(problem.position.map(|(line, _)| line));
     let help = problem.help.as_ref().map(|help| format!("\n{help}")).unwrap_or_default();
     error(place, "perfgate could not run", &format!("{}{help}", problem.what))
 }
@@ -176,11 +176,11 @@ mod tests {
     fn a_summary_fits_what_is_left() {
         let folder = tempfile::TempDir::new().unwrap();
         let file = |name: &str| folder.path().join(name);
-        let job = Job { summary: file("summary"), output: file("output") };
-        std::fs::write(&job.summary, "x".repeat(SUMMARY as usize - 100)).unwrap();
-        job.summarize(|room| "y".repeat(room)).unwrap();
-        assert_eq!(std::fs::metadata(&job.summary).unwrap().len(), SUMMARY - 1);
-        job.summarize(|_| "too long".to_string()).unwrap();
-        assert_eq!(std::fs::metadata(&job.summary).unwrap().len(), SUMMARY - 1);
+        let step = Step { summary: file("summary"), output: file("output") };
+        std::fs::write(&step.summary, "x".repeat(SUMMARY as usize - 100)).unwrap();
+        step.summarize(|room| "y".repeat(room)).unwrap();
+        assert_eq!(std::fs::metadata(&step.summary).unwrap().len(), SUMMARY - 1);
+        step.summarize(|_| "too long".to_string()).unwrap();
+        assert_eq!(std::fs::metadata(&step.summary).unwrap().len(), SUMMARY - 1);
     }
 }

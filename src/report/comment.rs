@@ -113,7 +113,7 @@ fn since(before: Option<&Told>, now: &Told) -> String {
 fn about(around: &Around<'_>) -> String {
     let commit = around.commit.map(|commit| format!("Measured at `{}`", short(commit)));
     let link =
-        around.link.filter(|link| is_address(link)).map(|link| format!("[full report]({link})"));
+        around.link.filter(|link| is_link(link)).map(|link| format!("[full report]({link})"));
     let parts: Vec<String> = commit.into_iter().chain(link).collect();
     if parts.is_empty() { String::new() } else { format!("\n{}\n", parts.join(" · ")) }
 }
@@ -124,10 +124,11 @@ fn short(commit: &str) -> String {
     hash::short(&digits, 12).to_string()
 }
 
-/// An address that cannot end its link.
-fn is_address(link: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#&=%+@".contains(c);
-    link.starts_with("https://") && link.chars().all(plain)
+/// Whether a text is an address that a comment can link to as it stands.
+pub fn is_link(text: &str) -> bool {
+    let web = text.starts_with("https://") || text.starts_with("http://");
+    web && text.len() <= 2_000
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>()[]\"'`\\|".contains(&byte))
 }
 
 /// As much of a report as there is room for: first whole parts are left out, the least important first, then

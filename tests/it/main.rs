@@ -13,6 +13,8 @@ mod damage;
 mod doctor;
 mod energy;
 mod gate;
+mod github;
+mod github_server;
 mod harmless;
 mod history;
 mod init;

@@ -6,6 +6,22 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+/// What GitHub tells its jobs and perfgate reads, without `GITHUB_`: the tests tell it themselves.
+const GITHUB: [&str; 12] = [
+    "API_URL",
+    "EVENT_NAME",
+    "EVENT_PATH",
+    "OUTPUT",
+    "REF",
+    "REPOSITORY",
+    "RUN_ATTEMPT",
+    "RUN_ID",
+    "SERVER_URL",
+    "SHA",
+    "STEP_SUMMARY",
+    "TOKEN",
+];
+
 /// A folder with both configuration files and a few tasks.
 pub struct Project {
     folder: TempDir,
@@ -57,13 +73,15 @@ impl Project {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_perfgate"));
-        command
-            .current_dir(self.path())
-            .args(arguments)
-            .env_remove("PERFGATE_OPENVINO")
-            .env_remove("NO_COLOR");
-        for name in ["EVENT_NAME", "EVENT_PATH", "OUTPUT", "REF", "SHA", "STEP_SUMMARY"] {
+        command.current_dir(self.path()).args(arguments).env_remove("PERFGATE_OPENVINO");
+        for name in GITHUB {
             command.env_remove(format!("GITHUB_{name}"));
+        }
+        for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
+            command.env_remove(name).env_remove(name.to_lowercase());
+        }
+        for name in ["CLICOLOR_FORCE", "GH_TOKEN", "NO_COLOR"] {
+            command.env_remove(name);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
