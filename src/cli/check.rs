@@ -35,7 +35,7 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<u8> {
     let results = session::judged(vec![done.part], &prepared.setup, &[], &prepared.stored);
     // The session's own first: a disk that is full shows there, and the latest stay as they are.
     measure::save(&results, &[&done.folder.join("benchmark_results.json"), &latest])?;
-    finish(arguments, &results, (&latest, Some(&done.journal)))
+    finish(arguments, &results, (&latest, Some(&done.journal)), &prepared.stored)
 }
 
 /// Judges a session of which every verdict is known: what is the same by its content needs no measuring.
@@ -44,7 +44,7 @@ fn judge_unmeasured(arguments: &CheckArguments, prepared: &Prepared, latest: &Pa
     let part = Part::begin(prepared.header.clone());
     let results = session::judged(vec![part], &prepared.setup, &[], &prepared.stored);
     measure::save(&results, &[latest])?;
-    finish(arguments, &results, (latest, None))
+    finish(arguments, &results, (latest, None), &prepared.stored)
 }
 
 /// Applies the rules to saved results and saves the verdicts with them.
@@ -55,15 +55,16 @@ fn judge_saved(arguments: &CheckArguments, setup: &Setup, file: Option<&Path>) -
     let stored = Stores::load(&setup.config, setup.thresholds.as_ref())?;
     let results = session::judged(saved.parts, setup, &[], &stored);
     measure::save(&results, &[file])?;
-    finish(arguments, &results, (file, None))
+    finish(arguments, &results, (file, None), &stored)
 }
 
 fn finish(
     arguments: &CheckArguments,
     results: &Results,
     (file, journal): (&Path, Option<&Path>),
+    stored: &Stores,
 ) -> Result<u8> {
-    let outcome = render::print_results(results, &arguments.display)?;
+    let outcome = render::print_results(results, &arguments.display, || Ok(stored.clone()))?;
     if !arguments.display.quiet {
         eprintln!("\n{}", measure::describe(file, journal));
     }

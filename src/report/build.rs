@@ -1,10 +1,10 @@
 //! Owns the making of a [`Report`] from results: choosing, ordering and wording, no arithmetic on
 //! samples.
 
-use super::clean;
 use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
+use super::{charts, clean};
 use crate::hash;
 use crate::record::{
     Against, Authority, Evidence, Failure, FailureClass, Header, Judgement, Part, Phase, Request,
@@ -42,6 +42,7 @@ pub fn build(results: &Results) -> Report {
         warnings: warnings(results),
         method: method(results),
         environment: environment(results),
+        charts: charts::of_results(results),
     };
     clean::clean(&mut report);
     report

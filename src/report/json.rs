@@ -4,8 +4,13 @@ use super::{Format, Report, Sheet, Style};
 use serde::Serialize;
 
 /// The report's texts and figures as JSON.
-pub(super) const FORMAT: Format =
-    Format { id: "json", help: "The report's texts and figures as JSON", render, sheet };
+pub(super) const FORMAT: Format = Format {
+    id: "json",
+    help: "The report's texts and figures as JSON",
+    charts: false,
+    render,
+    sheet,
+};
 
 fn render(report: &Report, _: Style) -> String {
     pretty(report)

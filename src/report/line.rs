@@ -4,7 +4,7 @@ use super::{Format, Report, Sheet, Style};
 
 /// The verdict alone.
 pub(super) const FORMAT: Format =
-    Format { id: "line", help: "The verdict in one line", render, sheet };
+    Format { id: "line", help: "The verdict in one line", charts: false, render, sheet };
 
 fn render(report: &Report, _: Style) -> String {
     format!("{}\n", report.headline)

@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 /// Markdown for GitHub.
 pub(super) const FORMAT: Format =
-    Format { id: "markdown", help: "Markdown for GitHub", render, sheet };
+    Format { id: "markdown", help: "Markdown for GitHub", charts: false, render, sheet };
 
 fn render(report: &Report, _: Style) -> String {
     let mut out = format!("**{}**\n", escape(&report.headline));

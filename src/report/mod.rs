@@ -5,9 +5,11 @@
 
 mod bisection;
 mod build;
+mod charts;
 mod clean;
 pub mod comment;
 mod history;
+mod html;
 mod json;
 mod line;
 mod markdown;
@@ -19,6 +21,7 @@ mod words;
 
 pub use bisection::{Step, of_bisection};
 pub use build::build;
+pub use charts::{Axis, Chart, Charts, Layer, Look, Marks, Place, Ticks, with_history};
 pub use history::{Scene, of_history};
 pub use sheet::{Grid, Sheet, of_calibration};
 pub use stored::{of_stored, of_two_stored};
@@ -29,7 +32,8 @@ use crate::verdict::Outcome;
 use serde::Serialize;
 
 /// Every format, the default first.
-pub const FORMATS: &[Format] = &[terminal::FORMAT, markdown::FORMAT, json::FORMAT, line::FORMAT];
+pub const FORMATS: &[Format] =
+    &[terminal::FORMAT, markdown::FORMAT, json::FORMAT, line::FORMAT, html::FORMAT];
 
 /// The Markdown that is saved with each session.
 pub const MARKDOWN: Format = markdown::FORMAT;
@@ -41,6 +45,8 @@ pub struct Format {
     pub id: &'static str,
     /// What it is, for `--help`.
     pub help: &'static str,
+    /// Whether it shows charts, so that the history is worth reading.
+    pub charts: bool,
     /// Turns a report into text that ends with a line's end.
     pub render: fn(&Report, Style) -> String,
     /// The same for a sheet.
@@ -85,6 +91,9 @@ pub struct Report {
     pub method: Vec<String>,
     /// The machine, the versions, the provenance: name and value.
     pub environment: Vec<(String, String)>,
+    /// The charts, for formats that draw.
+    #[serde(skip)]
+    pub charts: Charts,
 }
 
 /// What a reader has to do with some rules.

@@ -12,7 +12,7 @@ use std::fmt::Write;
 
 /// Tables for a terminal.
 pub(super) const FORMAT: Format =
-    Format { id: "terminal", help: "Tables for a terminal", render, sheet };
+    Format { id: "terminal", help: "Tables for a terminal", charts: false, render, sheet };
 
 /// A line under the header and nothing else: rows of figures need no cage.
 const TABLE: TableStyle =
