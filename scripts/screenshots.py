@@ -2,14 +2,16 @@
 # Owns the look at HTML reports: opens pages in a headless Chromium, narrow and wide, light and dark, and on paper, and
 # fails if one is not self-contained, complains, or is wider than the screen.
 #
-#     scripts/screenshots.py FOLDER PAGE.html...    writes FOLDER/PAGE-1280-light.png and so on
+#     scripts/screenshots.py FOLDER PAGE.html...    writes FOLDER/PAGE-1280-light.png and so on, and FOLDER/PAGE.pdf
 #
-# Needs Debian's `chromium` (or CHROMIUM=PATH) and `pip install playwright==1.49.1`, without a browser of its own.
+# Needs Debian's `chromium` (or CHROMIUM=PATH) and scripts/screenshots.txt, without a browser of playwright's own.
+import io
 import os
 import shutil
 import sys
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 WIDTHS = {375: 812, 1280: 900}
@@ -44,7 +46,9 @@ def look(browser, page_file, width, scheme, folder):
     wrong += [f"wider than the screen: {what}" for what in page.evaluate(WIDER)]
     wrong += page.evaluate(COLLIDING)
     name = f"{page_file.stem}-{width}-{scheme}"
-    page.screenshot(path=folder / f"{name}.png", full_page=True)
+    # A page has few colours; so many are enough, and a picture takes a third.
+    picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
+    picture.quantize(96, dither=Image.Dither.NONE).save(folder / f"{name}.png", optimize=True)
     # The same with all that is folded.
     page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
     wrong += [f"unfolded, wider than the screen: {what}" for what in page.evaluate(WIDER)]

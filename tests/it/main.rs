@@ -13,6 +13,7 @@ mod doctor;
 mod energy;
 mod gate;
 mod history;
+mod html;
 mod init;
 mod interruption;
 mod models;

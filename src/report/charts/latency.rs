@@ -393,18 +393,25 @@ fn gaps(measured: &[Measured<'_>]) -> Option<Chart> {
 
 fn table_of_gaps(measured: &[Measured<'_>], all: &[Vec<Gaps>]) -> Grid {
     const MOST: usize = 20;
-    let row = |one: &Measured<'_>, gap: &Gaps| {
-        let [median, low, high] = [gap.median, gap.low, gap.high].map(time);
-        vec![one.run.name.to_string(), gap.position.to_string(), median, low, high]
+    let mut positions: Vec<usize> = all.iter().flatten().map(|gap| gap.position).collect();
+    positions.sort_unstable();
+    positions.dedup();
+    let mut header = titles(["token"]);
+    header.extend(measured.iter().map(|one| one.run.name.to_string()));
+    let cell = |gaps: &Vec<Gaps>, position: usize| {
+        let gap = gaps.iter().find(|gap| gap.position == position);
+        gap.map_or("-".to_string(), |gap| {
+            format!("{} ({} to {})", time(gap.median), time(gap.low), time(gap.high))
+        })
     };
-    let of = |(one, gaps): (&Measured<'_>, &Vec<Gaps>)| {
-        let gaps: Vec<&Gaps> = gaps.iter().collect();
-        thinned(&gaps, MOST).into_iter().map(|gap| row(one, gap)).collect::<Vec<_>>()
+    let row = |position: usize| {
+        let cells = all.iter().map(|gaps| cell(gaps, position));
+        std::iter::once(position.to_string()).chain(cells).collect()
     };
     Grid {
-        title: format!("Time since the token before, at {MOST} positions or fewer"),
-        header: titles(["variant", "token", "median", "P10", "P90"]),
-        rows: measured.iter().zip(all).flat_map(of).collect(),
+        title: "Time since the token before: median (P10 to P90)".to_string(),
+        header,
+        rows: thinned(&positions, MOST).into_iter().map(row).collect(),
     }
 }
 
@@ -514,7 +521,10 @@ mod tests {
         let Marks::Line(line) = marks(curve)[0] else { panic!() };
         let last = line.last().map(|(value, share)| (value.round(), *share));
         assert_eq!(last, Some((300.0, 75.0)));
-        assert_eq!(gaps.table.rows[0], ["base", "2", "50.0 ms", "30.0 ms", "70.0 ms"]);
+        assert_eq!(
+            gaps.table.rows[0],
+            ["2", "50.0 ms (30.0 ms to 70.0 ms)", "50.0 ms (30.0 ms to 70.0 ms)"]
+        );
         let Marks::Points(means) = marks(rounds)[1] else { panic!() };
         let means: Vec<f64> = means.iter().map(|(_, mean)| mean.round()).collect();
         assert_eq!(means, [100.0, 250.0]);
