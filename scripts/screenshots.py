@@ -46,9 +46,10 @@ def look(browser, page_file, width, scheme, folder):
     wrong += [f"wider than the screen: {what}" for what in page.evaluate(WIDER)]
     wrong += page.evaluate(COLLIDING)
     name = f"{page_file.stem}-{width}-{scheme}"
-    # A page has few colours; so many are enough, and a picture takes a third.
+    # A page has few colours; so many are enough, and a picture takes half.
     picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
-    picture.quantize(96, dither=Image.Dither.NONE).save(folder / f"{name}.png", optimize=True)
+    few = picture.convert("RGB").quantize(160, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(folder / f"{name}.png", optimize=True)
     # The same with all that is folded.
     page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
     wrong += [f"unfolded, wider than the screen: {what}" for what in page.evaluate(WIDER)]

@@ -2,6 +2,7 @@
 //! between tokens.
 
 use super::super::Grid;
+use super::super::build::some;
 use super::{Axis, Chart, Layer, MOST_ROWS, Marks, Place, Run, Ticks};
 use super::{Look, cut, lane, runs, thinned, thousands, titles};
 use crate::metric::{LATENCY, Statistic, Unit};
@@ -27,9 +28,13 @@ pub(super) fn charts(results: &Results) -> Vec<Chart> {
     if measured.iter().all(|one| one.latencies.is_empty()) {
         return Vec::new();
     }
-    let mut charts = vec![distributions(&measured), cumulative(&measured)];
-    charts.extend(gaps(&measured));
-    charts.push(over_rounds(&measured));
+    let mut charts = vec![distributions(&measured)];
+    // Where every request failed, the first chart says it, and the others would be empty.
+    if measured.iter().any(|one| !one.finite().is_empty()) {
+        charts.push(cumulative(&measured));
+        charts.extend(gaps(&measured));
+        charts.push(over_rounds(&measured));
+    }
     charts
 }
 
@@ -346,28 +351,8 @@ fn gaps(measured: &[Measured<'_>]) -> Option<Chart> {
     let values = || all.iter().flatten().flat_map(|gap| [gap.low, gap.high]);
     let longest = all.iter().flatten().map(|gap| gap.position).max()?;
     let times = Times::of(values());
-    let layer = |one: &Measured<'_>, marks| Layer { look: one.run.look, marks };
-    let band = |gap: &Gaps| {
-        let [low, high] = [gap.low, gap.high].map(|value| value * times.factor);
-        (gap.position as f64, low, high)
-    };
-    let median = |gap: &Gaps| (gap.position as f64, gap.median * times.factor);
-    let both = || measured.iter().zip(&all);
-    let bands = both().map(|(one, gaps)| layer(one, Marks::Band(gaps.iter().map(band).collect())));
-    let lines =
-        both().map(|(one, gaps)| layer(one, Marks::Line(gaps.iter().map(median).collect())));
-    let layers = bands.chain(lines).collect();
-    let words = |(one, gaps): (&Measured<'_>, &Vec<Gaps>)| match (gaps.first(), gaps.last()) {
-        (Some(first), Some(last)) => format!(
-            "{}: median {} before token {}, {} before token {}",
-            one.run.name,
-            time(first.median),
-            first.position,
-            time(last.median),
-            last.position
-        ),
-        _ => format!("{}: no answer of two tokens", one.run.name),
-    };
+    let words: Vec<String> =
+        measured.iter().zip(&all).map(|(one, gaps)| words_of_gaps(one.run.name, gaps)).collect();
     let mut notes = vec!["Line: median; area: P10 to P90; over all answers so long".to_string()];
     if longest > MOST_POSITIONS + 1 {
         let (shown, all) = (thousands(MOST_POSITIONS), thousands(longest - 1));
@@ -375,7 +360,7 @@ fn gaps(measured: &[Measured<'_>]) -> Option<Chart> {
     }
     Some(Chart {
         title: "Inter-token latency along the answer".to_string(),
-        description: both().map(words).collect::<Vec<_>>().join("; "),
+        description: words.join("; "),
         legend: legend(measured),
         notes,
         x: Axis {
@@ -385,10 +370,37 @@ fn gaps(measured: &[Measured<'_>]) -> Option<Chart> {
             ticks: Ticks::Whole,
         },
         y: times.axis("time since the token before", values()),
-        layers,
+        layers: layers_of_gaps(measured, &all, &times),
         shown: Vec::new(),
         table: table_of_gaps(measured, &all),
     })
+}
+
+/// The lines over all bands.
+fn layers_of_gaps(measured: &[Measured<'_>], all: &[Vec<Gaps>], times: &Times) -> Vec<Layer> {
+    let band = |gap: &Gaps| {
+        let [low, high] = [gap.low, gap.high].map(|value| value * times.factor);
+        (gap.position as f64, low, high)
+    };
+    let median = |gap: &Gaps| (gap.position as f64, gap.median * times.factor);
+    let each = || measured.iter().map(|one| one.run.look).zip(all);
+    let bands = each().map(|(look, gaps)| {
+        let marks = Marks::Band(gaps.iter().map(band).collect());
+        Layer { look, marks }
+    });
+    let lines = each().map(|(look, gaps)| {
+        let marks = Marks::Line(gaps.iter().map(median).collect());
+        Layer { look, marks }
+    });
+    bands.chain(lines).collect()
+}
+
+fn words_of_gaps(name: &str, gaps: &[Gaps]) -> String {
+    let [Some(first), Some(last)] = [gaps.first(), gaps.last()] else {
+        return format!("{name}: no answer of two tokens");
+    };
+    let at = |gap: &Gaps| format!("{} before token {}", time(gap.median), gap.position);
+    format!("{name}: median {}, {}", at(first), at(last))
 }
 
 fn table_of_gaps(measured: &[Measured<'_>], all: &[Vec<Gaps>]) -> Grid {
@@ -418,24 +430,11 @@ fn table_of_gaps(measured: &[Measured<'_>], all: &[Vec<Gaps>]) -> Grid {
 fn over_rounds(measured: &[Measured<'_>]) -> Chart {
     let all = || measured.iter().flat_map(|one| one.by_round.iter().map(|(_, mean)| *mean));
     let times = Times::of(all());
-    let mut layers = Vec::new();
-    let mut stalled = Vec::new();
-    for one in measured {
-        let look = one.run.look;
-        let place = |(round, mean): &(u32, f64)| (f64::from(*round), mean * times.factor);
-        let places: Vec<Place> = one.by_round.iter().map(place).collect();
-        let found = stalls(one.run.part).into_iter().filter(|stall| stall.variant == one.run.name);
-        let rounds: Vec<u32> = found.map(|stall| stall.round).collect();
-        let within = one.by_round.iter().filter(|(round, _)| rounds.contains(round));
-        layers.push(Layer { look, marks: Marks::Line(places.clone()) });
-        layers.push(Layer { look, marks: Marks::Points(places) });
-        layers.push(Layer { look, marks: Marks::Rings(within.map(place).collect()) });
-        stalled.extend(rounds.iter().map(|round| format!("{} in round {round}", one.run.name)));
-    }
-    let mut notes = Vec::new();
-    if !stalled.is_empty() {
-        notes.push(format!("○ requests stalled: {}", super::super::build::some(&stalled, ", ")));
-    }
+    let stalled: Vec<Vec<u32>> = measured.iter().map(|one| stalled_rounds(&one.run)).collect();
+    let each = || measured.iter().zip(&stalled);
+    let named: Vec<String> = each()
+        .flat_map(|(one, rounds)| rounds.iter().map(|r| format!("{} in round {r}", one.run.name)))
+        .collect();
     let words = |one: &Measured<'_>| match (one.by_round.first(), one.by_round.last()) {
         (Some((from, first)), Some((to, last))) => {
             format!("{} in round {from}, {} in round {to}", time(*first), time(*last))
@@ -444,18 +443,34 @@ fn over_rounds(measured: &[Measured<'_>]) -> Chart {
     };
     let numbers = || measured.iter().flat_map(|one| one.run.rounds.iter().map(|r| r.round));
     let last = f64::from(numbers().max().unwrap_or(1));
-    let x = Axis { title: "round".to_string(), low: 0.5, high: last + 0.5, ticks: Ticks::Whole };
     Chart {
         title: "Mean latency of each round".to_string(),
         description: of_each(measured, words),
         legend: legend(measured),
-        notes,
-        x,
+        notes: match named.is_empty() {
+            true => Vec::new(),
+            false => vec![format!("○ requests stalled: {}", some(&named, ", "))],
+        },
+        x: Axis { title: "round".to_string(), low: 0.5, high: last + 0.5, ticks: Ticks::Whole },
         y: times.axis("mean latency", all()),
-        layers,
+        layers: each().flat_map(|(one, rounds)| layers_of_rounds(one, rounds, &times)).collect(),
         shown: Vec::new(),
         table: table_of_rounds(measured),
     }
+}
+
+/// The rounds in which a variant's requests stalled.
+fn stalled_rounds(run: &Run<'_>) -> Vec<u32> {
+    let own = stalls(run.part).into_iter().filter(|stall| stall.variant == run.name);
+    own.map(|stall| stall.round).collect()
+}
+
+fn layers_of_rounds(one: &Measured<'_>, stalled: &[u32], times: &Times) -> [Layer; 3] {
+    let place = |(round, mean): &(u32, f64)| (f64::from(*round), mean * times.factor);
+    let places: Vec<Place> = one.by_round.iter().map(place).collect();
+    let stalled = one.by_round.iter().filter(|(round, _)| stalled.contains(round)).map(place);
+    [Marks::Line(places.clone()), Marks::Points(places), Marks::Rings(stalled.collect())]
+        .map(|marks| Layer { look: one.run.look, marks })
 }
 
 fn table_of_rounds(measured: &[Measured<'_>]) -> Grid {

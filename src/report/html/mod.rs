@@ -156,6 +156,15 @@ fn policy(report: &Report) -> Option<Value> {
     })
 }
 
+/// What changed, a line for each variant, or a paragraph where there are many.
+fn changes(changes: &[String]) -> Value {
+    const MOST_LINES: usize = 3;
+    match changes.len() > MOST_LINES {
+        true => context! { text => changes.join("; "), class => "long" },
+        false => cell(&changes.join("\n")),
+    }
+}
+
 /// A table of variants, if it has rows.
 fn variants(of: &VariantTable, title: &str) -> Option<Value> {
     let value = |cell: &VariantCell| {
@@ -165,7 +174,7 @@ fn variants(of: &VariantTable, title: &str) -> Option<Value> {
     let row = |row: &VariantRow| {
         let mut all = vec![cell(&row.what)];
         all.extend(row.cells.iter().map(value));
-        all.extend(has_notes(of).then(|| cell(&row.changes.join("\n"))));
+        all.extend(has_notes(of).then(|| changes(&row.changes)));
         all
     };
     (!of.rows.is_empty()).then(|| {
