@@ -129,6 +129,7 @@ fn rules(group: &RuleGroup) -> Value {
         cells
     };
     context! {
+        kind => "rules",
         title => &group.title,
         header => second(rule_header(group, true)),
         rows => group.rows.iter().map(row).collect::<Vec<_>>(),
@@ -149,6 +150,7 @@ fn policy(report: &Report) -> Option<Value> {
     };
     (!report.policy.is_empty()).then(|| {
         context! {
+            kind => "words",
             title => POLICY,
             header => POLICY_HEADER.map(Value::from).to_vec(),
             rows => report.policy.iter().map(row).collect::<Vec<_>>(),
@@ -188,7 +190,17 @@ fn variants(of: &VariantTable, title: &str) -> Option<Value> {
 }
 
 fn table(grid: &Grid) -> Value {
+    grid_of("", grid)
+}
+
+/// A table of words, not of figures.
+fn words(grid: &Grid) -> Value {
+    grid_of("words", grid)
+}
+
+fn grid_of(kind: &str, grid: &Grid) -> Value {
     context! {
+        kind,
         title => &grid.title,
         header => grid.header.clone(),
         rows => grid.rows.iter().map(|row| cells(row)).collect::<Vec<_>>(),
@@ -206,7 +218,7 @@ fn figure((index, chart): (usize, &Chart)) -> Value {
         legend => chart.legend.iter().map(sign).collect::<Vec<_>>(),
         notes => chart.notes.clone(),
         drawing => drawing(svg::draw(chart)),
-        shown => chart.shown.iter().map(table).collect::<Vec<_>>(),
+        shown => chart.shown.iter().map(words).collect::<Vec<_>>(),
         table => table(&chart.table),
     }
 }
