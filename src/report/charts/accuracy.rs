@@ -158,7 +158,7 @@ fn table(suites: &[Suite<'_>]) -> Grid {
     }
 }
 
-/// The tasks that are right in the reference alone, and in the variant alone.
+/// The tasks that the reference answers right and a variant does not, and the other way round.
 fn flips(results: &Results, variants: &[Answers<'_>]) -> Vec<Grid> {
     let Some(reference) = variants.iter().find(|one| one.name == results.reference) else {
         return Vec::new();
@@ -180,8 +180,10 @@ fn flips(results: &Results, variants: &[Answers<'_>]) -> Vec<Grid> {
         rows: cut(rows, MOST_FLIPS),
     };
     let name = reference.name;
-    let lost = grid(&format!("Tasks that {name} alone answers right"), rows(|b, n| b && !n));
-    let won = grid(&format!("Tasks that {name} does not answer right"), rows(|b, n| !b && n));
+    let lost =
+        grid(&format!("Lost tasks, right by {name} and not by the variant"), rows(|b, n| b && !n));
+    let won =
+        grid(&format!("Won tasks, right by the variant and not by {name}"), rows(|b, n| !b && n));
     [lost, won].into_iter().filter(|grid| !grid.rows.is_empty()).collect()
 }
 
