@@ -11,6 +11,7 @@
 #     scripts/evidence.sh against      pull requests against their base -> docs/evidence/against.md (40 minutes)
 #     scripts/evidence.sh tinyllama    TinyLlama's shape, random weights -> docs/evidence/tinyllama.md (15 minutes)
 #     scripts/evidence.sh simulation   the statistics on data of known truth -> docs/evidence/simulation.md (5 minutes)
+#     scripts/evidence.sh html         the page of the latest session, seen by Chromium -> docs/images/ (a minute)
 #     scripts/evidence.sh change-points  change points on series of known truth -> docs/evidence/change_points.md (seconds)
 set -euo pipefail
 
@@ -130,6 +131,20 @@ against() {
     mv .perfgate/evidence/against.tmp docs/evidence/against.md
 }
 
+# The latest session's page, narrow and wide, light and dark; fails if it is not self-contained or too wide. Needs
+# Debian's chromium.
+html() {
+    local folder=.perfgate/evidence/html code=0
+    mkdir -p "$folder" docs/images
+    [[ -e $folder/python/playwright ]] ||
+        python3 -m pip install --quiet --only-binary :all: --require-hashes --target "$folder/python" -r scripts/screenshots.txt
+    [[ -e .perfgate/benchmark_results.json ]] || check
+    target/release/perfgate report --format html >"$folder/report.html" || code=$?
+    [[ $code == 0 || $code == 1 || $code == 3 ]] || exit "$code"
+    PYTHONPATH=$folder/python python3 scripts/screenshots.py "$folder" "$folder/report.html"
+    cp "$folder"/report-1280-light.png "$folder"/report-375-dark.png docs/images/
+}
+
 tinyllama() {
     local peak=.perfgate/evidence/tinyllama.peak command="scripts/tinyllama_random.sh check --rounds 2"
     mkdir -p "$(dirname "$peak")"
@@ -158,7 +173,7 @@ case ${1:-} in
     simulation | change-points) # need no model
         "$1"
         ;;
-    slowdown | int4 | baseline | harness | aa | speed | against | tinyllama)
+    slowdown | int4 | baseline | harness | aa | speed | against | html | tinyllama)
         # No argument at all, unless it is that case.
         # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)

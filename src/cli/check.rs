@@ -8,7 +8,6 @@ use crate::config::{Setup, Thresholds};
 use crate::github::workflow::Step;
 use crate::problem::{Problem, Result};
 use crate::record::{Invocation, Part, Results};
-use crate::report;
 use crate::session::{self, Prepared, read_results};
 use std::path::Path;
 
@@ -47,7 +46,7 @@ fn gate(arguments: &CheckArguments, step: Option<&Step>) -> Result<u8> {
     let results = session::judged(vec![done.part], &prepared.setup, &[], &prepared.stored);
     // The session's own first: a disk that is full shows there, and the latest stay as they are.
     measure::save(&results, &[&done.folder.join("benchmark_results.json"), &latest])?;
-    finish(arguments, step, &results, (&latest, Some(&done.journal)))
+    finish(arguments, step, &results, (&latest, Some(&done.journal)), &prepared.stored)
 }
 
 /// What the command line says of what is measured and by what rules; the commits stand elsewhere.
@@ -71,7 +70,7 @@ fn judge_unmeasured(
     let part = Part::begin(prepared.header.clone());
     let results = session::judged(vec![part], &prepared.setup, &[], &prepared.stored);
     measure::save(&results, &[latest])?;
-    finish(arguments, step, &results, (latest, None))
+    finish(arguments, step, &results, (latest, None), &prepared.stored)
 }
 
 /// Applies the rules to saved results and saves the verdicts with them.
@@ -87,7 +86,7 @@ fn judge_saved(
     let stored = Stores::load(&setup.config, setup.thresholds.as_ref())?;
     let results = session::judged(saved.parts, setup, &[], &stored);
     measure::save(&results, &[file])?;
-    finish(arguments, step, &results, (file, None))
+    finish(arguments, step, &results, (file, None), &stored)
 }
 
 fn finish(
@@ -95,9 +94,9 @@ fn finish(
     step: Option<&Step>,
     results: &Results,
     (file, journal): (&Path, Option<&Path>),
+    stored: &Stores,
 ) -> Result<u8> {
-    let report = report::build(results);
-    render::show(&report, &arguments.display)?;
+    let report = render::show(results, &arguments.display, || Ok(stored.clone()))?;
     if let Some(step) = step {
         publish::report(step, &report, file, &arguments.setting)?;
     }

@@ -16,6 +16,6 @@ pub(super) fn compare(arguments: &CompareArguments) -> Result<u8> {
     thresholds.rules = verdict::against_earlier(&thresholds.rules, &old.parts);
     setup.thresholds = Some(thresholds);
     let results = session::judged(new.parts, &setup, &old.parts, &stored);
-    let outcome = render::print_results(&results, &arguments.display)?;
-    Ok(exit::code(outcome))
+    let report = render::show(&results, &arguments.display, || Ok(stored))?;
+    Ok(exit::code(report.outcome))
 }

@@ -418,6 +418,9 @@ struct ReportArguments {
     /// Results of an earlier run
     #[arg(value_name = "FILE", default_value = ".perfgate/benchmark_results.json")]
     results: PathBuf,
+    /// The configuration, which names the store whose history a page shows
+    #[arg(long, value_name = "FILE", default_value = "perfgate.toml")]
+    config: PathBuf,
     #[command(flatten)]
     display: Display,
 }
@@ -523,7 +526,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::check(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
-        Command::Report(arguments) => render::report(&arguments.results, &arguments.display),
+        Command::Report(arguments) => render::report(&arguments),
         Command::Comment(arguments) => comment::comment(&arguments),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Bisect(arguments) => bisect::bisect(&arguments),

@@ -1,35 +1,41 @@
 //! Owns `perfgate report`, and the printing of reports for all subcommands.
 
-use super::{Display, Export, exit};
+use super::{Display, Export, ReportArguments, exit};
+use crate::baseline::Stores;
+use crate::config::{self, WorkTree};
 use crate::problem::{Problem, Result};
 use crate::record::Results;
 use crate::report::{self, Format, Report, Sheet, Style};
 use crate::session;
-use crate::verdict::Outcome;
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::path::Path;
 
 /// Prints the report of earlier results; the exit code is that of their outcome.
-pub(super) fn report(results: &Path, display: &Display) -> Result<u8> {
-    Ok(exit::code(print_results(&session::read_results(results)?, display)?))
+pub(super) fn report(arguments: &ReportArguments) -> Result<u8> {
+    let results = session::read_results(&arguments.results)?;
+    let stored = || Stores::load(&config::read_config(&WorkTree, &arguments.config)?, None);
+    Ok(exit::code(show(&results, &arguments.display, stored)?.outcome))
 }
 
-/// Prints the report of some results; returns what they came to, if they were judged.
-pub(super) fn print_results(results: &Results, display: &Display) -> Result<Option<Outcome>> {
-    let report = report::build(results);
-    show(&report, display)?;
-    Ok(report.outcome)
-}
-
-/// Writes a report to the files that are asked for, and prints it.
-pub(super) fn show(report: &Report, display: &Display) -> Result<()> {
-    let style = Style { color: colors(), verbose: display.loudness.verbose };
+/// Makes the report of some results, writes it to the files that are asked for, and prints it. `stored` reads
+/// the store for formats that show its history.
+pub(super) fn show(
+    results: &Results,
+    display: &Display,
+    stored: impl FnOnce() -> Result<Stores>,
+) -> Result<Report> {
+    let mut report = report::build(results);
+    let formats = display.export.iter().map(|export| export.format).chain([display.format]);
+    if formats.into_iter().any(|format| format.charts) {
+        report = report::with_history(report, results, stored().map(|stored| stored.sessions));
+    }
     for Export { format, file } in &display.export {
         // A file is read later: it has room for everything, and no colours.
         let style = Style { color: false, verbose: true };
-        session::write_atomically(file, &(format.render)(report, style))?;
+        session::write_atomically(file, &(format.render)(&report, style))?;
     }
-    print(&(display.format.render)(report, style))
+    let style = Style { color: colors(), verbose: display.loudness.verbose };
+    print(&(display.format.render)(&report, style))?;
+    Ok(report)
 }
 
 /// Prints a sheet in one of the formats that can show it.

@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     let parts = session::add_part(existing, done.part)?;
     let results: Results = session::judged(parts, &whole, &[], &Stores::default());
     measure::save(&results, &[&output])?;
-    render::print_results(&results, &arguments.display)?;
+    render::show(&results, &arguments.display, || Ok(Stores::default()))?;
     if !arguments.display.loudness.quiet {
         eprintln!("\n{}", measure::describe(&output, Some(&done.journal)));
     }

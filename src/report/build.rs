@@ -4,7 +4,7 @@
 use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
-use super::{clean, figures, reproduce};
+use super::{charts, clean, figures, reproduce};
 use crate::hash;
 use crate::record::{
     Against, Authority, Evidence, Failure, FailureClass, Header, Judgement, Part, Phase, Request,
@@ -41,10 +41,12 @@ pub fn build(results: &Results) -> Report {
         reproduce: reproduce::commands(results),
         variants,
         details,
+        flips: charts::flipped(results),
         failures: failures(results),
         warnings: warnings(results),
         method: method(results),
         environment: environment(results),
+        charts: charts::of_results(results),
     };
     clean::clean(&mut report);
     report

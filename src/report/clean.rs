@@ -1,7 +1,7 @@
 //! Owns making texts harmless before any format sees them: names, messages and answers come from models,
 //! files and programs, and may hold what moves a cursor or turns a line around.
 
-use super::{Report, Sheet, VariantTable};
+use super::{Axis, Chart, Charts, Grid, Report, Sheet, Ticks, VariantTable};
 
 /// Replaces what is not to be seen by what is, in every text of a report.
 pub(super) fn clean(report: &mut Report) {
@@ -37,6 +37,7 @@ pub(super) fn clean(report: &mut Report) {
     for table in [&mut report.variants, &mut report.details] {
         self::table(table);
     }
+    report.flips.iter_mut().for_each(grid);
     // Only here lines have a meaning: a worker's last words are several.
     report.failures.iter_mut().for_each(lines);
     report.warnings.iter_mut().for_each(one_line);
@@ -45,16 +46,44 @@ pub(super) fn clean(report: &mut Report) {
         one_line(name);
         one_line(value);
     }
+    clean_charts(&mut report.charts);
+}
+
+/// The same for charts.
+pub(super) fn clean_charts(charts: &mut Charts) {
+    charts.notes.iter_mut().for_each(one_line);
+    charts.charts.iter_mut().for_each(chart);
+}
+
+fn chart(chart: &mut Chart) {
+    one_line(&mut chart.title);
+    one_line(&mut chart.description);
+    chart.legend.iter_mut().for_each(|(_, name)| one_line(name));
+    chart.notes.iter_mut().for_each(one_line);
+    [&mut chart.x, &mut chart.y].into_iter().for_each(axis);
+    chart.shown.iter_mut().for_each(grid);
+    grid(&mut chart.table);
+}
+
+fn axis(axis: &mut Axis) {
+    one_line(&mut axis.title);
+    match &mut axis.ticks {
+        Ticks::Named(named) => named.iter_mut().for_each(|(_, word)| one_line(word)),
+        Ticks::Rows(labels, _) => labels.iter_mut().for_each(one_line),
+        Ticks::Linear | Ticks::Log | Ticks::Whole => {}
+    }
 }
 
 /// The same for a sheet.
 pub(super) fn clean_sheet(sheet: &mut Sheet) {
     one_line(&mut sheet.headline);
     sheet.warnings.iter_mut().chain(&mut sheet.notes).for_each(one_line);
-    for grid in &mut sheet.tables {
-        one_line(&mut grid.title);
-        grid.header.iter_mut().chain(grid.rows.iter_mut().flatten()).for_each(one_line);
-    }
+    sheet.tables.iter_mut().for_each(grid);
+}
+
+fn grid(grid: &mut Grid) {
+    one_line(&mut grid.title);
+    grid.header.iter_mut().chain(grid.rows.iter_mut().flatten()).for_each(one_line);
 }
 
 /// A text of any origin, of several lines perhaps, for a terminal or a log.

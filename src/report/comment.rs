@@ -43,7 +43,7 @@ pub struct Around<'a> {
 /// The comment on a run.
 pub fn comment(report: &Report, around: &Around<'_>) -> String {
     let since = since(around.before, &told(report, around.commit));
-    fit(report, &(since + &about(around)), around)
+    fit(report, &(since + &about(around, "full report")), around)
 }
 
 /// The page of a job's run.
@@ -55,7 +55,7 @@ pub fn page(report: &Report, most: usize) -> String {
 pub fn comment_on_problem(problem: &str, around: &Around<'_>) -> String {
     let since = since(around.before, &Told::default());
     let head = "🛑 **Not judged: perfgate could not run.** Nothing is known of this commit\n";
-    let tail = since + &about(around);
+    let tail = since + &about(around, "the run's page");
     let room = around.most.saturating_sub(head.len() + tail.len() + 100);
     let text = super::harmless(problem);
     format!("{head}\n{}{tail}", code_block("text", cut(&text, room.min(4000))))
@@ -110,10 +110,9 @@ fn since(before: Option<&Told>, now: &Told) -> String {
 }
 
 /// The commit and where to find the rest.
-fn about(around: &Around<'_>) -> String {
-    let commit = around.commit.map(|commit| format!("Measured at `{}`", short(commit)));
-    let link =
-        around.link.filter(|link| is_link(link)).map(|link| format!("[full report]({link})"));
+fn about(around: &Around<'_>, rest: &str) -> String {
+    let commit = around.commit.map(|commit| format!("Commit `{}`", short(commit)));
+    let link = around.link.filter(|link| is_link(link)).map(|link| format!("[{rest}]({link})"));
     let parts: Vec<String> = commit.into_iter().chain(link).collect();
     if parts.is_empty() { String::new() } else { format!("\n{}\n", parts.join(" · ")) }
 }
@@ -223,7 +222,7 @@ mod tests {
             most: MOST,
             ..Around::default()
         };
-        assert_eq!(about(&around), "\nMeasured at `abc`\n");
+        assert_eq!(about(&around, "more"), "\nCommit `abc`\n");
         let text = comment_on_problem("```\n<b>\n@x", &around);
         assert!(text.contains("````text\n```\n<b>\n@x\n````"), "{text}");
     }
@@ -233,7 +232,7 @@ mod tests {
         let rules = (0..300).map(|n| judged(&format!("r{n}"), VerdictKind::Regressed, true));
         let mut report = Report { rules: rules.collect(), ..Report::default() };
         report.warnings = vec!["w".repeat(700); 50];
-        report.method = vec!["m".repeat(50_000)];
+        report.method = vec!["m".repeat(1000); 60];
         report.headline = "REGRESSION: it is slower".to_string();
         for most in [60_000, 30_000, 3_000, 500, 60] {
             let text = page(&report, most);

@@ -5,13 +5,19 @@ use super::{Figure, Format, Report, Style};
 use serde_json::{Map, Value, json};
 
 /// Bencher Metric Format: a benchmark for each variant, a measure for each metric.
-pub(super) const BMF: Format =
-    Format { id: "bmf", help: "Bencher Metric Format, JSON", render: bmf, sheet: None };
+pub(super) const BMF: Format = Format {
+    id: "bmf",
+    help: "Bencher Metric Format, JSON",
+    charts: false,
+    render: bmf,
+    sheet: None,
+};
 
 /// github-action-benchmark takes two lists, by which direction is better.
 pub(super) const SMALLER: Format = Format {
     id: "benchmark-smaller",
     help: "What is better smaller, for github-action-benchmark's customSmallerIsBetter",
+    charts: false,
     render: |report, _| list(report, false),
     sheet: None,
 };
@@ -20,6 +26,7 @@ pub(super) const SMALLER: Format = Format {
 pub(super) const BIGGER: Format = Format {
     id: "benchmark-bigger",
     help: "What is better bigger, for github-action-benchmark's customBiggerIsBetter",
+    charts: false,
     render: |report, _| list(report, true),
     sheet: None,
 };

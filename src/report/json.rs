@@ -7,6 +7,7 @@ use serde::Serialize;
 pub(super) const FORMAT: Format = Format {
     id: "json",
     help: "The report's texts and figures as JSON",
+    charts: false,
     render,
     sheet: Some(sheet),
 };

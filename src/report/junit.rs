@@ -5,8 +5,13 @@ use crate::record::VerdictKind;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 /// The rules as test cases in JUnit's XML.
-pub(super) const FORMAT: Format =
-    Format { id: "junit", help: "The rules as test cases, JUnit XML", render, sheet: None };
+pub(super) const FORMAT: Format = Format {
+    id: "junit",
+    help: "The rules as test cases, JUnit XML",
+    charts: false,
+    render,
+    sheet: None,
+};
 
 /// A suite for each pair of sides, a case for each rule. What keeps the exit code from being 0 is a failure,
 /// or an error where it could not be judged; what is undecided, or only informs and does not hold, is skipped.

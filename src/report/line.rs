@@ -3,8 +3,13 @@
 use super::{Format, Report, Sheet, Style};
 
 /// The verdict alone.
-pub(super) const FORMAT: Format =
-    Format { id: "line", help: "The verdict in one line", render, sheet: Some(sheet) };
+pub(super) const FORMAT: Format = Format {
+    id: "line",
+    help: "The verdict in one line",
+    charts: false,
+    render,
+    sheet: Some(sheet),
+};
 
 fn render(report: &Report, _: Style) -> String {
     format!("{}\n", report.headline)

@@ -5,14 +5,20 @@ use super::tables::{
     POLICY, POLICY_HEADER, has_notes, reasons, rule_cells, rule_header, variant_header,
 };
 use super::{
-    ByRound, Format, Report, RuleGroup, Section, SectionKind, Sheet, Style, VariantTable, action,
+    ByRound, Format, Grid, Report, RuleGroup, Section, SectionKind, Sheet, Style, VariantTable,
+    action,
 };
 use comfy_table::{Table, presets};
 use std::fmt::Write;
 
 /// Markdown for GitHub.
-pub(super) const FORMAT: Format =
-    Format { id: "markdown", help: "Markdown for GitHub", render, sheet: Some(sheet) };
+pub(super) const FORMAT: Format = Format {
+    id: "markdown",
+    help: "Markdown for GitHub",
+    charts: false,
+    render,
+    sheet: Some(sheet),
+};
 
 /// A part of the page, and how soon it is left out where there is no room for all.
 #[derive(Debug)]
@@ -77,6 +83,7 @@ pub(super) fn blocks(report: &Report, room: Room) -> Vec<Block> {
         let text = folded(&title, &section(part, room));
         blocks.push(Block { rank: 6, name: "other rules", text });
     }
+    blocks.push(Block { rank: 6, name: "flipped tasks", text: flips(report, room) });
     blocks.push(Block { rank: 7, name: "details", text: details(report, room) });
     blocks.push(Block { rank: 8, name: "method", text: method(report, room) });
     blocks.retain(|block| !block.text.is_empty());
@@ -165,6 +172,26 @@ fn charts(report: &Report) -> String {
     )
 }
 
+/// The graded tasks that became wrong or right.
+fn flips(report: &Report, room: Room) -> String {
+    if report.flips.is_empty() {
+        return String::new();
+    }
+    let tasks: String = report.flips.iter().map(|tasks| grid(tasks, room)).collect();
+    folded("Flipped tasks", &tasks)
+}
+
+/// A table under its title.
+fn grid(grid: &Grid, room: Room) -> String {
+    let mut table = table();
+    table.set_header(grid.header.iter().map(|title| room.text(title)));
+    for row in grid.rows.iter().take(room.rows) {
+        table.add_row(row.iter().map(|cell| room.text(cell)));
+    }
+    let more = room.more(grid.rows.len(), "\n");
+    format!("\n{}\n\n{}\n{more}", room.text(&grid.title), table.trim_fmt())
+}
+
 fn details(report: &Report, room: Room) -> String {
     if report.details.rows.is_empty() {
         return String::new();
@@ -181,13 +208,8 @@ fn method(report: &Report, room: Room) -> String {
 fn sheet(sheet: &Sheet, _: Style) -> String {
     let mut out = format!("**{}**\n", escape(&sheet.headline));
     out.push_str(&warnings(&sheet.warnings, Room::ALL));
-    for grid in sheet.tables.iter().filter(|grid| !grid.rows.is_empty()) {
-        let mut table = table();
-        table.set_header(grid.header.iter().map(|title| escape(title)));
-        for row in &grid.rows {
-            table.add_row(row.iter().map(|cell| escape(cell)));
-        }
-        let _ = write!(out, "\n### {}\n\n{}\n", escape(&grid.title), table.trim_fmt());
+    for table in sheet.tables.iter().filter(|table| !table.rows.is_empty()) {
+        let _ = write!(out, "\n###{}", grid(table, Room::ALL).replacen('\n', " ", 1));
     }
     let _ = write!(out, "\n{}", Room::ALL.list(&sheet.notes));
     out

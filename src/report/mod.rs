@@ -3,15 +3,17 @@
 //!
 //! Each format has one file here and one line in [`FORMATS`].
 
+mod action;
 mod bisection;
 mod build;
+mod charts;
 mod clean;
 pub mod comment;
-mod action;
 mod dashboards;
 mod escape;
 mod figures;
 mod history;
+mod html;
 mod json;
 mod junit;
 mod line;
@@ -28,6 +30,7 @@ use action::action;
 pub use bisection::{Step, of_bisection};
 pub use build::build;
 use build::some;
+pub use charts::{Axis, Chart, Charts, Layer, Look, Marks, Place, Ticks, with_history};
 pub use clean::{defuse, harmless};
 pub use figures::{ByRound, Figure, Judged};
 pub use history::{Scene, of_history};
@@ -47,6 +50,7 @@ pub const FORMATS: &[Format] = &[
     markdown::FORMAT,
     json::FORMAT,
     line::FORMAT,
+    html::FORMAT,
     junit::FORMAT,
     dashboards::BMF,
     dashboards::SMALLER,
@@ -63,6 +67,8 @@ pub struct Format {
     pub id: &'static str,
     /// What it is, for `--help`.
     pub help: &'static str,
+    /// Whether it shows charts, so that the history is worth reading.
+    pub charts: bool,
     /// Turns a report into text that ends with a line's end.
     pub render: fn(&Report, Style) -> String,
     /// The same for a sheet; formats that hold nothing but rules or figures have none.
@@ -105,6 +111,8 @@ pub struct Report {
     pub variants: VariantTable,
     /// More of their metrics.
     pub details: VariantTable,
+    /// Graded tasks whose grade is another than the reference's: those lost, those won.
+    pub flips: Vec<Grid>,
     /// Failed requests, one line for each variant and kind of failure.
     pub failures: Vec<String>,
     /// What a reader must know before trusting the figures.
@@ -113,6 +121,9 @@ pub struct Report {
     pub method: Vec<String>,
     /// The machine, the versions, the provenance: name and value.
     pub environment: Vec<(String, String)>,
+    /// The charts, for formats that draw.
+    #[serde(skip)]
+    pub charts: Charts,
 }
 
 /// What a reader has to do with some rules.

@@ -12,8 +12,13 @@ use comfy_table::{
 use std::fmt::Write;
 
 /// Tables for a terminal.
-pub(super) const FORMAT: Format =
-    Format { id: "terminal", help: "Tables for a terminal", render, sheet: Some(sheet) };
+pub(super) const FORMAT: Format = Format {
+    id: "terminal",
+    help: "Tables for a terminal",
+    charts: false,
+    render,
+    sheet: Some(sheet),
+};
 
 /// A line under the header and nothing else: rows of figures need no cage.
 const TABLE: TableStyle =

@@ -17,6 +17,7 @@ mod github;
 mod github_server;
 mod harmless;
 mod history;
+mod html;
 mod init;
 mod interruption;
 mod models;

@@ -1,6 +1,7 @@
 //! What a person reads, in every format, held against snapshots: made-up samples go the whole way from
 //! the rules to the text. `INSTA_UPDATE=always cargo test --release snapshots` writes them anew.
 
+use crate::html::skeleton;
 use crate::support::Project;
 use perfgate::baseline::Stored;
 use perfgate::config::{self, WorkTree};
@@ -14,13 +15,13 @@ use perfgate::session;
 use std::collections::BTreeMap;
 
 /// A case: what the variants do and what is asked.
-struct Case {
+pub struct Case {
     variants: [&'static str; 2],
     /// How much slower the second variant is than the first.
     factor: f64,
     rounds: u32,
     /// Requests of the second variant that crash in each round.
-    crashes: u32,
+    pub crashes: u32,
     /// Whether the second variant gets through any round.
     starts: bool,
     energy: Option<u64>,
@@ -29,7 +30,7 @@ struct Case {
 }
 
 impl Case {
-    fn new(factor: f64, rules: &str) -> Case {
+    pub fn new(factor: f64, rules: &str) -> Case {
         Case {
             variants: ["fp16", "int8"],
             factor,
@@ -200,7 +201,7 @@ fn part(case: &Case) -> Part {
     }
 }
 
-fn results(case: &Case, stored: &[Stored]) -> Results {
+pub fn results(case: &Case, stored: &[Stored]) -> Results {
     let table = |name: &str| format!("[variants.{name}]\nengine = \"scripted\"\n");
     let both = case.variants.map(table).concat();
     let config =
@@ -212,11 +213,12 @@ fn results(case: &Case, stored: &[Stored]) -> Results {
     session::judged(vec![part(case)], &setup, &[], &stored.to_vec().into())
 }
 
-/// Every format of a report, each in a snapshot of its own.
+/// Every format of a report, each in a snapshot of its own; of a page what it says.
 fn snapshot(name: &str, results: &Results) {
     let report = report::build(results);
     for format in FORMATS {
         let text = (format.render)(&report, Style { color: false, verbose: true });
+        let text = if format.id == "html" { skeleton(&text) } else { text };
         if format.id == "terminal" {
             for line in text.lines() {
                 assert!(line.chars().count() <= 100, "{name}: wider than 100 columns: {line}");
