@@ -4,8 +4,8 @@ use super::{Setting, exit, relative};
 use crate::config::{self, WorkTree};
 use crate::github::workflow::{Step, annotation_of, annotations};
 use crate::problem::{Problem, Result};
-use crate::record::BASE;
-use crate::report::{self, Report};
+use crate::record::{BASE, VerdictKind};
+use crate::report::{self, Judged, Report};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -21,11 +21,11 @@ pub(super) fn report(
     let place = |id: &str| places.get(id.trim_end_matches(&format!("/{}", &BASE[1..]))).cloned();
     // Workflow commands are read from either stream; stdout holds the report.
     annotations(report, place).iter().for_each(|line| eprintln!("{line}"));
-    let broken = report::comment::told(report, None).broken;
+    let proven = |rule: &&Judged| rule.blocks && rule.verdict == VerdictKind::Regressed;
     step.set(&[
         ("verdict", report.outcome.map_or("measured", |outcome| outcome.id()).to_string()),
         ("exit-code", exit::code(report.outcome).to_string()),
-        ("regressions", broken.len().to_string()),
+        ("regressions", report.rules.iter().filter(proven).count().to_string()),
         ("headline", report.headline.clone()),
         ("results", relative(results).display().to_string()),
         ("problem", String::new()),

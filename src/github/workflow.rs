@@ -103,7 +103,8 @@ pub fn annotation_of(problem: &Problem, from_top: impl Fn(&Path) -> String) -> S
     let file = problem.file.as_ref().map(|file| from_top(Path::new(file)));
     let place = file.zip(problem.position.map(|(line, _)| line));
     let help = problem.help.as_ref().map(|help| format!("\n{help}")).unwrap_or_default();
-    error(place, "perfgate could not run", &format!("{}{help}", problem.what))
+    let text = crate::report::harmless(&format!("{}{help}", problem.what));
+    error(place, "perfgate could not run", &text)
 }
 
 /// A workflow command.

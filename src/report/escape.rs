@@ -71,13 +71,25 @@ pub(super) fn code_block(language: &str, text: &str) -> String {
 
 /// A line chart of a change by round with its limit.
 pub(super) fn mermaid(chart: &ByRound) -> String {
+    const MOST_NAMED: usize = 30;
     let all = || chart.percent.iter().chain([&chart.limit]).copied();
     let (low, high) = (all().fold(0.0, f64::min), all().fold(0.0, f64::max));
     let room = ((high - low) * 0.1).max(1.0);
     let line = |values: Vec<String>| values.join(", ");
     let rounds = chart.percent.len();
-    let mut out = String::from("xychart-beta\n");
-    let _ = writeln!(out, "    x-axis \"round\" 1 --> {rounds}");
+    // Mermaid's own first colour is hardly seen on white; these two are told apart by everybody.
+    let mut out = String::from(
+        "%%{init: {\"themeVariables\": {\"xyChart\": {\"plotColorPalette\": \"#0072B2, #D55E00\"}}}}%%\n\
+         xychart-beta\n",
+    );
+    // Each round by its number, unless they would stand over each other.
+    let _ = match rounds {
+        0..=MOST_NAMED => {
+            let names = (1..=rounds).map(|round| round.to_string()).collect();
+            writeln!(out, "    x-axis \"round\" [{}]", line(names))
+        }
+        _ => writeln!(out, "    x-axis \"round\" 1 --> {rounds}"),
+    };
     let _ = writeln!(out, "    y-axis \"change, %\" {:.1} --> {:.1}", low - room, high + room);
     let percent = chart.percent.iter().map(|percent| format!("{percent:.2}")).collect();
     let _ = writeln!(out, "    line [{}]", line(percent));
@@ -125,7 +137,8 @@ mod tests {
             ByRound { title: "\"]\nclick x".into(), percent: vec![10.0, -2.0, 12.5], limit: 5.0 };
         assert_eq!(
             mermaid(&chart),
-            "xychart-beta\n    x-axis \"round\" 1 --> 3\n    y-axis \"change, %\" -3.5 --> 13.9\n    \
+            "%%{init: {\"themeVariables\": {\"xyChart\": {\"plotColorPalette\": \"#0072B2, \
+             #D55E00\"}}}}%%\nxychart-beta\n    x-axis \"round\" [1, 2, 3]\n    y-axis \"change, %\" -3.5 --> 13.9\n    \
              line [10.00, -2.00, 12.50]\n    line [5.00, 5.00, 5.00]"
         );
     }
