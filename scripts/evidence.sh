@@ -9,6 +9,7 @@
 #     scripts/evidence.sh aa           INT8 against itself, and slowed by 5% and 10% -> docs/evidence/aa.md (60 minutes, once)
 #     scripts/evidence.sh speed        the bootstrap against NumPy, and compare -> docs/evidence/speed.md (5 minutes)
 #     scripts/evidence.sh against      pull requests against their base -> docs/evidence/against.md (40 minutes)
+#     scripts/evidence.sh action       the GitHub action on a real pull request -> docs/evidence/action.md (5 minutes)
 #     scripts/evidence.sh tinyllama    TinyLlama's shape, random weights -> docs/evidence/tinyllama.md (15 minutes)
 #     scripts/evidence.sh simulation   the statistics on data of known truth -> docs/evidence/simulation.md (5 minutes)
 #     scripts/evidence.sh html         the page of the latest session, seen by Chromium -> docs/images/ (a minute)
@@ -131,6 +132,12 @@ against() {
     mv .perfgate/evidence/against.tmp docs/evidence/against.md
 }
 
+action() {
+    mkdir -p .perfgate/evidence
+    PYTHONPATH=scripts:.perfgate/python:$(scripts/dev_tools.sh) python3 scripts/evidence_action.py >.perfgate/evidence/action.tmp
+    mv .perfgate/evidence/action.tmp docs/evidence/action.md
+}
+
 # The latest session's page, narrow and wide, light and dark; fails if it is not self-contained or too wide. Needs
 # Debian's chromium.
 html() {
@@ -173,7 +180,7 @@ case ${1:-} in
     simulation | change-points) # need no model
         "$1"
         ;;
-    slowdown | int4 | baseline | harness | aa | speed | against | html | tinyllama)
+    slowdown | int4 | baseline | harness | aa | speed | against | action | html | tinyllama)
         # No argument at all, unless it is that case.
         # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)

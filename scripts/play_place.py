@@ -142,7 +142,11 @@ class Place:
 
     def artifact(self) -> dict[str, str]:
         """The files of the run's artifact."""
-        file = self.artifacts / "100/perfgate.zip"
+        return self.artifact_of("100")
+
+    def artifact_of(self, run: str) -> dict[str, str]:
+        """The files of a run's artifact."""
+        file = self.artifacts / run / "perfgate.zip"
         if not file.exists():
             return {}
         with zipfile.ZipFile(file) as archive:

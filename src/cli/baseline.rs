@@ -66,7 +66,7 @@ fn update(arguments: &BaselineUpdate) -> Result<()> {
     }
     said.push_str(&summary(&config)?);
     if let Some(why) = baseline::too_large(&stored, &kept.text) {
-        eprintln!("warning: {}: {why}", relative(&kept.file).display());
+        render::tell(&format!("warning: {}: {why}", relative(&kept.file).display()));
     }
     print(&said)
 }

@@ -102,7 +102,12 @@ impl Search<'_> {
         let about = &self.line[place];
         if !self.arguments.display.loudness.quiet {
             let id = about.id.to_string();
-            eprintln!("bisect: {} {} {}", hash::short(&id, 12), about.day, about.subject);
+            render::tell(&format!(
+                "bisect: {} {} {}",
+                hash::short(&id, 12),
+                about.day,
+                about.subject
+            ));
         }
         let thresholds = self.arguments.setting.thresholds_file();
         let files = [self.arguments.setting.config.as_path(), &thresholds];
@@ -136,7 +141,7 @@ impl Search<'_> {
             session::judged(vec![part], &prepared.setup, &[], &prepared.stored)
         } else {
             if !self.arguments.display.loudness.quiet {
-                eprint!("{}", plan::looks(&prepared, &forecast));
+                render::tell(&plan::looks(&prepared, &forecast));
             }
             let wanted = Wanted {
                 measuring: &self.arguments.measuring,

@@ -36,7 +36,7 @@ fn gate(arguments: &CheckArguments, step: Option<&Step>) -> Result<u8> {
         return plan::print_plan(&prepared, &forecast);
     }
     if !arguments.display.loudness.quiet && !arguments.measuring.resume {
-        eprint!("{}", plan::looks(&prepared, &forecast));
+        render::tell(&plan::looks(&prepared, &forecast));
     }
     if forecast.nothing_to_measure() {
         return judge_unmeasured(arguments, step, &prepared, &latest);
@@ -101,7 +101,7 @@ fn finish(
         publish::report(step, &report, file, &arguments.setting)?;
     }
     if !arguments.display.loudness.quiet {
-        eprintln!("\n{}", measure::describe(file, journal));
+        render::tell(&format!("\n{}", measure::describe(file, journal)));
     }
     Ok(exit::code(report.outcome))
 }

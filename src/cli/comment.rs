@@ -74,7 +74,7 @@ pub(super) fn comment(arguments: &CommentArguments) -> Result<u8> {
         Done::Unchanged(url) => ("unchanged", url),
         Done::NotWanted(why) => ("not wanted", why),
     };
-    eprintln!("comment {word}: {rest}");
+    render::tell(&format!("comment {word}: {rest}"));
     Ok(exit::HOLDS)
 }
 

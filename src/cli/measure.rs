@@ -1,6 +1,7 @@
 //! Owns what `check` and `run` have in common: preparing, measuring with progress, and saving.
 
 use super::progress::Progress;
+use super::render::tell;
 use super::{Loudness, Measuring, own_binary, relative};
 use crate::config::Setup;
 use crate::problem::{Problem, Result};
@@ -41,7 +42,8 @@ pub(super) fn measure(prepared: &mut Prepared, wanted: &Wanted<'_>) -> Result<Do
     let interrupt = catch_interrupts()?;
     let program = own_binary()?;
     if !wanted.loudness.quiet {
-        session::warnings(&prepared.header).iter().for_each(|text| eprintln!("warning: {text}"));
+        let warnings = session::warnings(&prepared.header);
+        warnings.iter().for_each(|text| tell(&format!("warning: {text}")));
     }
     let (mut journal, before) = if wanted.measuring.resume {
         resume(prepared, &output, wanted.loudness.quiet)?
@@ -88,13 +90,13 @@ fn resume(
     let interrupted = find_interrupted(prepared, output)?;
     let journal = Journal::reopen(&interrupted.journal, &prepared.header.session)?;
     if !quiet {
-        eprintln!(
+        tell(&format!(
             "resuming session {}: {} of {} rounds and {} graded answers are there",
             prepared.header.session,
             interrupted.rounds(),
             prepared.header.plan.rounds,
             interrupted.recorded.answers.len()
-        );
+        ));
     }
     Ok((journal, Some(interrupted.recorded)))
 }

@@ -542,7 +542,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(problem) => {
-            eprintln!("{}", crate::report::harmless(&format!("error: {problem}")));
+            render::tell(&format!("error: {problem}"));
             ExitCode::from(exit::COULD_NOT_RUN)
         }
     }

@@ -3,7 +3,9 @@
 
 use super::Loudness;
 use super::plan::steps;
+use super::render::tell;
 use crate::record::{Answer, Entry, FailureClass, Plan};
+use crate::report::harmless;
 use crate::session::Observer;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -50,7 +52,7 @@ impl Progress {
             bar
         });
         if !quiet {
-            eprintln!("{}", steps(plan));
+            tell(&steps(plan));
         }
         Progress {
             bar,
@@ -81,22 +83,22 @@ impl Progress {
         }
         self.say(format!("quality: {}, {}{}", answer.variant, answer.task, self.failed()));
         if self.lines && self.answering.as_ref() != Some(&answer.variant) {
-            eprintln!("quality: {}", answer.variant);
+            tell(&format!("quality: {}", answer.variant));
             self.answering = Some(answer.variant.clone());
         }
     }
 
     fn say(&self, message: String) {
         if let Some(bar) = &self.bar {
-            bar.set_message(message);
+            bar.set_message(harmless(&message));
         }
     }
 
     /// A line that stays, above the bar if there is one.
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.println(harmless(text)),
+            None => tell(text),
         }
     }
 
@@ -160,7 +162,7 @@ impl Observer for Progress {
                 self.line(&format!("round {round}: {variant}, process {}: {what}", worker.pid));
             }
             Entry::RoundEnd { round, complete: false } if self.lines => {
-                eprintln!("round {round} of {} cut short{}", self.rounds, self.failed());
+                tell(&format!("round {round} of {} cut short{}", self.rounds, self.failed()));
             }
             _ => {}
         }
@@ -172,7 +174,9 @@ impl Observer for Progress {
             let seconds = self.round_began.elapsed().as_secs_f64();
             let (rounds, failed, settled) = (self.rounds, self.failed(), self.settled());
             let left = self.left(round);
-            eprintln!("round {round} of {rounds} done in {seconds:.0} s{failed}{settled}{left}");
+            tell(&format!(
+                "round {round} of {rounds} done in {seconds:.0} s{failed}{settled}{left}"
+            ));
         }
     }
 }

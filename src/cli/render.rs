@@ -50,6 +50,11 @@ pub(super) fn colors() -> bool {
     !set("NO_COLOR") && (std::io::stdout().is_terminal() || set("CLICOLOR_FORCE"))
 }
 
+/// A line on stderr, in which names and messages of any origin are nothing but text.
+pub(super) fn tell(text: &str) {
+    eprintln!("{}", report::harmless(text.trim_end()));
+}
+
 /// Prints to stdout. A reader that has gone (`perfgate report | head`) is no error.
 pub(super) fn print(text: &str) -> Result<()> {
     let text = report::defuse(text);

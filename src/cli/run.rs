@@ -36,10 +36,12 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     measure::save(&results, &[&output])?;
     render::show(&results, &arguments.display, || Ok(Stores::default()))?;
     if !arguments.display.loudness.quiet {
-        eprintln!("\n{}", measure::describe(&output, Some(&done.journal)));
+        render::tell(&format!("\n{}", measure::describe(&output, Some(&done.journal))));
     }
     for name in &broken {
-        eprintln!("error: '{name}' completed no round; see its failures in the report");
+        render::tell(&format!(
+            "error: '{name}' completed no round; see its failures in the report"
+        ));
     }
     Ok(if broken.is_empty() { exit::HOLDS } else { exit::COULD_NOT_RUN })
 }
