@@ -285,7 +285,7 @@ fn the_terminal_is_told_as_much_as_is_wanted() {
     assert!(verbose.stdout.contains("\nEnvironment\n"), "{}", verbose.stdout);
     assert!(!quiet.stdout.contains("\nEnvironment\n"), "{}", quiet.stdout);
     assert!(!verbose.stdout.contains('\u{1b}'), "a pipe gets no colours");
-    let wrong = project.run(&["report", "--format", "html"]);
+    let wrong = project.run(&["report", "--format", "pdf"]);
     assert_eq!(wrong.code, 2);
     assert!(wrong.stderr.contains("terminal, markdown, json, line"), "{}", wrong.stderr);
     // A reader that goes away is no panic.
