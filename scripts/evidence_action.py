@@ -58,6 +58,7 @@ class RealPlace(Place):
 
 def quoted(body: str) -> str:
     """A comment as it is shown, set apart."""
+    body = body.replace(str(real.ROOT), "/home/you/perfgate")
     return "".join(f"> {line}".rstrip() + "\n" for line in body.splitlines())
 
 

@@ -318,4 +318,5 @@ def cpu() -> str:
     return f"{os.cpu_count()} CPUs of {name.group(1) if name else 'an unnamed processor'}"
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -552,7 +552,12 @@ fn of_part(part: &Part) -> Vec<(String, String)> {
     let mut add = |name: &str, value: String| lines.push((name.to_string(), value));
     let provenance = &header.provenance;
     add("perfgate", provenance.perfgate.clone());
-    add("session", format!("{}, {} to {}", header.session, header.started, part.ended));
+    // What needed no measuring has no end.
+    let ended = match part.ended.as_str() {
+        "" => String::new(),
+        ended => format!(" to {ended}"),
+    };
+    add("session", format!("{}, {}{ended}", header.session, header.started));
     add("commit", commit(header));
     add("machine", header.environment.machine.key());
     add("kernel", header.environment.kernel.clone());

@@ -59,10 +59,8 @@ pub(super) fn first_line(report: &Report, room: Room) -> String {
 
 /// All below the first line, in the order of reading.
 pub(super) fn blocks(report: &Report, room: Room) -> Vec<Block> {
-    let mut blocks = vec![
-        Block { rank: 0, name: "whose rules", text: room.list_after_line(&report.authority) },
-        Block { rank: 1, name: "warnings", text: warnings(&report.warnings, room) },
-    ];
+    let text = warnings(&report.warnings, room);
+    let mut blocks = vec![Block { rank: 1, name: "warnings", text }];
     let of = |kinds: &'static [SectionKind]| {
         report.sections.iter().filter(|section| kinds.contains(&section.kind))
     };
@@ -72,6 +70,7 @@ pub(super) fn blocks(report: &Report, room: Room) -> Vec<Block> {
     for part in of(&[SectionKind::Undecided]) {
         blocks.push(Block { rank: 1, name: "undecided rules", text: open_section(part, room) });
     }
+    blocks.push(Block { rank: 1, name: "whose rules", text: authority(report, room) });
     blocks.push(Block { rank: 1, name: "policy changes", text: policy(report, room) });
     blocks.push(Block { rank: 2, name: "variants", text: variants_section(report, room) });
     blocks.push(Block { rank: 3, name: "failures", text: failures(report, room) });
@@ -124,6 +123,13 @@ fn warnings(warnings: &[String], room: Room) -> String {
     let text: String =
         shown.map(|warning| format!("\n> Warning: {}\n", room.text(warning))).collect();
     text + &room.more(warnings.len(), "\n> ")
+}
+
+fn authority(report: &Report, room: Room) -> String {
+    if report.authority.is_empty() {
+        return String::new();
+    }
+    format!("\n### Whose rules\n\n{}", room.list(&report.authority))
 }
 
 fn open_section(part: &Section, room: Room) -> String {
