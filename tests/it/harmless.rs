@@ -74,6 +74,10 @@ fn put(value: &mut Value, key: &str, change: &dyn Fn(&str) -> String) {
 
 /// Panics if an output is anything but text where the attack stands. `name` is for the message.
 pub fn check(name: &str, attack: &str) {
+    // Nothing is no attack, and leaves some texts with a meaning of their own, as the engine's.
+    if attack.is_empty() {
+        return;
+    }
     for first in [true, false] {
         let plain = report::build(&attacked("a", first));
         let report = report::build(&attacked(attack, first));
