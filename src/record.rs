@@ -653,6 +653,11 @@ impl VerdictKind {
         }
     }
 
+    /// Whether the rule holds, without a waiver.
+    pub fn holds(self) -> bool {
+        matches!(self, VerdictKind::Pass | VerdictKind::Improved | VerdictKind::Unchanged)
+    }
+
     /// Whether the rule was decided by evidence.
     pub fn decided(self) -> bool {
         matches!(

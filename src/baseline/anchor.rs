@@ -1,7 +1,7 @@
 //! Owns what rules against a baseline are held against: the stored sessions as they are, and as they were at
 //! the commits that rules are anchored to.
 
-use super::store::{Stored, load, parse_stored};
+use super::store::{Stored, load, order, parse_stored};
 use crate::config::{Config, Thresholds};
 use crate::git::{FETCH, Id, Repo};
 use crate::problem::{Problem, Result};
@@ -113,7 +113,7 @@ pub fn load_at(repo: &Repo, commit: Id, store: &Path) -> Result<Vec<Stored>> {
         .iter()
         .map(|file| parse_stored(&file.path, &String::from_utf8_lossy(&file.bytes)))
         .collect::<Result<Vec<_>>>()?;
-    sessions.sort_by(|a, b| (&a.started, &a.session).cmp(&(&b.started, &b.session)));
+    sessions.sort_by(|a, b| order(a).cmp(&order(b)));
     Ok(sessions)
 }
 

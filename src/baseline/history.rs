@@ -2,7 +2,7 @@
 //! tree.
 
 use super::anchor::is_session;
-use super::store::{Stored, load, parse_stored};
+use super::store::{Stored, load, order, parse_stored};
 use crate::config::Config;
 use crate::git::{Repo, Version};
 use crate::hash;
@@ -52,9 +52,7 @@ pub fn history(config: &Config) -> Result<History> {
         sessions.insert(stored.session.clone(), Accepted { stored, commit });
     }
     history.sessions = sessions.into_values().collect();
-    let key =
-        |accepted: &Accepted| (accepted.stored.started.clone(), accepted.stored.session.clone());
-    history.sessions.sort_by_key(key);
+    history.sessions.sort_by(|a, b| order(&a.stored).cmp(&order(&b.stored)));
     Ok(history)
 }
 

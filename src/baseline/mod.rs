@@ -18,5 +18,5 @@ pub use machine::{environment, is_virtual, memory_bytes};
 pub use provenance::{git_state, is_committed, is_shallow, provenance};
 pub use store::{
     Stored, StoredMark, StoredQuality, StoredRun, StoredVariant, StoredVerdict, StoredWorkload,
-    class_folder, classes, files, load, parse_stored, place, surplus, too_large,
+    class_folder, classes, files, load, order, parse_stored, place, surplus, too_large,
 };

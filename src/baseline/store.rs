@@ -544,7 +544,7 @@ pub fn classes(store: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The order of sessions in time.
-fn order(stored: &Stored) -> (&str, &str) {
+pub fn order(stored: &Stored) -> (&str, &str) {
     (&stored.started, &stored.session)
 }
 

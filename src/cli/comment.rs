@@ -11,7 +11,6 @@ use crate::problem::{Problem, Result};
 use crate::report::comment::{Around, Told, comment as text_of, comment_on_problem, is_link, told};
 use crate::report::{self, Report};
 use crate::session;
-use crate::verdict::Outcome;
 use std::path::Path;
 
 /// Largest file of results that is read: one of a fork's may be anything.
@@ -44,9 +43,7 @@ impl Subject {
     /// Whether something is wrong. What was measured and not judged is not.
     fn failed(&self) -> bool {
         match self {
-            Subject::Report(report) => {
-                !matches!(report.outcome, None | Some(Outcome::Holds | Outcome::Waived))
-            }
+            Subject::Report(report) => exit::code(report.outcome) != exit::HOLDS,
             Subject::Problem(_) => true,
         }
     }

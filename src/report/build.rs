@@ -23,6 +23,8 @@ pub fn build(results: &Results) -> Report {
         true => (VariantTable::default(), VariantTable::default()),
         false => variant_tables(results),
     };
+    let flips = charts::flipped(results);
+    let charts = charts::of_results(results, &flips);
     let mut report = Report {
         sessions: results.parts.iter().map(|part| part.header.session.clone()).collect(),
         outcome,
@@ -41,12 +43,12 @@ pub fn build(results: &Results) -> Report {
         reproduce: reproduce::commands(results),
         variants,
         details,
-        flips: charts::flipped(results),
+        flips,
         failures: failures(results),
         warnings: warnings(results),
         method: method(results),
         environment: environment(results),
-        charts: charts::of_results(results),
+        charts,
     };
     clean::clean(&mut report);
     report
@@ -135,9 +137,7 @@ pub(super) fn some<T: AsRef<str>>(list: &[T], separator: &str) -> String {
 fn kind(verdict: &Verdict) -> SectionKind {
     match (verdict.rule.severity, verdict.verdict) {
         (_, VerdictKind::Waived) => SectionKind::Waived,
-        (_, VerdictKind::Pass | VerdictKind::Improved | VerdictKind::Unchanged) => {
-            SectionKind::Holding
-        }
+        (_, kind) if kind.holds() => SectionKind::Holding,
         (Severity::Inform, _) => SectionKind::Informing,
         (_, VerdictKind::Regressed | VerdictKind::Invalid) => SectionKind::Broken,
         _ => SectionKind::Undecided,

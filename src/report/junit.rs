@@ -50,13 +50,7 @@ fn status(rule: &Judged) -> Option<TestCaseStatus> {
     match (rule.blocks, rule.verdict) {
         (true, VerdictKind::Invalid) => Some(TestCaseStatus::non_success(NonSuccessKind::Error)),
         (true, _) => Some(TestCaseStatus::non_success(NonSuccessKind::Failure)),
-        (
-            _,
-            VerdictKind::Pass
-            | VerdictKind::Improved
-            | VerdictKind::Unchanged
-            | VerdictKind::Waived,
-        ) => None,
+        (_, kind) if kind.holds() || kind == VerdictKind::Waived => None,
         _ => Some(TestCaseStatus::skipped()),
     }
 }

@@ -77,8 +77,7 @@ pub(super) fn blocks(report: &Report, room: Room) -> Vec<Block> {
     blocks.push(Block { rank: 4, name: "how to reproduce it", text: reproduce(report) });
     blocks.push(Block { rank: 5, name: "chart", text: charts(report) });
     for part in of(&[SectionKind::Informing, SectionKind::Holding]) {
-        let rules: usize = part.groups.iter().map(|group| group.rows.len()).sum();
-        let title = format!("{} ({rules})", part.title);
+        let title = format!("{} ({})", part.title, part.rows());
         let text = folded(&title, &section(part, room));
         blocks.push(Block { rank: 6, name: "other rules", text });
     }

@@ -155,6 +155,13 @@ pub struct Section {
     pub next: Vec<String>,
 }
 
+impl Section {
+    /// The rows of its tables.
+    fn rows(&self) -> usize {
+        self.groups.iter().map(|group| group.rows.len()).sum()
+    }
+}
+
 /// Rules that judge the same variant against the same other side.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RuleGroup {

@@ -20,7 +20,7 @@ impl Tone {
     /// That of a verdict.
     pub fn of_verdict(verdict: VerdictKind) -> Tone {
         match verdict {
-            VerdictKind::Pass | VerdictKind::Improved | VerdictKind::Unchanged => Tone::Good,
+            kind if kind.holds() => Tone::Good,
             VerdictKind::Regressed | VerdictKind::Invalid => Tone::Bad,
             _ => Tone::Open,
         }

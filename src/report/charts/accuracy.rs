@@ -26,7 +26,7 @@ struct Suite<'a> {
 }
 
 /// The chart of graded tasks; nothing where none was asked.
-pub(super) fn chart(results: &Results) -> Option<Chart> {
+pub(super) fn chart(results: &Results, flips: &[Grid]) -> Option<Chart> {
     let variants = answers(results);
     if variants.is_empty() {
         return None;
@@ -44,7 +44,6 @@ pub(super) fn chart(results: &Results) -> Option<Chart> {
         let (shown, all) = (drawn.len(), suites.len());
         notes.push(format!("{shown} of {all} suites drawn; the table has them all"));
     }
-    let flips = flips(results, &variants);
     if flips.is_empty() && variants.len() > 1 {
         notes.push(format!("No task flipped: every one is right where {} is", results.reference));
     }
@@ -61,7 +60,7 @@ pub(super) fn chart(results: &Results) -> Option<Chart> {
         },
         y: Axis::rows(drawn.iter().map(|suite| suite.name.clone()).collect(), variants.len()),
         layers: layers(drawn, variants.len()),
-        shown: flips,
+        shown: flips.to_vec(),
         table: table(&suites),
     })
 }
@@ -160,10 +159,7 @@ fn table(suites: &[Suite<'_>]) -> Grid {
 
 /// The tasks that the reference answers right and a variant does not, and the other way round.
 pub(in crate::report) fn flipped(results: &Results) -> Vec<Grid> {
-    flips(results, &answers(results))
-}
-
-fn flips(results: &Results, variants: &[Answers<'_>]) -> Vec<Grid> {
+    let variants = answers(results);
     let Some(reference) = variants.iter().find(|one| one.name == results.reference) else {
         return Vec::new();
     };
@@ -245,7 +241,7 @@ mod tests {
             ("b", "3", Wrong, Right),
             ("b", "4", Right, Failed),
         ]);
-        let chart = chart(&results).unwrap();
+        let chart = chart(&results, &flipped(&results)).unwrap();
         let Ticks::Rows(labels, lanes) = &chart.y.ticks else { panic!("{:?}", chart.y) };
         assert_eq!((labels.join(", "), *lanes), ("all tasks, suite a, suite b".to_string(), 2));
         assert_eq!(chart.table.rows[1], ["all tasks", "now", "2", "4", "50.0%"]);
@@ -263,11 +259,12 @@ mod tests {
         let names: Vec<String> = (0..50).map(|n| format!("t{n:02}")).collect();
         let tasks: Vec<_> =
             names.iter().map(|n| ("a", n.as_str(), Grade::Right, Grade::Wrong)).collect();
-        let chart = chart(&graded(&tasks)).unwrap();
+        let asked = graded(&tasks);
+        let chart = chart(&asked, &flipped(&asked)).unwrap();
         assert_eq!(chart.table.rows.len(), 2);
         assert_eq!(chart.shown[0].rows.len(), MOST_FLIPS + 1);
         assert_eq!(chart.shown[0].rows[MOST_FLIPS][0], "and 10 more");
         assert!(chart.shown[0].title.ends_with(": 50"), "{}", chart.shown[0].title);
-        assert!(super::chart(&results(&[])).is_none(), "nothing was asked");
+        assert!(super::chart(&results(&[]), &[]).is_none(), "nothing was asked");
     }
 }

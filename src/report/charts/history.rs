@@ -3,7 +3,7 @@
 use super::super::{Grid, Report, clean, words};
 use super::{Axis, Chart, Layer, MOST_ROWS, Marks, Place, Ticks};
 use super::{cut, thinned, thousands, titles};
-use crate::baseline::{Accepted, Stored};
+use crate::baseline::{self, Accepted, Stored};
 use crate::insight::{self, Asked, Series};
 use crate::metric::{Kind, Metric, Statistic, Unit};
 use crate::problem::Result;
@@ -107,7 +107,7 @@ fn sessions(results: &Results, stored: &[Stored]) -> Vec<Session> {
         session.machine == last.machine && now.iter().all(|now| now.session != session.session)
     });
     let mut before: Vec<&Stored> = before.collect();
-    before.sort_by_key(|session| (&session.started, &session.session));
+    before.sort_by_key(|session| baseline::order(session));
     let before = before[before.len().saturating_sub(MOST_SESSIONS)..].iter().copied().cloned();
     let session =
         |stored, this_run| Session { accepted: Accepted { stored, commit: None }, this_run };

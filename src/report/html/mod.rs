@@ -93,7 +93,7 @@ fn sign(outcome: Option<Outcome>) -> Value {
 /// The sign and the colour of a verdict in a table.
 fn verdict(kind: VerdictKind) -> Value {
     let (sign, class) = match kind {
-        VerdictKind::Pass | VerdictKind::Improved | VerdictKind::Unchanged => ("✓", "good"),
+        kind if kind.holds() => ("✓", "good"),
         VerdictKind::Waived => ("✓", "fair"),
         VerdictKind::Regressed | VerdictKind::Invalid => ("✗", "bad"),
         _ => ("?", "fair"),
@@ -112,10 +112,9 @@ fn facts(report: &Report) -> Vec<Value> {
 }
 
 fn section(section: &Section) -> Value {
-    let rows: usize = section.groups.iter().map(|group| group.rows.len()).sum();
     context! {
         title => &section.title,
-        rows,
+        rows => section.rows(),
         tables => section.groups.iter().map(rules).collect::<Vec<_>>(),
         next => section.next.clone(),
     }
