@@ -70,6 +70,24 @@ pub enum Command {
         /// What to generate.
         order: Order,
     },
+    /// Execute several requests, together where the engine can. Answered by `generated_together` or `failed`.
+    GenerateTogether {
+        /// Id of the answer.
+        id: u64,
+        /// What to generate.
+        orders: Vec<Order>,
+        /// How many tokens their prompts share, which are computed once.
+        prefix: usize,
+    },
+    /// Say how probable texts are behind a prompt. Answered by `scored` or `failed`.
+    Score {
+        /// Id of the answer.
+        id: u64,
+        /// Prompt token ids.
+        prompt: Vec<u32>,
+        /// Token ids of each text.
+        continuations: Vec<Vec<u32>>,
+    },
 }
 
 /// What a request generates.
@@ -122,6 +140,20 @@ pub enum Reply {
         /// The generated token ids.
         tokens: Vec<u32>,
     },
+    /// Requests were executed together.
+    GeneratedTogether {
+        /// Id of the command.
+        id: u64,
+        /// What each came to, in the order of the command.
+        answers: Vec<Together>,
+    },
+    /// Texts were scored.
+    Scored {
+        /// Id of the command.
+        id: u64,
+        /// The log likelihood of each continuation, nats.
+        log_likelihoods: Vec<f64>,
+    },
     /// A load or a request failed; the worker lives on.
     Failed {
         /// Id of the command.
@@ -133,6 +165,16 @@ pub enum Reply {
         #[serde(default)]
         fatal: bool,
     },
+}
+
+/// What one of several requests came to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Together {
+    /// The generated token ids; none if it failed.
+    pub tokens: Vec<u32>,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
 }
 
 /// Writes one message as a line.

@@ -1,6 +1,7 @@
 //! Owns the `candle` backend: Llama models (TinyLlama, SmolLM2, Llama 3) from `config.json` and
 //! safetensors, with weights in F16 or F32.
 
+use super::batch::{Batch, Show, Visit};
 use super::{Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, failed, size_of};
 use crate::problem::{Problem, Result};
 use crate::protocol::LoadSpec;
@@ -249,8 +250,48 @@ impl Engine for Candle {
         let cache = self.pristine.clone();
         Ok(Box::new(CandleSequence { engine: self, cache, past: 0, logits: Vec::new() }))
     }
+
+    fn batches(&self) -> bool {
+        true
+    }
+
+    fn batch(&mut self, prefix: &[u32]) -> std::result::Result<Box<dyn Batch + '_>, Failure> {
+        let cache = self.pristine.clone();
+        let mut start = CandleSequence { engine: self, cache, past: 0, logits: Vec::new() };
+        if !prefix.is_empty() {
+            start.forward(prefix)?;
+        }
+        Ok(Box::new(CandleBatch { start, rows: BTreeMap::new() }))
+    }
 }
 
+/// Sequences that each have a copy of the prefix's cache, and are run one after the other.
+struct CandleBatch<'a> {
+    start: CandleSequence<'a>,
+    rows: BTreeMap<usize, CandleSequence<'a>>,
+}
+
+impl Batch for CandleBatch<'_> {
+    fn forward(
+        &mut self,
+        rows: &[(usize, &[u32])],
+        show: Show,
+        visit: &mut Visit<'_>,
+    ) -> std::result::Result<(), Failure> {
+        self.rows.retain(|row, _| rows.iter().any(|(kept, _)| kept == row));
+        for (row, tokens) in rows {
+            let sequence = self.rows.entry(*row).or_insert_with(|| self.start.clone());
+            // candle returns the logits of the last position alone.
+            let step = if show == Show::Last { tokens.len() } else { 1 };
+            for (index, fed) in tokens.chunks(step).enumerate() {
+                visit(*row, (index + 1) * step - 1, sequence.forward(fed)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone)]
 struct CandleSequence<'a> {
     engine: &'a Candle,
     cache: Cache,

@@ -1,12 +1,14 @@
 //! Owns what executes a model: the [`Engine`] trait with one file per backend, and the generation
 //! loop with its sampler, which is the same for all. It knows no statistics.
 
+mod batch;
 mod candle;
 mod openvino;
 mod sampler;
 mod scripted;
 mod slowed;
 
+pub use batch::{Batch, generate_together, score, shared_prefix};
 pub use openvino::{
     FoundRuntime, RUNTIME, Runtime, all_runtimes, ask_runtime, install_words, runtime_of,
 };
@@ -48,6 +50,19 @@ pub trait Engine {
     /// # Errors
     /// If the engine cannot.
     fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure>;
+
+    /// Whether it runs several sequences together, see [`Engine::batch`].
+    fn batches(&self) -> bool {
+        false
+    }
+
+    /// Starts several sequences that go on from one prefix, which is computed here, once.
+    ///
+    /// # Errors
+    /// If the engine fails, or runs one sequence at a time.
+    fn batch(&mut self, _prefix: &[u32]) -> Result<Box<dyn Batch + '_>, Failure> {
+        Err(failed("this engine runs one sequence at a time"))
+    }
 
     /// The clock by which requests are stamped, nanoseconds. Only the scripted engine has its own.
     fn now_ns(&self) -> u64 {

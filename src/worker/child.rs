@@ -1,7 +1,7 @@
 //! Owns the loop inside a worker process: commands in, replies out, nothing written in between.
 
 use crate::engine::{self, Engine, LoadError};
-use crate::protocol::{self, Command, Reply, monotonic_ns};
+use crate::protocol::{self, Command, Reply, Together, monotonic_ns};
 use crate::record::{Failure, FailureClass};
 use std::io::BufReader;
 use std::os::fd::FromRawFd;
@@ -22,7 +22,7 @@ pub fn run_child() -> std::io::Result<()> {
     // SAFETY: the parent opened this descriptor for us and nobody else in this process owns it.
     let socket = unsafe { UnixStream::from_raw_fd(descriptor) };
     let mut reader = BufReader::new(socket.try_clone()?);
-    let capabilities = ["load", "generate"].map(str::to_string).to_vec();
+    let capabilities = ["load", "generate", "generate_together", "score"].map(str::to_string).to_vec();
     protocol::send(&socket, &Reply::Hello { protocol: protocol::VERSION, capabilities })?;
     let mut engine: Option<Box<dyn Engine>> = None;
     while let Some(command) = protocol::receive::<Command>(&mut reader)? {
@@ -47,22 +47,42 @@ fn serve(engine: &mut Option<Box<dyn Engine>>, command: Command) -> Reply {
                 Err(failure) => Reply::Failed { id, failure, fatal: false },
             }
         }
-        Command::Generate { id, order } => {
-            let Some(engine) = engine else {
-                let message = "a request came before a model was loaded".to_string();
-                let failure = Failure { class: FailureClass::Protocol, message };
-                return Reply::Failed { id, failure, fatal: false };
-            };
-            match guarded(|| engine::generate(engine.as_mut(), &order)).and_then(|r| r) {
-                Ok(done) => Reply::Generated {
-                    id,
-                    start_ns: done.start_ns,
-                    token_ns: done.token_ns,
-                    tokens: done.tokens,
-                },
-                Err(failure) => Reply::Failed { id, failure, fatal: false },
-            }
-        }
+        Command::Generate { id, order } => with(engine, id, |engine| {
+            let done = engine::generate(engine, &order)?;
+            let (start_ns, token_ns, tokens) = (done.start_ns, done.token_ns, done.tokens);
+            Ok(Reply::Generated { id, start_ns, token_ns, tokens })
+        }),
+        Command::GenerateTogether { id, orders, prefix } => with(engine, id, |engine| {
+            let answers = engine::generate_together(engine, &orders, prefix)?;
+            Ok(Reply::GeneratedTogether { id, answers: answers.into_iter().map(together).collect() })
+        }),
+        Command::Score { id, prompt, continuations } => with(engine, id, |engine| {
+            let log_likelihoods = engine::score(engine, &prompt, &continuations)?;
+            Ok(Reply::Scored { id, log_likelihoods })
+        }),
+    }
+}
+
+/// Lets the loaded engine answer the command of an id.
+fn with(
+    engine: &mut Option<Box<dyn Engine>>,
+    id: u64,
+    work: impl FnOnce(&mut dyn Engine) -> Result<Reply, Failure>,
+) -> Reply {
+    let Some(engine) = engine else {
+        let message = "a request came before a model was loaded".to_string();
+        let failure = Failure { class: FailureClass::Protocol, message };
+        return Reply::Failed { id, failure, fatal: false };
+    };
+    guarded(|| work(engine.as_mut()))
+        .and_then(|reply| reply)
+        .unwrap_or_else(|failure| Reply::Failed { id, failure, fatal: false })
+}
+
+fn together(outcome: Result<Vec<u32>, Failure>) -> Together {
+    match outcome {
+        Ok(tokens) => Together { tokens, failure: None },
+        Err(failure) => Together { tokens: Vec::new(), failure: Some(failure) },
     }
 }
 

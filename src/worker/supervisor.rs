@@ -2,7 +2,7 @@
 //! one that dies.
 
 use crate::engine::{Generation, wants_memory};
-use crate::protocol::{self, Command, LoadSpec, Order, Reply, WORKER_FD, monotonic_ns};
+use crate::protocol::{self, Command, LoadSpec, Order, Reply, Together, WORKER_FD, monotonic_ns};
 use crate::record::{EngineInfo, Failure, FailureClass};
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal};
@@ -222,6 +222,68 @@ impl Worker {
         }
     }
 
+    /// Executes requests together; `prefix` tokens are shared by their prompts. Returns what each came to.
+    ///
+    /// # Errors
+    /// If none has an answer; the worker may be dead then, see [`Worker::alive`].
+    pub fn generate_together(
+        &mut self,
+        orders: &[Order],
+        prefix: usize,
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<Result<Vec<u32>, Failure>>, Stop> {
+        let id = self.id();
+        self.send(&Command::GenerateTogether { id, orders: orders.to_vec(), prefix })?;
+        match self.wait(deadline, interrupt)? {
+            Reply::GeneratedTogether { id: of, answers }
+                if of == id && answers.len() == orders.len() =>
+            {
+                let outcome = |answer: Together| answer.failure.map_or(Ok(answer.tokens), Err);
+                let answers: Vec<_> = answers.into_iter().map(outcome).collect();
+                let short = orders.iter().zip(&answers).find_map(|(order, answer)| {
+                    let tokens = answer.as_ref().ok()?;
+                    (!enough(order, tokens)).then_some((tokens.len(), order.tokens))
+                });
+                match short {
+                    None => Ok(answers),
+                    Some((came, asked)) => Err(self.give_up(
+                        FailureClass::Protocol,
+                        format!("{came} tokens came, and {asked} were asked for"),
+                    )),
+                }
+            }
+            Reply::Failed { id: of, failure, .. } if of == id => Err(Stop::Failed(failure)),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// The log likelihood of each continuation of a prompt, nats.
+    ///
+    /// # Errors
+    /// If it fails; the worker may be dead then, see [`Worker::alive`].
+    pub fn score(
+        &mut self,
+        prompt: &[u32],
+        continuations: &[Vec<u32>],
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<f64>, Stop> {
+        let id = self.id();
+        let (prompt, continuations) = (prompt.to_vec(), continuations.to_vec());
+        let asked = continuations.len();
+        self.send(&Command::Score { id, prompt, continuations })?;
+        match self.wait(deadline, interrupt)? {
+            Reply::Scored { id: of, log_likelihoods }
+                if of == id && log_likelihoods.len() == asked =>
+            {
+                Ok(log_likelihoods)
+            }
+            Reply::Failed { id: of, failure, .. } if of == id => Err(Stop::Failed(failure)),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
     /// Lets the worker end by itself; kills it if it does not.
     pub fn stop(mut self) {
         // The reading thread holds the socket too, so dropping ours would not close it.
@@ -365,15 +427,20 @@ impl Drop for Worker {
 /// What is wrong with an answer, if anything: too few tokens, or stamps that don't fit them.
 fn complaint(order: &Order, tokens: &[u32], stamps: &[u64]) -> Option<String> {
     let asked = order.tokens as usize;
-    let stopped = tokens.last().is_some_and(|last| order.stop.contains(last));
-    let enough = tokens.len() == asked || (stopped && tokens.len() < asked);
-    (!enough || stamps.len() != tokens.len() || !stamps.is_sorted()).then(|| {
+    (!enough(order, tokens) || stamps.len() != tokens.len() || !stamps.is_sorted()).then(|| {
         format!(
             "{} tokens and {} stamps came, and {asked} of each in order were asked for",
             tokens.len(),
             stamps.len()
         )
     })
+}
+
+/// Whether as many tokens came as were asked for, or fewer with a stop token at their end.
+fn enough(order: &Order, tokens: &[u32]) -> bool {
+    let asked = order.tokens as usize;
+    let stopped = tokens.last().is_some_and(|last| order.stop.contains(last));
+    tokens.len() == asked || (stopped && tokens.len() < asked)
 }
 
 /// Lets the kernel kill this process once its parent dies, where the kernel can.

@@ -1,12 +1,14 @@
 //! Owns the `openvino` backend: a language model's IR as `optimum-cli export openvino` or OpenVINO
 //! GenAI write it, executed by a runtime library that is loaded at run time.
 
+mod batch;
 mod ir;
 mod runtime;
 
 use runtime::find_runtime;
 pub use runtime::{FoundRuntime, all_runtimes, install_words};
 
+use super::batch::Batch;
 use super::{Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, failed, size_of};
 use crate::document::{Node, Table};
 use crate::problem::{self, Problem};
@@ -276,6 +278,16 @@ impl Engine for OpenVino {
         let has_position_ids = self.has_position_ids;
         Ok(Box::new(OpenVinoSequence { request, has_position_ids, past: 0, logits: None }))
     }
+
+    fn batches(&self) -> bool {
+        true
+    }
+
+    fn batch(&mut self, prefix: &[u32]) -> Result<Box<dyn Batch + '_>, Failure> {
+        let request = self.compiled.create_infer_request().map_err(batch::wrong)?;
+        let rows = batch::OpenVinoBatch::new(request, self.has_position_ids, prefix)?;
+        Ok(Box::new(rows))
+    }
 }
 
 struct OpenVinoSequence {
@@ -329,17 +341,21 @@ impl OpenVinoSequence {
 
 impl Sequence for OpenVinoSequence {
     fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], Failure> {
-        let wrong = |error: openvino::InferenceError| failed(format!("OpenVINO: {error}"));
-        self.run(tokens).map_err(wrong)?;
+        self.run(tokens).map_err(batch::wrong)?;
         let tensor = self.logits.as_ref().expect("set by a run without an error");
-        let kind = tensor.get_element_type().map_err(wrong)?;
-        if kind != ElementType::F32 {
-            return Err(failed(format!("the IR's logits are {kind:?}, and f32 is supported")));
-        }
         // [1, positions, vocabulary]: only what follows the last position is asked for.
-        let all: &[f32] = tensor.get_data().map_err(wrong)?;
-        let shape = tensor.get_shape().map_err(wrong)?;
+        let all = logits_of(tensor)?;
+        let shape = tensor.get_shape().map_err(batch::wrong)?;
         let vocabulary = shape.get_dimensions().last().copied().unwrap_or(0) as usize;
         Ok(&all[all.len() - vocabulary.min(all.len())..])
     }
+}
+
+/// The logits of an inference, `[rows, positions, vocabulary]`.
+fn logits_of(tensor: &Tensor) -> Result<&[f32], Failure> {
+    let kind = tensor.get_element_type().map_err(batch::wrong)?;
+    if kind != ElementType::F32 {
+        return Err(failed(format!("the IR's logits are {kind:?}, and f32 is supported")));
+    }
+    tensor.get_data().map_err(batch::wrong)
 }
