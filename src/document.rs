@@ -15,6 +15,7 @@ pub struct Document<'a> {
 }
 
 /// One value of a document with the key it stands under.
+#[derive(Clone)]
 pub struct Node<'a> {
     document: &'a Document<'a>,
     key: String,
@@ -87,6 +88,11 @@ impl<'a> Table<'a> {
         self.known.push(key);
         let (_, value) = self.entries.remove(key)?;
         Some(Node { document: self.document, key: self.path(key), value })
+    }
+
+    /// Whether a key is there and has not been taken.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
     }
 
     /// Takes the value of a key.

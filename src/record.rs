@@ -36,6 +36,10 @@ pub enum FailureClass {
     Protocol,
     /// A graded task asked for a structure, and the answer is none.
     Malformed,
+    /// A graded task was answered with nothing.
+    Empty,
+    /// An answer did not end within the tokens that it may have.
+    RunOn,
     /// Not attempted, because the variant's worker had failed more often than may be restarted.
     NotServed,
 }
@@ -51,8 +55,15 @@ impl FailureClass {
             FailureClass::OutOfMemory => "out of memory",
             FailureClass::Protocol => "broken protocol",
             FailureClass::Malformed => "malformed answer",
+            FailureClass::Empty => "empty answer",
+            FailureClass::RunOn => "no end of the answer",
             FailureClass::NotServed => "not served",
         }
+    }
+
+    /// Whether it is what the model said, and not that its engine failed to let it speak.
+    pub fn is_answer(self) -> bool {
+        matches!(self, FailureClass::Malformed | FailureClass::Empty | FailureClass::RunOn)
     }
 }
 
@@ -178,15 +189,66 @@ pub struct Answer {
     /// The generated token ids, the stop token among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<u32>,
-    /// The answer, cut at the first stop string.
+    /// The answer, cut at the first stop string; of a question with choices the one that was chosen.
     pub text: String,
+    /// Of a question with choices: the log likelihood of each, nats.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_likelihoods: Vec<f64>,
     /// Whether it comes from an earlier session with the same model, engine, prompt and machine kind.
     pub cached: bool,
     /// What it came to.
     pub grade: Grade,
+    /// What is wrong with it, if it is an answer and not the expected one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+}
+
+/// A task that was asked again, to see whether the same comes out, or how often it is right.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Repeat {
+    /// The variant's name.
+    pub variant: String,
+    /// The task's id.
+    pub task: String,
+    /// What was other than the first time.
+    pub way: Way,
+    /// How tokens were chosen.
+    pub sampling: Sampling,
+    /// The generated token ids; none if it failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<u32>,
+    /// The first token, from 0, at which it differs from the first time; missing where it does not, or where nothing
+    /// is to be the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diverges_at: Option<u32>,
+    /// What it came to.
+    pub grade: Grade,
+    /// Whether it comes from an earlier session.
+    pub cached: bool,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// What is other when a task is asked again.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// Nothing: the answer that the others are held against.
+    First,
+    /// Asked again in the same process.
+    SameProcess,
+    /// Asked in another process.
+    OtherProcess,
+    /// Asked with so many threads.
+    Threads(usize),
+    /// Asked with another seed, from 1; nothing is to be the same.
+    Seed(u32),
 }
 
 /// What an engine says of itself once its model is loaded.
@@ -324,6 +386,9 @@ pub struct Invocation {
     /// Rounds, where the command line changed them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rounds: Option<u32>,
+    /// What else it changed of what is measured: options and their values, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub narrowed: Vec<(String, String)>,
 }
 
 /// What must be equal for absolute times to be comparable. Its text form is a versioned key.
@@ -447,12 +512,35 @@ pub struct Plan {
     /// The quality pass, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<QualityPlan>,
+    /// What alone is measured, where that is not everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Only>,
     /// How the session may end before its last round; missing where all rounds are run in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopping: Option<Stopping>,
     /// Variants that rules may name and that are not measured, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub absent: BTreeMap<String, Absent>,
+}
+
+/// What alone a session measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Only {
+    /// The quality pass.
+    Quality,
+    /// The rounds.
+    Timing,
+}
+
+impl Only {
+    /// The word of the command line.
+    pub fn id(self) -> &'static str {
+        match self {
+            Only::Quality => "quality",
+            Only::Timing => "timing",
+        }
+    }
 }
 
 /// A variant that is not measured.
@@ -498,7 +586,7 @@ pub struct Stopping {
 }
 
 /// What a quality pass set out to do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct QualityPlan {
     /// Ids of the graded tasks.
     pub tasks: Vec<String>,
@@ -513,6 +601,22 @@ pub struct QualityPlan {
     pub labels: BTreeMap<String, Labels>,
     /// SHA-256 of the tasks, their expectations, the template and the generation parameters.
     pub sha256: String,
+    /// The end of each task's prompt, in the order of the tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tails: Vec<String>,
+    /// Tasks of which these were taken.
+    #[serde(default)]
+    pub of: usize,
+    /// Which of the tasks the command line asked for, where that is not all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub narrowed: Option<String>,
+    /// How many tasks were answered together.
+    #[serde(default = "one")]
+    pub batch: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// One line of the journal. The journal is append-only JSON Lines, written as samples come.
@@ -557,6 +661,8 @@ pub enum Entry {
     /// A graded task was answered, or its answer was found in the cache. The workers of the quality
     /// pass are of round 0.
     Answer(Answer),
+    /// A graded task was asked again.
+    Repeat(Repeat),
     /// A worker ended.
     Worker(WorkerRun),
     /// A round ended.
@@ -1081,6 +1187,9 @@ pub struct Part {
     /// Every answer to a graded task, by variant in the order of the plan, then by task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
+    /// What was asked again, by variant in the order of the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repeats: Vec<Repeat>,
 }
 
 impl Part {
@@ -1092,6 +1201,7 @@ impl Part {
             resumed: Vec::new(),
             rounds: Vec::new(),
             answers: Vec::new(),
+            repeats: Vec::new(),
         }
     }
 

@@ -279,6 +279,7 @@ impl Stored {
                     memory_bytes: 0,
                 },
                 plan: Plan {
+                    only: None,
                     reference: names.first().cloned().unwrap_or_default(),
                     variants: names,
                     rounds: rounds.len() as u32,
@@ -304,6 +305,7 @@ impl Stored {
             resumed: Vec::new(),
             rounds,
             answers: Vec::new(),
+            repeats: Vec::new(),
         }
     }
 

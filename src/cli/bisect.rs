@@ -174,6 +174,6 @@ fn key(prepared: &session::Prepared) -> String {
     let absent = serde_json::to_string(&header.plan.absent).expect("plain data");
     let prompts: Vec<_> =
         header.plan.variants.iter().map(|name| prepared.prompts.of(name)).collect();
-    let graded = prepared.graded.as_ref().map(|graded| &graded.orders);
+    let graded = prepared.graded.as_ref().map(|graded| &graded.asks);
     hash::of_bytes(format!("{records}{absent}{prompts:?}{graded:?}").as_bytes())
 }

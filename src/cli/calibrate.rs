@@ -79,7 +79,7 @@ fn sessions(
     setup: &Setup,
     folder: &Path,
 ) -> Result<Option<Header>> {
-    let measuring = Measuring { rounds: None, fresh: false, resume: false };
+    let measuring = Measuring::default();
     let interrupt = measure::catch_interrupts()?;
     let mut last = None;
     for number in 1..=arguments.sessions {

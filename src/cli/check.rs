@@ -56,6 +56,7 @@ fn asked(arguments: &CheckArguments) -> Invocation {
         config: publish::from_top(&setting.config),
         thresholds: setting.thresholds.as_deref().map(publish::from_top),
         rounds: arguments.measuring.rounds,
+        narrowed: arguments.measuring.narrowed(),
     }
 }
 

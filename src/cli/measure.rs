@@ -2,10 +2,10 @@
 
 use super::progress::Progress;
 use super::render::tell;
-use super::{Loudness, Measuring, own_binary, relative};
-use crate::config::Setup;
+use super::{Loudness, Measuring, OnlyWhat, TaskLimit, own_binary, relative};
+use crate::config::{Config, Setup};
 use crate::problem::{Problem, Result};
-use crate::record::{Part, Results};
+use crate::record::{Only, Part, Results};
 use crate::report::{self, Style};
 use crate::session::{
     self, Ended, Journal, Prepared, Recorded, find_interrupted, write_atomically,
@@ -31,9 +31,45 @@ pub(super) fn prepare(mut setup: Setup, measuring: &Measuring) -> Result<Prepare
     if let Some(rounds) = measuring.rounds {
         setup.config.rounds = rounds;
     }
+    let only = measuring.only.map(|what| match what {
+        OnlyWhat::Quality => Only::Quality,
+        OnlyWhat::Timing => Only::Timing,
+    });
+    narrow(&mut setup.config, measuring, only)?;
     let mut prepared = session::prepare(setup, Path::new("/"))?;
     prepared.use_cache = !measuring.fresh;
+    prepared.header.plan.only = only;
     Ok(prepared)
+}
+
+/// Takes out of the configuration what is not asked for.
+fn narrow(config: &mut Config, measuring: &Measuring, only: Option<Only>) -> Result<()> {
+    let some = !measuring.suite.is_empty()
+        || !measuring.tags.is_empty()
+        || measuring.limit.is_some()
+        || measuring.shard.is_some();
+    match only {
+        Some(Only::Timing) => config.quality = None,
+        Some(Only::Quality) => config.rounds = 0,
+        None => {}
+    }
+    let Some(quality) = &mut config.quality else {
+        return match some || only == Some(Only::Quality) {
+            true => Err(Problem::new("there are no graded tasks to choose from")
+                .help("add [quality] with tasks = \"FILE\" to perfgate.toml, or leave out --only, --suite, --tags, --limit and --shard")),
+            false => Ok(()),
+        };
+    };
+    let sample = &mut quality.sample;
+    sample.suites = measuring.suite.clone();
+    sample.tags = measuring.tags.clone();
+    sample.shard = measuring.shard.map(|shard| (shard.part, shard.of));
+    match measuring.limit {
+        Some(TaskLimit::All) => sample.limit = None,
+        Some(TaskLimit::Some(count)) => sample.limit = Some(count),
+        None => {}
+    }
+    Ok(())
 }
 
 /// Runs a prepared session, or goes on with the one that was interrupted.

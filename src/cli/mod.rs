@@ -218,7 +218,7 @@ enum PolicyFrom {
 }
 
 /// How to measure.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 struct Measuring {
     /// Run so many rounds instead of what the configuration says
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -229,6 +229,87 @@ struct Measuring {
     /// Go on with the session that was interrupted, if nothing relevant has changed
     #[arg(long)]
     resume: bool,
+    /// Measure the graded tasks alone, or the rounds alone; rules on the rest stay undecided
+    #[arg(long, value_name = "WHAT", value_enum, conflicts_with = "results")]
+    only: Option<OnlyWhat>,
+    /// Ask the graded tasks of this suite alone; may be given several times
+    #[arg(long, value_name = "NAME", conflicts_with = "results")]
+    suite: Vec<String>,
+    /// Ask the graded tasks alone that carry all of these tags
+    #[arg(long, value_name = "TAG,TAG", value_delimiter = ',', conflicts_with = "results")]
+    tags: Vec<String>,
+    /// Ask so many graded tasks at most, the same ones each time, or all [default: the configuration's]
+    #[arg(long, value_name = "N|all", value_parser = limit, conflicts_with = "results")]
+    limit: Option<TaskLimit>,
+    /// Ask one part of several of the graded tasks, such as 1/4; `perfgate merge` joins them
+    #[arg(long, value_name = "I/N", value_parser = shard, conflicts_with = "results")]
+    shard: Option<Shard>,
+}
+
+/// What alone is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OnlyWhat {
+    /// The graded tasks
+    Quality,
+    /// The rounds
+    Timing,
+}
+
+/// How many graded tasks are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TaskLimit {
+    All,
+    Some(u32),
+}
+
+/// One part of several, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shard {
+    part: u32,
+    of: u32,
+}
+
+/// `all`, or a number.
+fn limit(text: &str) -> std::result::Result<TaskLimit, String> {
+    match text.parse() {
+        _ if text == "all" => Ok(TaskLimit::All),
+        Ok(0) | Err(_) => Err("write a number of tasks above 0, or all".to_string()),
+        Ok(count) => Ok(TaskLimit::Some(count)),
+    }
+}
+
+/// `1/4`.
+fn shard(text: &str) -> std::result::Result<Shard, String> {
+    let numbers = text.split_once('/').and_then(|(a, b)| a.parse().ok().zip(b.parse().ok()));
+    match numbers {
+        Some((part, of)) if (1..=of).contains(&part) => Ok(Shard { part, of }),
+        _ => Err("write I/N, such as 1/4 for the first of four parts".to_string()),
+    }
+}
+
+impl Measuring {
+    /// The options that change what is measured beside the rounds, and their values.
+    fn narrowed(&self) -> Vec<(String, String)> {
+        let only = self.only.map(|what| match what {
+            OnlyWhat::Quality => "quality".to_string(),
+            OnlyWhat::Timing => "timing".to_string(),
+        });
+        let limit = self.limit.map(|limit| match limit {
+            TaskLimit::All => "all".to_string(),
+            TaskLimit::Some(count) => count.to_string(),
+        });
+        let tags = (!self.tags.is_empty()).then(|| self.tags.join(","));
+        let shard = self.shard.map(|shard| format!("{}/{}", shard.part, shard.of));
+        let suites = self.suite.iter().map(|suite| ("--suite", suite.clone()));
+        only.map(|only| ("--only", only))
+            .into_iter()
+            .chain(suites)
+            .chain(tags.map(|tags| ("--tags", tags)))
+            .chain(limit.map(|limit| ("--limit", limit)))
+            .chain(shard.map(|shard| ("--shard", shard)))
+            .map(|(option, value)| (option.to_string(), value))
+            .collect()
+    }
 }
 
 /// How to show a report, and where else to put it.

@@ -4,7 +4,7 @@
 use super::Loudness;
 use super::plan::steps;
 use super::render::tell;
-use crate::record::{Answer, Entry, FailureClass, Plan};
+use crate::record::{Answer, Entry, Plan};
 use crate::report::harmless;
 use crate::session::Observer;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -76,7 +76,7 @@ impl Progress {
     }
 
     fn answer(&mut self, answer: &Answer) {
-        let hard = answer.failure.as_ref().is_some_and(|f| f.class != FailureClass::Malformed);
+        let hard = answer.failure.as_ref().is_some_and(|f| !f.class.is_answer());
         self.failures += u64::from(hard);
         if let Some(bar) = &self.bar {
             bar.inc(1);

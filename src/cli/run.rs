@@ -5,7 +5,7 @@ use super::{RunArguments, exit, render};
 use crate::baseline::Stores;
 use crate::config::{self, WorkTree};
 use crate::problem::Result;
-use crate::record::{Part, Results};
+use crate::record::{Only, Part, Results};
 use crate::session::{self, read_results};
 use crate::verdict::samples;
 use std::path::{Path, PathBuf};
@@ -55,6 +55,9 @@ fn existing(file: &Path) -> Result<Vec<Part>> {
 }
 
 fn without_a_round(part: &Part) -> Vec<String> {
+    if part.header.plan.only == Some(Only::Quality) {
+        return Vec::new();
+    }
     let rounds = part.complete();
     let none = |name: &&String| !rounds.iter().any(|round| samples::completed(round, name));
     part.header.plan.variants.iter().filter(none).cloned().collect()

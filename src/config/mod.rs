@@ -6,7 +6,8 @@ mod source;
 mod thresholds;
 
 pub use perfgate_toml::{
-    ChatTemplate, Config, Deadlines, ForTests, Quality, Recipe, Store, Variant, Workload,
+    Again, ChatTemplate, Config, Deadlines, ForTests, Quality, Recipe, Store, TaskFormat,
+    TaskSample, TaskSet, Variant, Workload,
 };
 pub use source::{CommitTree, Source, WorkTree};
 pub use thresholds::{Thresholds, Waived, name_of};

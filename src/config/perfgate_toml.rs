@@ -5,6 +5,7 @@ use crate::engine::{Backend, ENGINES};
 use crate::problem::{Problem, Result};
 use crate::protocol::LoadSpec;
 use crate::record::{Sampling, Spending};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -70,16 +71,90 @@ pub struct Workload {
 /// The graded tasks and how they are run.
 #[derive(Debug, Clone)]
 pub struct Quality {
-    /// The file of graded tasks, JSON Lines.
+    /// The files of tasks, each with how they are asked.
+    pub sets: Vec<TaskSet>,
+    /// The variants that answer.
+    pub variants: Vec<String>,
+    /// Which of the tasks are asked.
+    pub sample: TaskSample,
+    /// How many tasks are answered together; 1 asks each as it is served.
+    pub batch: u32,
+    /// Tasks that are asked again, if any are.
+    pub again: Again,
+}
+
+/// A file of graded tasks and how they are asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskSet {
+    /// The suite of its tasks that name none.
+    pub suite: Option<String>,
+    /// The file of graded tasks.
     pub tasks: PathBuf,
+    /// How they are written.
+    pub format: TaskFormat,
+    /// The file of answers, where the format has one of its own.
+    pub answers: Option<PathBuf>,
     /// A Jinja file around each prompt, such as few-shot examples.
     pub prompt_template: Option<PathBuf>,
     /// Most tokens of an answer.
     pub max_tokens: u32,
     /// Strings that end an answer, beside the model's end of sequence.
     pub stop: Vec<String>,
-    /// The variants that answer.
-    pub variants: Vec<String>,
+}
+
+/// How a file of graded tasks is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TaskFormat {
+    /// As `docs/tasks.md` describes.
+    #[default]
+    Perfgate,
+    /// Questions of the Berkeley Function-Calling Leaderboard, with a second file of answers.
+    Bfcl,
+    /// Question, choices and gold, as lm-evaluation-harness has them.
+    MultipleChoice,
+}
+
+/// Which of the graded tasks are asked: all of them where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskSample {
+    /// Tasks of any of these suites.
+    pub suites: Vec<String>,
+    /// Tasks that carry every one of these tags.
+    pub tags: Vec<String>,
+    /// So many of them at most: the same ones each time.
+    pub limit: Option<u32>,
+    /// One of several parts: its number, from 1, and how many there are.
+    pub shard: Option<(u32, u32)>,
+}
+
+impl TaskSample {
+    /// Whether the command line asked for less than the configuration has.
+    pub fn is_narrowed(&self) -> bool {
+        !self.suites.is_empty() || !self.tags.is_empty() || self.shard.is_some()
+    }
+}
+
+impl fmt::Display for TaskSample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let suites = self.suites.iter().map(|suite| format!("suite {suite}"));
+        let tags = self.tags.iter().map(|tag| format!("tag {tag}"));
+        let limit = self.limit.iter().map(|limit| format!("at most {limit}"));
+        let shard = self.shard.iter().map(|(part, of)| format!("part {part} of {of}"));
+        f.write_str(&suites.chain(tags).chain(limit).chain(shard).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Tasks that are asked again: whether the same comes out, and how often it is right.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Again {
+    /// Tasks of which the same answer is asked for again; none: nothing is said of determinism.
+    pub determinism: u32,
+    /// Tasks that are asked several times with other seeds.
+    pub repeated: u32,
+    /// How often those are asked.
+    pub times: u32,
+    /// How their tokens are chosen; never greedy.
+    pub sampling: Sampling,
 }
 
 /// Where accepted sessions are stored.
@@ -330,16 +405,22 @@ fn sampling(node: Option<Node<'_>>) -> Result<Sampling> {
 }
 
 fn quality(mut table: Table<'_>, folder: &Path, variants: &[Variant]) -> Result<Quality> {
-    let tasks = folder.join(table.need("tasks")?.string()?);
-    let prompt_template = match table.take("prompt_template") {
-        Some(node) => Some(folder.join(node.string()?)),
-        None => None,
-    };
-    let max_tokens = table.take("max_tokens").map_or(Ok(64), |node| node.integer(1, 1 << 20))?;
-    let stop = match table.take("stop") {
-        None => Vec::new(),
-        Some(node) => node.list()?.iter().map(stop_string).collect::<Result<_>>()?,
-    };
+    let defaults = AnswerEnds::take(&mut table, &AnswerEnds { max_tokens: 64, stop: Vec::new() })?;
+    let mut sets = Vec::new();
+    if let Some(suites) = table.take("suites") {
+        for (name, node) in suites.table()?.into_entries() {
+            sets.push(task_set(node.table()?, Some(&name), folder, &defaults)?);
+        }
+        if sets.is_empty() {
+            return Err(suites
+                .problem("no suite is defined")
+                .help("add one as [quality.suites.NAME] with tasks = \"FILE\""));
+        }
+    }
+    if sets.is_empty() || table.has("tasks") {
+        let whole = task_set_keys(&mut table, None, folder, &defaults)?;
+        sets.insert(0, whole);
+    }
     let known: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
     let names = match table.take("variants") {
         None => known.iter().map(ToString::to_string).collect(),
@@ -351,8 +432,106 @@ fn quality(mut table: Table<'_>, folder: &Path, variants: &[Variant]) -> Result<
             known.iter().filter(asked).map(ToString::to_string).collect()
         }
     };
+    let limit = match table.take("limit") {
+        Some(node) => Some(node.integer(1, 1 << 20)? as u32),
+        None => None,
+    };
+    let batch = table.take("batch").map_or(Ok(1), |node| node.integer(1, 256))? as u32;
+    let again = again(table.take("again"))?;
     table.finish()?;
-    Ok(Quality { tasks, prompt_template, max_tokens: max_tokens as u32, stop, variants: names })
+    let sample = TaskSample { limit, ..TaskSample::default() };
+    Ok(Quality { sets, variants: names, sample, batch, again })
+}
+
+/// Where answers end; what a suite does not say is what `[quality]` says.
+struct AnswerEnds {
+    max_tokens: u32,
+    stop: Vec<String>,
+}
+
+impl AnswerEnds {
+    fn take(table: &mut Table<'_>, default: &AnswerEnds) -> Result<AnswerEnds> {
+        let max_tokens = match table.take("max_tokens") {
+            Some(node) => node.integer(1, 1 << 20)? as u32,
+            None => default.max_tokens,
+        };
+        let stop = match table.take("stop") {
+            None => default.stop.clone(),
+            Some(node) => node.list()?.iter().map(stop_string).collect::<Result<_>>()?,
+        };
+        Ok(AnswerEnds { max_tokens, stop })
+    }
+}
+
+/// `[quality.suites.NAME]`.
+fn task_set(
+    mut table: Table<'_>,
+    name: Option<&str>,
+    folder: &Path,
+    defaults: &AnswerEnds,
+) -> Result<TaskSet> {
+    let ends = AnswerEnds::take(&mut table, defaults)?;
+    let set = task_set_keys(&mut table, name, folder, &ends)?;
+    table.finish()?;
+    Ok(set)
+}
+
+fn task_set_keys(
+    table: &mut Table<'_>,
+    name: Option<&str>,
+    folder: &Path,
+    ends: &AnswerEnds,
+) -> Result<TaskSet> {
+    const FORMATS: [(&str, TaskFormat); 3] = [
+        ("perfgate", TaskFormat::Perfgate),
+        ("bfcl", TaskFormat::Bfcl),
+        ("multiple-choice", TaskFormat::MultipleChoice),
+    ];
+    let tasks = folder.join(table.need("tasks")?.string()?);
+    let file = |node: Option<Node<'_>>| -> Result<Option<PathBuf>> {
+        node.map(|node| Ok(folder.join(node.string()?))).transpose()
+    };
+    Ok(TaskSet {
+        suite: name.map(str::to_string),
+        tasks,
+        format: table
+            .take("format")
+            .map_or(Ok(TaskFormat::Perfgate), |node| node.choice(&FORMATS))?,
+        answers: file(table.take("answers"))?,
+        prompt_template: file(table.take("prompt_template"))?,
+        max_tokens: ends.max_tokens,
+        stop: ends.stop.clone(),
+    })
+}
+
+/// `[quality.again]`; without it nothing is asked again.
+fn again(node: Option<Node<'_>>) -> Result<Again> {
+    let mut again = Again {
+        times: 5,
+        sampling: Sampling { temperature: 0.7, top_k: None, top_p: Some(0.95) },
+        ..Again::default()
+    };
+    let Some(node) = node else { return Ok(again) };
+    let mut table = node.table()?;
+    if let Some(node) = table.take("determinism") {
+        again.determinism = node.integer(0, 1 << 20)? as u32;
+    }
+    if let Some(node) = table.take("repeated") {
+        again.repeated = node.integer(0, 1 << 20)? as u32;
+    }
+    if let Some(node) = table.take("times") {
+        again.times = node.integer(2, 1000)? as u32;
+    }
+    if let Some(node) = table.take("sampling") {
+        again.sampling = sampling(Some(node.clone()))?;
+        if again.sampling.is_greedy() {
+            return Err(node
+                .problem("tasks that are asked again with other seeds need a temperature above 0")
+                .help("such as sampling = { temperature = 0.7, top_p = 0.95 }"));
+        }
+    }
+    table.finish()?;
+    Ok(again)
 }
 
 fn stop_string(node: &Node<'_>) -> Result<String> {

@@ -58,17 +58,19 @@ fn thresholds(file: &Path) -> Finding {
 fn workloads(config: &Config) -> Vec<Finding> {
     let otherwise = "correct this file of tasks";
     let timing = workload::prepare(&config.workload, &[]).map(|prompts| prompts.ids.len());
-    let mut found = vec![("workload", &config.workload.tasks, timing)];
+    let mut found = vec![("workload", vec![&config.workload.tasks], timing)];
     if let Some(quality) = &config.quality {
         let graded = workload::prepare_graded(quality, &config.workload, &[]);
-        found.push(("quality", &quality.tasks, graded.map(|graded| graded.ids.len())));
+        let files = quality.sets.iter().map(|set| &set.tasks).collect();
+        found.push(("quality", files, graded.map(|graded| graded.of)));
     }
     found
         .into_iter()
-        .map(|(subject, file, tasks)| match tasks {
+        .map(|(subject, files, tasks)| match tasks {
             Ok(tasks) => {
-                let file = shown(file, config);
-                Finding::ok(subject, format!("{file}: {}", count(tasks, "task")))
+                let files: Vec<String> =
+                    files.into_iter().map(|file| shown(file, config).to_string()).collect();
+                Finding::ok(subject, format!("{}: {}", files.join(", "), count(tasks, "task")))
             }
             Err(problem) => Finding::error(subject, problem, otherwise),
         })

@@ -69,7 +69,8 @@ pub fn generate_together(
         if open.is_empty() {
             return Ok(rows.into_iter().map(Row::outcome).collect());
         }
-        let fed: Vec<Vec<u32>> = open.iter().map(|row| std::mem::take(&mut rows[*row].next)).collect();
+        let fed: Vec<Vec<u32>> =
+            open.iter().map(|row| std::mem::take(&mut rows[*row].next)).collect();
         let lists: Vec<(usize, &[u32])> =
             open.iter().zip(&fed).map(|(row, tokens)| (*row, tokens.as_slice())).collect();
         batch.forward(&lists, Show::Last, &mut |row, _, logits| {
@@ -139,7 +140,9 @@ pub fn score(
     // The last token of all is predicted and never fed.
     let fed: Vec<Vec<u32>> = continuations
         .iter()
-        .map(|tokens| std::iter::once(*last).chain(tokens[..tokens.len() - 1].iter().copied()).collect())
+        .map(|tokens| {
+            std::iter::once(*last).chain(tokens[..tokens.len() - 1].iter().copied()).collect()
+        })
         .collect();
     let mut sums = vec![0.0; continuations.len()];
     let mut add = |row: usize, place: usize, logits: &[f32]| {

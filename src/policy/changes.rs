@@ -3,18 +3,20 @@
 
 use crate::baseline;
 use crate::config::{
-    self, ChatTemplate, CommitTree, Config, Setup, Source, Thresholds, Variant, WorkTree,
+    self, ChatTemplate, CommitTree, Config, Quality, Setup, Source, TaskSet, Thresholds, Variant,
+    WorkTree,
 };
 use crate::git::{Base, Id, Repo};
 use crate::hash;
-use crate::problem::Result;
+use crate::problem::{Problem, Result};
 use crate::record::{
     Against, Direction, Evidence, Limit, Policies, Policy, PolicyChange, Rule, Severity,
 };
 use crate::workload;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a change does to the policy, since it left its base.
 ///
@@ -196,19 +198,57 @@ fn work(table: &mut Table, tree: &CommitTree<'_>, old: &Config, new: &Config) {
         (None, Some(_)) => return table.add("quality", "graded tasks added", Direction::Stricter),
         (None, None) => return,
     };
-    table.moved("max_tokens", [a.max_tokens, b.max_tokens], other);
-    table.moved("quality.stop", [format!("{:?}", a.stop), format!("{:?}", b.stop)], other);
     table.moved("quality.variants", [a.variants.join(", "), b.variants.join(", ")], other);
-    tasks(table, "graded tasks", tree, [&a.tasks, &b.tasks], |file, text| {
-        let tasks = workload::parse_graded(file, text)?;
-        Ok(tasks.into_iter().map(|task| (task.id.clone(), format!("{task:?}"))).collect())
-    });
-    let template = |source: &dyn Source, file: &Option<std::path::PathBuf>| {
-        file.as_ref().and_then(|file| source.read(file).ok())
+    table.moved("quality.batch", [a.batch, b.batch], other);
+    let sample = |quality: &Quality| match quality.sample.to_string() {
+        all if all.is_empty() => "all".to_string(),
+        some => some,
     };
-    if template(tree, &a.prompt_template) != template(&WorkTree, &b.prompt_template) {
-        table.add("prompt_template", "changed", Direction::Other);
+    table.moved("quality.limit", [sample(a), sample(b)], other);
+    table.moved("quality.again", [format!("{:?}", a.again), format!("{:?}", b.again)], other);
+    sets(table, tree, a, b);
+}
+
+/// The sets of graded tasks, held against those of the same name.
+fn sets(table: &mut Table, tree: &CommitTree<'_>, old: &Quality, new: &Quality) {
+    let name = |set: &TaskSet| set.suite.clone().unwrap_or_else(|| "graded tasks".to_string());
+    for a in &old.sets {
+        let Some(b) = new.sets.iter().find(|b| b.suite == a.suite) else {
+            table.add(name(a), "graded tasks deleted", Direction::Looser);
+            continue;
+        };
+        table.moved("max_tokens", [a.max_tokens, b.max_tokens], other);
+        table.moved("quality.stop", [format!("{:?}", a.stop), format!("{:?}", b.stop)], other);
+        set_tasks(table, &name(a), tree, [a, b]);
+        let text = |source: &dyn Source, file: &Option<PathBuf>| {
+            file.as_ref().and_then(|file| source.read(file).ok())
+        };
+        for (key, a, b) in [
+            ("prompt_template", &a.prompt_template, &b.prompt_template),
+            ("answers", &a.answers, &b.answers),
+        ] {
+            if text(tree, a) != text(&WorkTree, b) {
+                table.add(key, "changed", Direction::Other);
+            }
+        }
     }
+    for b in new.sets.iter().filter(|b| old.sets.iter().all(|a| a.suite != b.suite)) {
+        table.add(name(b), "graded tasks added", Direction::Stricter);
+    }
+}
+
+/// Tasks are compared by their lines, which hold their ids whatever the format.
+fn set_tasks(table: &mut Table, name: &str, tree: &CommitTree<'_>, [old, new]: [&TaskSet; 2]) {
+    tasks(table, name, tree, [&old.tasks, &new.tasks], |file, text| {
+        let mut lines = BTreeMap::new();
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let task: Value = serde_json::from_str(line)
+                .map_err(|error| Problem::in_file(file, format!("is no task: {error}")))?;
+            let id = task["id"].as_str().map_or(format!("line {}", index + 1), str::to_string);
+            lines.insert(id, line.to_string());
+        }
+        Ok(lines)
+    });
 }
 
 /// Which tasks are other ones: by id, each with all that it says.

@@ -430,9 +430,14 @@ pub fn between(
 fn policy_files(policy: &Config) -> Vec<(PathBuf, String)> {
     let mut files = vec![(policy.workload.tasks.clone(), "[workload] tasks".to_string())];
     if let Some(quality) = &policy.quality {
-        files.push((quality.tasks.clone(), "[quality] tasks".to_string()));
-        let template = quality.prompt_template.clone();
-        files.extend(template.map(|file| (file, "[quality] prompt_template".to_string())));
+        for set in &quality.sets {
+            files.push((set.tasks.clone(), "[quality] tasks".to_string()));
+            for (file, key) in
+                [(&set.answers, "answers"), (&set.prompt_template, "prompt_template")]
+            {
+                files.extend(file.clone().map(|file| (file, format!("[quality] {key}"))));
+            }
+        }
     }
     files
 }

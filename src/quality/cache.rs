@@ -7,7 +7,6 @@
 
 use crate::hash;
 use crate::problem::{Problem, Result};
-use crate::protocol::Order;
 use crate::record::{EngineInfo, MachineClass, VariantRecord};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -19,13 +18,20 @@ use std::path::{Path, PathBuf};
 pub(super) struct Cache {
     path: PathBuf,
     file: File,
-    known: HashMap<String, Vec<u32>>,
+    known: HashMap<String, Kept>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Line {
-    order: String,
-    tokens: Vec<u32>,
+/// One line of the cache.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// What was asked: see [`Cache::key`].
+    pub(super) order: String,
+    /// The tokens of an answer.
+    #[serde(default)]
+    pub(super) tokens: Vec<u32>,
+    /// Of choices: the log likelihood of each, nats.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) log_likelihoods: Vec<f64>,
 }
 
 /// Everything that an answer depends on beside its order.
@@ -72,8 +78,8 @@ impl Cache {
         let known = text
             .lines()
             // A line that was cut by a kill, and the first one, which is for people, are none.
-            .filter_map(|line| serde_json::from_str::<Line>(line).ok())
-            .map(|line| (line.order, line.tokens))
+            .filter_map(|line| serde_json::from_str::<Kept>(line).ok())
+            .map(|kept| (kept.order.clone(), kept))
             .collect();
         let file = OpenOptions::new().append(true).create(true).open(&path).map_err(problem)?;
         let mut cache = Cache { path, file, known };
@@ -85,15 +91,19 @@ impl Cache {
         Ok(cache)
     }
 
-    /// The tokens of an answer, if it is known.
-    pub(super) fn get(&self, order: &Order) -> Option<Vec<u32>> {
-        self.known.get(&key(order)).cloned()
+    /// What tells one thing that is asked from another.
+    pub(super) fn key<T: Serialize>(asked: &T) -> String {
+        hash::of_bytes(&serde_json::to_vec(asked).expect("what is asked is plain data"))
     }
 
-    /// Keeps an answer.
-    pub(super) fn put(&mut self, order: &Order, tokens: &[u32]) -> Result<()> {
-        let line = Line { order: key(order), tokens: tokens.to_vec() };
-        self.write(&serde_json::to_string(&line).expect("plain data"))
+    /// What was kept under a key.
+    pub(super) fn get(&self, key: &str) -> Option<Kept> {
+        self.known.get(key).cloned()
+    }
+
+    /// Keeps what an answer came to.
+    pub(super) fn put(&mut self, kept: Kept) -> Result<()> {
+        self.write(&serde_json::to_string(&kept).expect("plain data"))
     }
 
     fn write(&mut self, line: &str) -> Result<()> {
@@ -104,14 +114,18 @@ impl Cache {
     }
 }
 
-/// What tells one order from another.
-fn key(order: &Order) -> String {
-    hash::of_bytes(&serde_json::to_vec(order).expect("an order is plain data"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Order;
+
+    fn kept(order: &Order, tokens: &[u32]) -> Kept {
+        Kept { order: Cache::key(order), tokens: tokens.to_vec(), log_likelihoods: Vec::new() }
+    }
+
+    fn tokens(cache: &Cache, order: &Order) -> Option<Vec<u32>> {
+        cache.get(&Cache::key(order)).map(|kept| kept.tokens)
+    }
 
     fn record(sum: &str) -> VariantRecord {
         VariantRecord {
@@ -144,12 +158,12 @@ mod tests {
         };
         let order = Order { prompt: vec![1, 2], tokens: 3, ..Order::default() };
         let mut cache = open("x", "avx2");
-        assert_eq!(cache.get(&order), None);
-        cache.put(&order, &[7, 8]).unwrap();
-        assert_eq!(open("x", "avx2").get(&order), Some(vec![7, 8]));
-        assert_eq!(open("y", "avx2").get(&order), None, "another model");
-        assert_eq!(open("x", "amx").get(&order), None, "other instructions");
-        assert_eq!(open("x", "avx2").get(&Order { seed: 1, ..order.clone() }), None);
+        assert_eq!(tokens(&cache, &order), None);
+        cache.put(kept(&order, &[7, 8])).unwrap();
+        assert_eq!(tokens(&open("x", "avx2"), &order), Some(vec![7, 8]));
+        assert_eq!(tokens(&open("y", "avx2"), &order), None, "another model");
+        assert_eq!(tokens(&open("x", "amx"), &order), None, "other instructions");
+        assert_eq!(tokens(&open("x", "avx2"), &Order { seed: 1, ..order.clone() }), None);
     }
 
     #[test]
@@ -161,14 +175,14 @@ mod tests {
         let orders: Vec<Order> =
             (1..4).map(|tokens| Order { tokens, ..Order::default() }).collect();
         let mut cache = open();
-        cache.put(&orders[0], &[1]).unwrap();
-        cache.put(&orders[1], &[2]).unwrap();
+        cache.put(kept(&orders[0], &[1])).unwrap();
+        cache.put(kept(&orders[1], &[2])).unwrap();
         let text = std::fs::read_to_string(&cache.path).unwrap();
         std::fs::write(&cache.path, &text[..text.len() - 5]).unwrap();
         let mut cache = open();
-        assert_eq!(cache.get(&orders[0]), Some(vec![1]));
-        assert_eq!(cache.get(&orders[1]), None);
-        cache.put(&orders[2], &[3]).unwrap();
-        assert_eq!(open().get(&orders[2]), Some(vec![3]));
+        assert_eq!(tokens(&cache, &orders[0]), Some(vec![1]));
+        assert_eq!(tokens(&cache, &orders[1]), None);
+        cache.put(kept(&orders[2], &[3])).unwrap();
+        assert_eq!(tokens(&open(), &orders[2]), Some(vec![3]));
     }
 }

@@ -1,20 +1,32 @@
-//! Owns the quality pass: every graded task once by each variant, free running until a stop token.
-//! It measures no time. Answers are cached by what they depend on, so a pass that was cut short goes
+//! Owns the quality pass: every graded task by each variant, free running until a stop token or by the likelihood
+//! of its choices, and some of them again. It measures no time. Answers are cached by what they depend on, so a pass that was cut short goes
 //! on where it stopped, and an unchanged variant answers from the cache.
 
+mod again;
+mod answers;
 mod cache;
 mod server;
 
-use crate::config::{Deadlines, Variant};
-use crate::protocol::Order;
-use crate::record::{Answer, EngineInfo, Entry, Failure, Grade, MachineClass, VariantRecord};
+use crate::config::{Again, Deadlines, Variant};
+use crate::record::{Answer, EngineInfo, MachineClass, Repeat, VariantRecord};
 use crate::runner::{Cut, Sink};
 use crate::worker::Interrupt;
-use crate::workload::{self, Graded};
+use crate::workload::{Ask, Graded};
+use again::Repeating;
+use answers::Answering;
 use cache::Cache;
 use server::Server;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// What a quality pass came to.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// The answers.
+    pub answers: Vec<Answer>,
+    /// What was asked again.
+    pub repeats: Vec<Repeat>,
+}
 
 /// What a quality pass needs.
 pub struct Pass<'a> {
@@ -24,6 +36,10 @@ pub struct Pass<'a> {
     pub records: &'a BTreeMap<String, VariantRecord>,
     /// The tasks.
     pub graded: &'a Graded,
+    /// How many tasks are answered together.
+    pub batch: u32,
+    /// What is asked again.
+    pub again: Again,
     /// The machine, for the cache.
     pub machine: &'a MachineClass,
     /// What the engines said of themselves in this session; one that is missing is asked.
@@ -41,46 +57,39 @@ pub struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Runs the pass. The answers stand by variant in the order of the configuration, then by task.
+    /// Runs the pass. What it came to stands by variant in the order of the configuration, then by task.
     ///
     /// # Errors
     /// If it is interrupted, a variant's set-up is at fault, or an answer cannot be saved.
-    pub fn run(&self, sink: &mut Sink<'_>) -> Result<Vec<Answer>, Cut> {
-        let mut answers = Vec::new();
-        for (name, orders) in &self.graded.orders {
+    pub fn run(&self, sink: &mut Sink<'_>) -> Result<Done, Cut> {
+        let mut done = Done::default();
+        for (name, asks) in &self.graded.asks {
             let Some(variant) = self.variants.iter().find(|v| v.name == *name) else { continue };
             let mut server = Server::new(self, variant);
-            let done = self.of_variant(variant, orders, &mut server, sink, &mut answers);
+            let ended = self.of_variant(variant, asks, &mut server, sink, &mut done);
             let stopped = server.stop(sink);
-            done?;
+            ended?;
             stopped?;
         }
-        Ok(answers)
+        Ok(done)
     }
 
-    fn of_variant(
-        &self,
-        variant: &Variant,
-        orders: &[Order],
-        server: &mut Server<'_>,
+    fn of_variant<'a>(
+        &'a self,
+        variant: &'a Variant,
+        asks: &'a [Ask],
+        server: &mut Server<'a>,
         sink: &mut Sink<'_>,
-        answers: &mut Vec<Answer>,
+        done: &mut Done,
     ) -> Result<(), Cut> {
         let mut cache = self.open_cache(variant, server, sink)?;
-        for (index, order) in orders.iter().enumerate() {
-            let known = cache.as_ref().and_then(|cache| cache.get(order));
-            let cached = known.is_some();
-            let outcome = match known {
-                Some(tokens) => Ok(tokens),
-                None => server.ask(order, sink)?,
-            };
-            if let (Ok(tokens), Some(cache), false) = (&outcome, &mut cache, cached) {
-                cache.put(order, tokens).map_err(Cut::NotSaved)?;
-            }
-            let answer = self.answer(&variant.name, index, order, outcome, cached);
-            sink(&Entry::Answer(answer.clone())).map_err(Cut::NotSaved)?;
-            answers.push(answer);
-        }
+        let cache = &mut cache;
+        let mut answering = Answering { pass: self, variant, asks, server, cache, sink };
+        done.answers.extend(answering.run()?);
+        // What is asked again has processes of its own; this one would hold its memory all the while.
+        server.stop(sink)?;
+        let mut repeating = Repeating { pass: self, variant, asks, cache, sink };
+        done.repeats.extend(repeating.run()?);
         Ok(())
     }
 
@@ -99,33 +108,5 @@ impl Pass<'_> {
         let Some(engine) = engine else { return Ok(None) };
         let record = &self.records[&variant.name];
         Cache::open(folder, record, &engine, self.machine).map(Some).map_err(Cut::NotSaved)
-    }
-
-    fn answer(
-        &self,
-        variant: &str,
-        index: usize,
-        order: &Order,
-        outcome: Result<Vec<u32>, Failure>,
-        cached: bool,
-    ) -> Answer {
-        let (tokens, text, grade, failure) = match outcome {
-            Ok(tokens) => {
-                let text = self.graded.text(variant, &tokens);
-                let (grade, failure) = workload::grade(&self.graded.expectations[index], &text);
-                (tokens, text, grade, failure)
-            }
-            Err(failure) => (Vec::new(), String::new(), Grade::Failed, Some(failure)),
-        };
-        Answer {
-            variant: variant.to_string(),
-            task: self.graded.ids[index].clone(),
-            prompt_tokens: order.prompt.len() as u32,
-            tokens,
-            text,
-            cached,
-            grade,
-            failure,
-        }
     }
 }

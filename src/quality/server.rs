@@ -5,7 +5,7 @@ use crate::config::Variant;
 use crate::protocol::Order;
 use crate::record::{EngineInfo, Entry, Failure, FailureClass, WorkerRun};
 use crate::runner::{Cut, Sink, Starter};
-use crate::worker::Worker;
+use crate::worker::{Stop, Worker};
 
 /// Answers the tasks of one variant.
 pub(super) struct Server<'a> {
@@ -14,11 +14,13 @@ pub(super) struct Server<'a> {
     worker: Option<Worker>,
     run: Option<WorkerRun>,
     attempt: u32,
+    /// Restarts that are not counted: of workers that died of a batch, whose tasks are then asked one by one.
+    spare: u32,
 }
 
 impl<'a> Server<'a> {
     pub(super) fn new(pass: &'a Pass<'a>, variant: &'a Variant) -> Server<'a> {
-        Server { pass, variant, worker: None, run: None, attempt: 0 }
+        Server { pass, variant, worker: None, run: None, attempt: 0, spare: 0 }
     }
 
     /// What the engine says of itself; `None` if it does not load.
@@ -27,19 +29,63 @@ impl<'a> Server<'a> {
         Ok(self.run.as_ref().and_then(|run| run.engine.clone()))
     }
 
-    /// The tokens of an answer, or why there is none.
+    /// The tokens of each answer, or why there are none: asked for together, or one by one where only one is asked
+    /// for, or where together they have none; so what brings a worker down is blamed on the task that does.
     pub(super) fn ask(
+        &mut self,
+        orders: &[Order],
+        prefix: usize,
+        sink: &mut Sink<'_>,
+    ) -> Result<Vec<Result<Vec<u32>, Failure>>, Cut> {
+        if orders.len() > 1 {
+            let deadline = self.pass.deadlines.request * orders.len() as u32;
+            let interrupt = self.pass.interrupt.clone();
+            let together = self.with(sink, |worker| {
+                worker.generate_together(orders, prefix, deadline, &interrupt)
+            })?;
+            if let Ok(answers) = together {
+                return Ok(answers);
+            }
+            self.spare += u32::from(self.worker.is_none());
+        }
+        orders.iter().map(|order| self.ask_one(order, sink)).collect()
+    }
+
+    /// The tokens of an answer, or why there are none.
+    pub(super) fn ask_one(
         &mut self,
         order: &Order,
         sink: &mut Sink<'_>,
     ) -> Result<Result<Vec<u32>, Failure>, Cut> {
+        let (deadline, interrupt) = (self.pass.deadlines.request, self.pass.interrupt.clone());
+        let done = self.with(sink, |worker| worker.generate(order, deadline, &interrupt))?;
+        Ok(done.map(|done| done.tokens))
+    }
+
+    /// The log likelihood of each choice, nats, or why there are none.
+    pub(super) fn score(
+        &mut self,
+        prompt: &[u32],
+        choices: &[Vec<u32>],
+        sink: &mut Sink<'_>,
+    ) -> Result<Result<Vec<f64>, Failure>, Cut> {
+        let (deadline, interrupt) = (self.pass.deadlines.request, self.pass.interrupt.clone());
+        self.with(sink, |worker| worker.score(prompt, choices, deadline, &interrupt))
+    }
+
+    /// Asks the worker, which is started if there is none, and reported if it dies of it.
+    fn with<T>(
+        &mut self,
+        sink: &mut Sink<'_>,
+        ask: impl FnOnce(&mut Worker) -> Result<T, Stop>,
+    ) -> Result<Result<T, Failure>, Cut> {
         self.ensure_worker(sink)?;
         let Some(worker) = &mut self.worker else {
             let message = format!("no worker was left: {} had failed", self.attempt);
             return Ok(Err(Failure { class: FailureClass::NotServed, message }));
         };
-        match worker.generate(order, self.pass.deadlines.request, &self.pass.interrupt) {
-            Ok(done) => Ok(Ok(done.tokens)),
+        match ask(worker) {
+            Ok(done) => Ok(Ok(done)),
             Err(stop) => {
                 let alive = worker.alive();
                 let failure = Cut::unless_failed(stop, &self.variant.name)?;
@@ -71,7 +117,7 @@ impl<'a> Server<'a> {
             deadline: self.pass.deadlines.load,
             interrupt: &self.pass.interrupt,
         };
-        while self.worker.is_none() && self.attempt <= self.pass.restarts {
+        while self.worker.is_none() && self.attempt <= self.pass.restarts + self.spare {
             self.attempt += 1;
             let (worker, run) = starter.start(self.variant, 0, self.attempt, sink)?;
             self.run = Some(run);

@@ -18,6 +18,9 @@ pub(super) fn commands(results: &Results) -> Vec<String> {
     if let Some(rounds) = asked.rounds {
         add("--rounds", &rounds.to_string());
     }
+    for (option, value) in &asked.narrowed {
+        add(option, value);
+    }
     let authority = results.judgement.as_ref().map(|judgement| &judgement.authority);
     if let Some(base) = authority.and_then(|authority| authority.base.as_ref()) {
         add("--base", base);

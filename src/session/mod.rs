@@ -114,7 +114,7 @@ pub fn run(
     if let (None, Some(graded)) = (&cut, &prepared.graded) {
         let pass = quality_pass(prepared, graded, &part.rounds, program, interrupt);
         match pass.run(&mut sink(journal, observer)) {
-            Ok(found) => part.answers = found,
+            Ok(done) => (part.answers, part.repeats) = (done.answers, done.repeats),
             Err(why) => cut = Some(why),
         }
     }
@@ -208,6 +208,8 @@ fn quality_pass<'a>(
         variants: &config.variants,
         records: &header.variants,
         graded,
+        batch: config.quality.as_ref().map_or(1, |quality| quality.batch),
+        again: config.quality.as_ref().map_or_else(Default::default, |quality| quality.again),
         machine: &header.environment.machine,
         engines: header.plan.variants.iter().filter_map(engine).collect(),
         cache: prepared.use_cache.then(|| config.output.join("quality")),

@@ -272,7 +272,7 @@ pub(super) fn leave_out_unchanged(
     let names = setup.config.names();
     for (base, name) in names.iter().filter_map(|base| Some((base, of_base(base)?))) {
         let orders = |name: &str| {
-            let all = graded.into_iter().flat_map(|graded| &graded.orders);
+            let all = graded.into_iter().flat_map(|graded| &graded.asks);
             all.filter(|(of, _)| of == name).map(|(_, orders)| orders.clone()).next()
         };
         let same = same_set_up(&setup.config, records, base, name)?

@@ -84,6 +84,7 @@ pub fn prepare(mut setup: Setup, root: &Path) -> Result<Prepared> {
             labels: prompts.labels.clone(),
             workload_sha256: prompts.sha256.clone(),
             quality: config.quality.as_ref().zip(graded.as_ref()).map(quality_plan),
+            only: None,
             stopping: None,
             absent: setup.absent.clone(),
         },
@@ -103,7 +104,7 @@ fn tasks_are_there(
     for rule in thresholds.rules.iter().filter(|rule| !rule.only.is_empty()) {
         let of_quality = rule.metric.kind() == Kind::TaskProportion;
         let labels = match graded {
-            Some(graded) if of_quality => &graded.labels,
+            Some(graded) if of_quality => &graded.all_labels,
             _ => &prompts.labels,
         };
         if labels.values().any(|labels| rule.only.takes(Some(labels))) {
@@ -131,11 +132,21 @@ fn quality_plan((quality, graded): (&Quality, &Graded)) -> QualityPlan {
     QualityPlan {
         tasks: graded.ids.clone(),
         variants: quality.variants.clone(),
-        max_tokens: quality.max_tokens,
-        stop: quality.stop.clone(),
+        max_tokens: graded.max_tokens,
+        stop: stops(quality),
         labels: graded.labels.clone(),
         sha256: graded.sha256.clone(),
+        tails: graded.tails.clone(),
+        of: graded.of,
+        narrowed: quality.sample.is_narrowed().then(|| quality.sample.to_string()),
+        batch: quality.batch,
     }
+}
+
+/// The strings that end answers, of all sets.
+fn stops(quality: &Quality) -> Vec<String> {
+    let all: BTreeSet<&String> = quality.sets.iter().flat_map(|set| &set.stop).collect();
+    all.into_iter().cloned().collect()
 }
 
 /// What is asked of a variant, with the hash of its model.

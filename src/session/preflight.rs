@@ -6,7 +6,7 @@ use crate::config::{Config, Variant};
 use crate::engine::{self, Inspected};
 use crate::problem::{Problem, Result};
 use crate::record::Header;
-use crate::workload::{self, Graded, Prompts};
+use crate::workload::{self, Ask, Graded, Prompts};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -102,9 +102,9 @@ pub(super) fn vocabularies(
         }
         // Tokens that were added to a tokenizer may lie beyond the model's and do no harm unused.
         let timed = prompts.of(&variant.name).iter().map(|task| &task.tokens);
-        let asked = graded.into_iter().flat_map(|graded| &graded.orders);
-        let asked = asked.filter(|(name, _)| *name == variant.name).flat_map(|(_, orders)| orders);
-        let highest = timed.chain(asked.map(|order| &order.prompt)).flatten().max();
+        let asked = graded.into_iter().flat_map(|graded| &graded.asks);
+        let asked = asked.filter(|(name, _)| *name == variant.name).flat_map(|(_, asks)| asks);
+        let highest = timed.map(Vec::as_slice).chain(asked.map(Ask::prompt)).flatten().max();
         if let Some(token) = highest.filter(|token| **token as usize >= size) {
             return refuse(format!(
                 "a prompt has the token {token}, and {} knows {size} tokens",

@@ -139,6 +139,7 @@ fn remaining(parts: Vec<Part>, without: &[String]) -> Vec<Part> {
             round.requests.retain(|request| stays(&request.variant));
         }
         part.answers.retain(|answer| stays(&answer.variant));
+        part.repeats.retain(|repeat| stays(&repeat.variant));
         part
     };
     parts.into_iter().map(strip).filter(|part| !part.header.variants.is_empty()).collect()

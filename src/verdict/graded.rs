@@ -4,7 +4,7 @@ use super::change::POWER;
 use super::judge::{Case, Test};
 use crate::metric::{Better, Metric, Read};
 use crate::record::{
-    Answer, Effect, FailureClass, Grade, Needed, Part, Resolution, Sample, Verdict, VerdictKind,
+    Answer, Effect, Grade, Needed, Part, Resolution, Sample, Verdict, VerdictKind,
 };
 use crate::stats::{self, Interval, Pairs};
 use std::collections::BTreeMap;
@@ -96,6 +96,11 @@ impl Case<'_> {
     }
 
     fn no_answers(&self) -> Test<'_> {
+        let quality = self.now.header.plan.quality.as_ref();
+        if let Some(some) = quality.and_then(|quality| quality.narrowed.as_ref()) {
+            let why = format!("none of its tasks was asked for, which were those of {some}");
+            return self.known(VerdictKind::Inconclusive, why);
+        }
         let why = format!("'{}' was asked no graded task", self.rule.variant);
         self.known(VerdictKind::Invalid, why)
     }
@@ -256,9 +261,7 @@ fn answers<'a>(part: &'a Part, variant: &'a str) -> impl Iterator<Item = &'a Ans
 
 /// Why a reference's answers say nothing: those that its engine failed to give are not its own.
 fn hard_failures(part: &Part, reference: &str) -> Option<String> {
-    let hard = |answer: &&Answer| {
-        answer.failure.as_ref().is_some_and(|f| f.class != FailureClass::Malformed)
-    };
+    let hard = |answer: &&Answer| answer.failure.as_ref().is_some_and(|f| !f.class.is_answer());
     let failed: Vec<&Answer> = answers(part, reference).filter(hard).collect();
     let first = failed.first()?.failure.as_ref()?;
     Some(format!("{} tasks of '{reference}', the other side, failed: {first}", failed.len()))
@@ -272,7 +275,7 @@ mod tests {
     use super::*;
     use crate::baseline::Stores;
     use crate::metric::{ACCURACY, Statistic, TASK_FAILURE_RATE};
-    use crate::record::{Failure, Labels, Limit, QualityPlan, Round, Rule};
+    use crate::record::{Failure, FailureClass, Labels, Limit, QualityPlan, Round, Rule};
 
     fn answer(variant: &str, task: usize, grade: Grade) -> Answer {
         Answer {
@@ -282,6 +285,9 @@ mod tests {
             tokens: vec![],
             text: String::new(),
             cached: false,
+
+            log_likelihoods: vec![],
+            reason: None,
             grade,
             failure: None,
         }
@@ -312,6 +318,7 @@ mod tests {
             resumed: vec![],
             rounds: rounds.to_vec(),
             answers: answers.to_vec(),
+            repeats: vec![],
         };
         let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
         judge(&[rule], &measured, 0.05).remove(0)
@@ -410,6 +417,7 @@ mod tests {
             resumed: vec![],
             rounds: vec![Round { round: 1, complete: true, workers: vec![], requests }],
             answers,
+            repeats: vec![],
         };
         part.header.plan.quality = Some(QualityPlan {
             tasks: labels.keys().cloned().collect(),
@@ -418,6 +426,7 @@ mod tests {
             stop: vec![],
             labels,
             sha256: String::new(),
+            ..QualityPlan::default()
         });
         let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
         judge(&[accuracy(Limit::Points(0.05))], &measured, 0.05).remove(0)

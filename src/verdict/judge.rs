@@ -5,8 +5,8 @@ use super::looks;
 use super::{Measured, Scope, samples};
 use crate::metric::{Kind, Needs, Statistic};
 use crate::record::{
-    Absent, Against, Evidence, Limit, Part, Reading, Round, Rule, Severity, Verdict, VerdictKind,
-    of_base,
+    Absent, Against, Evidence, Limit, Only, Part, Reading, Round, Rule, Severity, Verdict,
+    VerdictKind, of_base,
 };
 use crate::stats;
 
@@ -201,6 +201,16 @@ impl<'a> Case<'a> {
         {
             return Some(self.undecided(VerdictKind::Unavailable, why.clone()));
         }
+        let graded = rule.metric.kind() == Kind::TaskProportion;
+        let only = self.now.header.plan.only;
+        if only.is_some_and(|only| (only == Only::Quality) != graded) {
+            let only = only.map_or("", Only::id);
+            let why = format!("not measured: only {only} was asked for (--only {only})");
+            return Some(self.undecided(VerdictKind::Inconclusive, why));
+        }
+        if only == Some(Only::Quality) {
+            return None;
+        }
         if self.rounds.is_empty() {
             let why = "no round was completed".to_string();
             return Some(self.undecided(VerdictKind::Invalid, why));
@@ -241,7 +251,8 @@ impl<'a> Case<'a> {
     /// Against another variant of the same session.
     fn beside<'b>(&'b self, other: &'b str) -> Test<'b> {
         let rule = self.rule;
-        if !completes_a_round(&self.rounds, other) {
+        let by_rounds = self.now.header.plan.only != Some(Only::Quality);
+        if by_rounds && !completes_a_round(&self.rounds, other) {
             let why = format!("'{other}', the other side, completed no round");
             return self.known(VerdictKind::Invalid, why);
         }
@@ -374,6 +385,7 @@ pub(super) mod tests {
             },
             environment: environment(),
             plan: Plan {
+                only: None,
                 variants: vec!["base".into(), "now".into()],
                 reference: "base".into(),
                 rounds: 5,
@@ -400,6 +412,7 @@ pub(super) mod tests {
             resumed: vec![],
             rounds: rounds.to_vec(),
             answers: vec![],
+            repeats: vec![],
         }
     }
 

@@ -22,7 +22,8 @@ pub fn run_child() -> std::io::Result<()> {
     // SAFETY: the parent opened this descriptor for us and nobody else in this process owns it.
     let socket = unsafe { UnixStream::from_raw_fd(descriptor) };
     let mut reader = BufReader::new(socket.try_clone()?);
-    let capabilities = ["load", "generate", "generate_together", "score"].map(str::to_string).to_vec();
+    let capabilities =
+        ["load", "generate", "generate_together", "score"].map(str::to_string).to_vec();
     protocol::send(&socket, &Reply::Hello { protocol: protocol::VERSION, capabilities })?;
     let mut engine: Option<Box<dyn Engine>> = None;
     while let Some(command) = protocol::receive::<Command>(&mut reader)? {
@@ -54,7 +55,10 @@ fn serve(engine: &mut Option<Box<dyn Engine>>, command: Command) -> Reply {
         }),
         Command::GenerateTogether { id, orders, prefix } => with(engine, id, |engine| {
             let answers = engine::generate_together(engine, &orders, prefix)?;
-            Ok(Reply::GeneratedTogether { id, answers: answers.into_iter().map(together).collect() })
+            Ok(Reply::GeneratedTogether {
+                id,
+                answers: answers.into_iter().map(together).collect(),
+            })
         }),
         Command::Score { id, prompt, continuations } => with(engine, id, |engine| {
             let log_likelihoods = engine::score(engine, &prompt, &continuations)?;

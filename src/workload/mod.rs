@@ -1,13 +1,19 @@
 //! Owns what is asked of a model: the tasks, their token ids (made once for each tokenizer and
 //! template, the same for every engine), the graders and the workload's fingerprint. It runs nothing.
 
+mod asked;
+mod formats;
 mod grade;
 mod graded;
 mod template;
 mod vocabulary;
 
-pub use grade::{Expectation, ToolCall, grade};
-pub use graded::{Graded, GradedTask, parse_graded, prepare_graded};
+pub use asked::{Ask, Graded, prepare_graded};
+pub use grade::{
+    Alternatives, Call, CallPlan, Choice, ChoiceScore, Expectation, Normalize, Number, Outcome,
+    Pattern, Pick, Schema, ToolCall, grade, grade_choice, most_likely,
+};
+pub use graded::{GradedTask, parse_graded};
 pub use vocabulary::{load_tokenizer, tokenizer_size};
 
 use crate::config::{Variant, Workload};
@@ -184,18 +190,21 @@ fn tokenize(
     tasks
         .iter()
         .map(|task| {
-            let text = match &template {
-                Some(template) => template::render(template, task, variant)?,
-                None => match &task.system {
-                    Some(system) => format!("{system}\n\n{}", task.prompt),
-                    None => task.prompt.clone(),
-                },
-            };
+            let text = prompt_text(task, variant, template.as_deref())?;
             // A template writes the special tokens itself; without one the tokenizer adds its own.
             let tokens = vocabulary.encode(variant, &text, template.is_none())?;
             Ok(TokenizedTask { id: task.id.clone(), tokens })
         })
         .collect()
+}
+
+/// A task's text as a variant is fed it.
+fn prompt_text(task: &Task, variant: &Variant, template: Option<&str>) -> Result<String> {
+    match (template, &task.system) {
+        (Some(template), _) => template::render(template, task, variant),
+        (None, Some(system)) => Ok(format!("{system}\n\n{}", task.prompt)),
+        (None, None) => Ok(task.prompt.clone()),
+    }
 }
 
 /// Cuts or repeats token ids to an exact length: timing needs the same work for every prompt. A cut

@@ -202,6 +202,7 @@ fn make_rich_part() -> Part {
         stop: vec!["\n".to_string()],
         labels: [("g0".to_string(), labels)].into(),
         sha256: "ab".repeat(32),
+        ..QualityPlan::default()
     });
     for variant in header.variants.values_mut() {
         variant.options.insert("dtype".to_string(), "f16".to_string());
@@ -218,6 +219,9 @@ fn make_rich_part() -> Part {
             tokens: vec![1, 2],
             text: "an answer".to_string(),
             cached: task == "g2",
+
+            log_likelihoods: vec![],
+            reason: None,
             grade: if failed { Grade::Failed } else { Grade::Right },
             failure: failed.then(|| failure.clone()),
         });

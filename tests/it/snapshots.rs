@@ -145,6 +145,9 @@ fn part(case: &Case) -> Part {
         tokens: vec![1],
         text: "x".into(),
         cached: false,
+
+        log_likelihoods: vec![],
+        reason: None,
         grade: if task < 6 + 3 * u32::from(second) { Grade::Wrong } else { Grade::Right },
         failure: None,
     };
@@ -170,6 +173,7 @@ fn part(case: &Case) -> Part {
             },
             environment: environment(case.energy.is_some()),
             plan: Plan {
+                only: None,
                 variants: names.clone(),
                 reference: names[0].clone(),
                 rounds: case.rounds,
@@ -188,6 +192,7 @@ fn part(case: &Case) -> Part {
                     stop: vec![],
                     labels: BTreeMap::new(),
                     sha256: "ef".repeat(32),
+                    ..QualityPlan::default()
                 }),
                 stopping: None,
                 absent: BTreeMap::new(),
@@ -198,6 +203,7 @@ fn part(case: &Case) -> Part {
         resumed: vec![],
         rounds: (1..=case.rounds).map(round).collect(),
         answers: (0..60).flat_map(|task| [answer(task, false), answer(task, true)]).collect(),
+        repeats: vec![],
     }
 }
 

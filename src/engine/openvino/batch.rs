@@ -37,8 +37,7 @@ impl OpenVinoBatch {
         has_position_ids: bool,
         prefix: &[u32],
     ) -> Result<OpenVinoBatch, Failure> {
-        let mut batch =
-            OpenVinoBatch { request, has_position_ids, prefix: 0, rows: Vec::new() };
+        let mut batch = OpenVinoBatch { request, has_position_ids, prefix: 0, rows: Vec::new() };
         if !prefix.is_empty() {
             batch.feed(&[(0, prefix)]).map_err(wrong)?;
             batch.prefix = prefix.len();

@@ -214,6 +214,9 @@ mod tests {
             tokens: vec![],
             text: String::new(),
             cached: false,
+
+            log_likelihoods: vec![],
+            reason: None,
             grade,
             failure: None,
         };
@@ -227,7 +230,7 @@ mod tests {
             max_tokens: 1,
             stop: vec![],
             labels: tasks.iter().map(|(s, task, ..)| (task.to_string(), label(s))).collect(),
-            sha256: String::new(),
+            ..QualityPlan::default()
         });
         results
     }

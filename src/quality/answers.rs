@@ -1,0 +1,212 @@
+//! Owns the answers of one variant: asked for in batches, or found in the cache, then graded.
+
+use super::Pass;
+use super::cache::{Cache, Kept};
+use super::server::Server;
+use crate::config::Variant;
+use crate::engine::shared_prefix;
+use crate::protocol::Order;
+use crate::record::{Answer, Entry, Failure, FailureClass, Grade};
+use crate::runner::{Cut, Sink};
+use crate::workload::{self, Ask, ChoiceScore, Expectation, Outcome};
+use std::ops::Range;
+
+/// The answers of one variant as they come.
+pub(super) struct Answering<'a, 'b, 's> {
+    pub(super) pass: &'a Pass<'a>,
+    pub(super) variant: &'a Variant,
+    pub(super) asks: &'a [Ask],
+    pub(super) server: &'b mut Server<'a>,
+    pub(super) cache: &'b mut Option<Cache>,
+    pub(super) sink: &'b mut Sink<'s>,
+}
+
+impl Answering<'_, '_, '_> {
+    /// Every task of every set; the answers stand in the order of the tasks.
+    pub(super) fn run(&mut self) -> Result<Vec<Answer>, Cut> {
+        let mut answers: Vec<Option<Answer>> = vec![None; self.asks.len()];
+        for set in self.pass.graded.sets.clone() {
+            self.choices(set.clone(), &mut answers)?;
+            self.generated(set, &mut answers)?;
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// Questions with choices, whose choices are scored together.
+    fn choices(&mut self, set: Range<usize>, answers: &mut [Option<Answer>]) -> Result<(), Cut> {
+        for task in set {
+            let Ask::Choose { prompt, choices } = &self.asks[task] else { continue };
+            let key = Cache::key(&(prompt, choices));
+            let known = self.cached(&key);
+            let cached = known.is_some();
+            let scores = match known {
+                Some(kept) => Ok(kept.log_likelihoods),
+                None => self.server.score(prompt, choices, self.sink)?,
+            };
+            if let (Ok(scores), false) = (&scores, cached) {
+                self.keep(Kept {
+                    order: key,
+                    log_likelihoods: scores.clone(),
+                    tokens: Vec::new(),
+                })?;
+            }
+            let answer = self.chosen(task, choices, scores, cached);
+            self.done(task, answer, answers)?;
+        }
+        Ok(())
+    }
+
+    /// Free-running answers, in batches whose members do not depend on what is cached: so an answer is computed in
+    /// the same way each time.
+    fn generated(&mut self, set: Range<usize>, answers: &mut [Option<Answer>]) -> Result<(), Cut> {
+        let tasks: Vec<(usize, &Order)> = set
+            .filter_map(|task| match &self.asks[task] {
+                Ask::Generate(order) => Some((task, order)),
+                Ask::Choose { .. } => None,
+            })
+            .collect();
+        let batch = self.pass.batch.max(1) as usize;
+        let prompts = tasks.iter().map(|(_, order)| order.prompt.as_slice());
+        let prefix = if batch > 1 { shared_prefix(prompts) } else { 0 };
+        for group in tasks.chunks(batch) {
+            let key = |order: &Order| match batch {
+                1 => Cache::key(order),
+                _ => Cache::key(&(order, batch, prefix)),
+            };
+            let keys: Vec<String> = group.iter().map(|(_, order)| key(order)).collect();
+            let known: Option<Vec<Kept>> = keys.iter().map(|key| self.cached(key)).collect();
+            let cached = known.is_some();
+            let outcomes = match known {
+                Some(kept) => kept.into_iter().map(|kept| Ok(kept.tokens)).collect(),
+                None => {
+                    let orders: Vec<Order> = group.iter().map(|(_, o)| (*o).clone()).collect();
+                    self.server.ask(&orders, prefix, self.sink)?
+                }
+            };
+            for ((outcome, key), (task, order)) in outcomes.into_iter().zip(keys).zip(group) {
+                if let (Ok(tokens), false) = (&outcome, cached) {
+                    let tokens = tokens.clone();
+                    self.keep(Kept { order: key, tokens, log_likelihoods: Vec::new() })?;
+                }
+                let answer = self.pass.answer(&self.variant.name, *task, order, outcome, cached);
+                self.done(*task, answer, answers)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn cached(&self, key: &str) -> Option<Kept> {
+        self.cache.as_ref().and_then(|cache| cache.get(key))
+    }
+
+    fn keep(&mut self, kept: Kept) -> Result<(), Cut> {
+        match self.cache {
+            Some(cache) => cache.put(kept).map_err(Cut::NotSaved),
+            None => Ok(()),
+        }
+    }
+
+    fn done(
+        &mut self,
+        task: usize,
+        answer: Answer,
+        answers: &mut [Option<Answer>],
+    ) -> Result<(), Cut> {
+        (self.sink)(&Entry::Answer(answer.clone())).map_err(Cut::NotSaved)?;
+        answers[task] = Some(answer);
+        Ok(())
+    }
+
+    /// The answer to a question with choices.
+    fn chosen(
+        &self,
+        task: usize,
+        choices: &[Vec<u32>],
+        scores: Result<Vec<f64>, Failure>,
+        cached: bool,
+    ) -> Answer {
+        let graded = self.pass.graded;
+        let mut answer = Answer {
+            variant: self.variant.name.clone(),
+            task: graded.ids[task].clone(),
+            prompt_tokens: self.asks[task].prompt().len() as u32,
+            tokens: Vec::new(),
+            text: String::new(),
+            log_likelihoods: Vec::new(),
+            cached,
+            grade: Grade::Failed,
+            reason: None,
+            failure: None,
+        };
+        match (scores, &graded.expectations[task]) {
+            (Ok(log_likelihoods), Expectation::Choice(choice)) => {
+                let score = |(log_likelihood, tokens): (&f64, &Vec<u32>)| ChoiceScore {
+                    log_likelihood: *log_likelihood,
+                    tokens: tokens.len() as u32,
+                };
+                let scores: Vec<ChoiceScore> =
+                    log_likelihoods.iter().zip(choices).map(score).collect();
+                let outcome = workload::grade_choice(choice, &scores);
+                let best = workload::most_likely(choice, &scores);
+                answer.text = best.map_or(String::new(), |best| choice.choices[best].clone());
+                (answer.grade, answer.reason, answer.failure) =
+                    (outcome.grade, outcome.reason, outcome.failure);
+                answer.log_likelihoods = log_likelihoods;
+            }
+            (Ok(_), _) => unreachable!("only choices are asked for as choices"),
+            (Err(failure), _) => answer.failure = Some(failure),
+        }
+        answer
+    }
+}
+
+impl Pass<'_> {
+    /// A free-running answer with its grade.
+    pub(super) fn answer(
+        &self,
+        variant: &str,
+        task: usize,
+        order: &Order,
+        outcome: Result<Vec<u32>, Failure>,
+        cached: bool,
+    ) -> Answer {
+        let (tokens, text, outcome) = match outcome {
+            Ok(tokens) => {
+                let (text, ended) = self.graded.text(variant, task, &tokens);
+                let outcome = self.grade(task, order, &text, ended);
+                (tokens, text, outcome)
+            }
+            Err(failure) => (Vec::new(), String::new(), failed(failure)),
+        };
+        Answer {
+            variant: variant.to_string(),
+            task: self.graded.ids[task].clone(),
+            prompt_tokens: order.prompt.len() as u32,
+            tokens,
+            text,
+            log_likelihoods: Vec::new(),
+            cached,
+            grade: outcome.grade,
+            reason: outcome.reason,
+            failure: outcome.failure,
+        }
+    }
+
+    /// Grades a text. One that is empty or does not end is none that could be used, whatever stands in it.
+    fn grade(&self, task: usize, order: &Order, text: &str, ended: bool) -> Outcome {
+        let failed = |class, message: String| failed(Failure { class, message });
+        if !ended {
+            let most = order.tokens;
+            return failed(FailureClass::RunOn, format!("no end within {most} tokens"));
+        }
+        if text.trim().is_empty() {
+            return failed(FailureClass::Empty, "the answer ended before it began".to_string());
+        }
+        workload::grade(&self.graded.expectations[task], text)
+    }
+}
+
+/// What is no usable answer.
+fn failed(failure: Failure) -> Outcome {
+    Outcome { grade: Grade::Failed, reason: None, failure: Some(failure) }
+}

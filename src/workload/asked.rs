@@ -1,0 +1,316 @@
+//! Owns the graded tasks as they are asked: which of them, what each variant is fed, and where an answer stops.
+
+use super::formats::read_tasks;
+use super::{Expectation, GradedTask, Task, Vocabulary, read_text, template};
+use crate::config::{Quality, TaskSample, TaskSet, Variant, Workload};
+use crate::hash;
+use crate::problem::{Problem, Result};
+use crate::protocol::Order;
+use crate::record::Labels;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// How much of a prompt's end is kept for a person who looks at its answers, characters.
+const TAIL: usize = 200;
+
+/// What a variant is asked for one task.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ask {
+    /// An answer, free running.
+    Generate(Order),
+    /// How probable each choice is.
+    Choose {
+        /// Prompt token ids.
+        prompt: Vec<u32>,
+        /// Token ids of each choice.
+        choices: Vec<Vec<u32>>,
+    },
+}
+
+impl Ask {
+    /// The prompt's token ids.
+    pub fn prompt(&self) -> &[u32] {
+        match self {
+            Ask::Generate(order) => &order.prompt,
+            Ask::Choose { prompt, .. } => prompt,
+        }
+    }
+}
+
+/// The graded tasks, ready to be asked and graded.
+#[derive(Debug, Clone)]
+pub struct Graded {
+    /// Ids of the tasks, in order.
+    pub ids: Vec<String>,
+    /// Suites and tags of the tasks that have some.
+    pub labels: BTreeMap<String, Labels>,
+    /// Suites and tags of those too that are not asked this time.
+    pub all_labels: BTreeMap<String, Labels>,
+    /// What is expected, by task.
+    pub expectations: Vec<Expectation>,
+    /// The end of each prompt, by task.
+    pub tails: Vec<String>,
+    /// What each variant is asked, by task, in the order of the configuration.
+    pub asks: Vec<(String, Vec<Ask>)>,
+    /// The tasks of each set, which are asked in the same way.
+    pub sets: Vec<Range<usize>>,
+    /// Tasks of which these were taken.
+    pub of: usize,
+    /// Most tokens of an answer, of all sets.
+    pub max_tokens: u32,
+    /// SHA-256 of tasks, expectations, templates, generation parameters, and which tasks were taken.
+    pub sha256: String,
+    /// Strings that end an answer, by set.
+    stops: Vec<Vec<String>>,
+    vocabularies: BTreeMap<String, Vocabulary>,
+}
+
+impl Graded {
+    /// The text of a variant's answer to a task, cut at the first stop string; and whether it ended, by one or by a
+    /// stop token.
+    pub fn text(&self, variant: &str, task: usize, tokens: &[u32]) -> (String, bool) {
+        let text = self.vocabularies[variant].decode(tokens);
+        let set = self.sets.iter().position(|set| set.contains(&task)).unwrap_or(0);
+        let end = self.stops[set].iter().filter_map(|stop| text.find(stop.as_str())).min();
+        let ask = self.asks.iter().find(|(name, _)| name == variant).map(|(_, asks)| &asks[task]);
+        let by_token = match (ask, tokens.last()) {
+            (Some(Ask::Generate(order)), Some(last)) => order.stop.contains(last),
+            _ => false,
+        };
+        (text[..end.unwrap_or(text.len())].to_string(), end.is_some() || by_token)
+    }
+}
+
+/// Reads the graded tasks, takes the sample of them, and makes the token ids of each variant that answers them.
+///
+/// # Errors
+/// If the tasks, a tokenizer or a template are missing or wrong, or the sample holds none.
+pub fn prepare_graded(
+    quality: &Quality,
+    workload: &Workload,
+    variants: &[Variant],
+) -> Result<Graded> {
+    let mut identity = format!("{}\0{}\0{}", workload.seed, workload.sampling, quality.batch);
+    let mut all = Vec::new();
+    for set in &quality.sets {
+        all.push(read_set(set, &mut identity)?);
+    }
+    ids_are_unique(quality, &all)?;
+    let all_labels = labels(all.iter().flatten());
+    let of = all.iter().map(Vec::len).sum();
+    let taken = take(&quality.sample, &all);
+    if taken.iter().all(Vec::is_empty) {
+        return Err(no_task(&quality.sample, &all_labels));
+    }
+    for task in taken.iter().flatten() {
+        identity += &format!("\0{}", task.id);
+    }
+    let mut asks = Vec::new();
+    let mut vocabularies = BTreeMap::new();
+    let prompts = prompts(&quality.sets, &taken)?;
+    for variant in variants.iter().filter(|v| quality.variants.contains(&v.name)) {
+        let vocabulary = Vocabulary::of(variant)?;
+        asks.push((
+            variant.name.clone(),
+            asks_of(quality, workload, variant, &vocabulary, &taken, &prompts)?,
+        ));
+        vocabularies.insert(variant.name.clone(), vocabulary);
+    }
+    let tasks: Vec<&GradedTask> = taken.iter().flatten().copied().collect();
+    Ok(Graded {
+        ids: tasks.iter().map(|task| task.id.clone()).collect(),
+        labels: labels(tasks.iter().copied()),
+        all_labels,
+        expectations: tasks.iter().map(|task| task.expectation.clone()).collect(),
+        tails: tasks.iter().map(|task| tail(&task.prompt)).collect(),
+        asks,
+        sets: ranges(&taken),
+        of,
+        max_tokens: quality.sets.iter().map(|set| set.max_tokens).max().unwrap_or(0),
+        sha256: hash::of_bytes(identity.as_bytes()),
+        stops: quality.sets.iter().map(|set| set.stop.clone()).collect(),
+        vocabularies,
+    })
+}
+
+/// The tasks of one set; what they depend on is added to `identity`.
+fn read_set(set: &TaskSet, identity: &mut String) -> Result<Vec<GradedTask>> {
+    let text = read_text(&set.tasks, "[quality] tasks")?;
+    let answers = match &set.answers {
+        Some(file) => Some((file.as_path(), read_text(file, "[quality] answers")?)),
+        None => None,
+    };
+    let given = answers.as_ref().map(|(file, text)| (*file, text.as_str()));
+    let mut tasks = read_tasks(set.format, &set.tasks, &text, given)?;
+    for task in &mut tasks {
+        task.suite = task.suite.take().or_else(|| set.suite.clone());
+    }
+    let around = match &set.prompt_template {
+        Some(file) => Some(read_text(file, "[quality] prompt_template")?),
+        None => None,
+    };
+    *identity += &format!(
+        "\0{}\0{}\0{around:?}\0{}\0{:?}",
+        hash::of_bytes(text.as_bytes()),
+        answers.map_or(String::new(), |(_, text)| hash::of_bytes(text.as_bytes())),
+        set.max_tokens,
+        set.stop
+    );
+    Ok(tasks)
+}
+
+/// By its id a task's results are compared, so no two files may share one.
+fn ids_are_unique(quality: &Quality, all: &[Vec<GradedTask>]) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for (set, tasks) in quality.sets.iter().zip(all) {
+        if let Some(task) = tasks.iter().find(|task| !seen.insert(task.id.as_str())) {
+            let what = format!("the id '{}' stands in another file of tasks too", task.id);
+            return Err(Problem::in_file(&set.tasks, what).help("give each task an id of its own"));
+        }
+    }
+    Ok(())
+}
+
+fn labels<'a>(tasks: impl Iterator<Item = &'a GradedTask>) -> BTreeMap<String, Labels> {
+    super::labels(tasks.map(|task| (&task.id, &task.suite, &task.tags)))
+}
+
+/// The tasks of a sample, by set and in the order of the files.
+///
+/// Tasks are ranked by the hash of their ids, and the first of them taken: so the sample is the same each time, a
+/// smaller one lies within a larger one, and a task that is added changes it by one at most.
+fn take<'a>(sample: &TaskSample, all: &'a [Vec<GradedTask>]) -> Vec<Vec<&'a GradedTask>> {
+    let selected = |task: &&GradedTask| {
+        let of_suite = task.suite.as_ref().is_some_and(|suite| sample.suites.contains(suite));
+        (sample.suites.is_empty() || of_suite)
+            && sample.tags.iter().all(|tag| task.tags.contains(tag))
+    };
+    let mut ranked: Vec<(String, &str)> = all
+        .iter()
+        .flatten()
+        .filter(selected)
+        .map(|task| (hash::of_bytes(task.id.as_bytes()), task.id.as_str()))
+        .collect();
+    ranked.sort_unstable();
+    ranked.truncate(sample.limit.map_or(usize::MAX, |limit| limit as usize));
+    let in_shard = |rank: usize| match sample.shard {
+        Some((part, of)) => rank % of as usize == part as usize - 1,
+        None => true,
+    };
+    let ranked = ranked.iter().enumerate().filter(|(rank, _)| in_shard(*rank));
+    let taken: BTreeSet<&str> = ranked.map(|(_, (_, id))| *id).collect();
+    all.iter()
+        .map(|tasks| tasks.iter().filter(|task| taken.contains(task.id.as_str())).collect())
+        .collect()
+}
+
+fn no_task(sample: &TaskSample, labels: &BTreeMap<String, Labels>) -> Problem {
+    let suites: BTreeSet<&str> =
+        labels.values().filter_map(|labels| labels.suite.as_deref()).collect();
+    let tags: BTreeSet<&str> =
+        labels.values().flat_map(|labels| labels.tags.iter().map(String::as_str)).collect();
+    let list = |words: BTreeSet<&str>| words.into_iter().collect::<Vec<_>>().join(", ");
+    Problem::new(format!("no graded task is of {sample}")).help(format!(
+        "the suites are: {}; the tags are: {}",
+        list(suites),
+        list(tags)
+    ))
+}
+
+/// The places of each set's tasks among all.
+fn ranges(taken: &[Vec<&GradedTask>]) -> Vec<Range<usize>> {
+    let mut start = 0;
+    taken
+        .iter()
+        .map(|tasks| {
+            let range = start..start + tasks.len();
+            start = range.end;
+            range
+        })
+        .collect()
+}
+
+/// The end of a prompt, of [`TAIL`] characters at most.
+fn tail(prompt: &str) -> String {
+    let all = prompt.chars().count();
+    let end: String = prompt.chars().skip(all.saturating_sub(TAIL)).collect();
+    if all > TAIL { format!("…{end}") } else { end }
+}
+
+/// The prompts with their sets' templates around them, by set.
+fn prompts(sets: &[TaskSet], taken: &[Vec<&GradedTask>]) -> Result<Vec<Vec<Task>>> {
+    let of_set = |(set, tasks): (&TaskSet, &Vec<&GradedTask>)| {
+        let around = match &set.prompt_template {
+            Some(file) => Some((file, read_text(file, "[quality] prompt_template")?)),
+            None => None,
+        };
+        tasks
+            .iter()
+            .map(|task| {
+                let prompt = match &around {
+                    Some((file, around)) => template::fill(file, around, &task.prompt)?,
+                    None => task.prompt.clone(),
+                };
+                let (id, system) = (task.id.clone(), task.system.clone());
+                Ok(Task { id, system, prompt, suite: None, tags: Vec::new() })
+            })
+            .collect::<Result<Vec<Task>>>()
+    };
+    sets.iter().zip(taken).map(of_set).collect()
+}
+
+/// What a variant is asked.
+fn asks_of(
+    quality: &Quality,
+    workload: &Workload,
+    variant: &Variant,
+    vocabulary: &Vocabulary,
+    taken: &[Vec<&GradedTask>],
+    prompts: &[Vec<Task>],
+) -> Result<Vec<Ask>> {
+    let template = template::of_variant(variant)?;
+    let special = template.is_none();
+    let mut asks = Vec::new();
+    for ((set, tasks), prompts) in quality.sets.iter().zip(taken).zip(prompts) {
+        let stop = vocabulary.stop_tokens(variant, &set.stop)?;
+        for (task, prompt) in tasks.iter().zip(prompts) {
+            let text = super::prompt_text(prompt, variant, template.as_deref())?;
+            let tokens = vocabulary.encode(variant, &text, special)?;
+            asks.push(match &task.expectation {
+                Expectation::Choice(choice) => {
+                    let encode = |text_of_choice: String| {
+                        let choice = text_of_choice.as_str();
+                        continuation(variant, vocabulary, &text, &tokens, choice, special)
+                    };
+                    let choices = choice.continuations().map(encode).collect::<Result<_>>()?;
+                    Ask::Choose { prompt: tokens, choices }
+                }
+                _ => Ask::Generate(Order {
+                    prompt: tokens,
+                    tokens: set.max_tokens,
+                    stop: stop.clone(),
+                    sampling: workload.sampling,
+                    seed: super::request_seed(workload.seed, &task.id),
+                }),
+            });
+        }
+    }
+    Ok(asks)
+}
+
+/// The token ids of a choice behind a prompt. A tokenizer may join the end of the one to the beginning of the
+/// other; then the choice is taken by itself.
+fn continuation(
+    variant: &Variant,
+    vocabulary: &Vocabulary,
+    prompt: &str,
+    tokens: &[u32],
+    choice: &str,
+    special: bool,
+) -> Result<Vec<u32>> {
+    let both = vocabulary.encode(variant, &format!("{prompt}{choice}"), special)?;
+    match both.strip_prefix(tokens) {
+        Some(rest) if !rest.is_empty() => Ok(rest.to_vec()),
+        _ => vocabulary.encode(variant, choice, false),
+    }
+}
