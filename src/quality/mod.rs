@@ -112,8 +112,8 @@ impl Pass<'_> {
         let (tokens, text, grade, failure) = match outcome {
             Ok(tokens) => {
                 let text = self.graded.text(variant, &tokens);
-                let (grade, failure) = workload::grade(&self.graded.expectations[index], &text);
-                (tokens, text, grade, failure)
+                let outcome = workload::grade(&self.graded.expectations[index], &text);
+                (tokens, text, outcome.grade, outcome.failure)
             }
             Err(failure) => (Vec::new(), String::new(), Grade::Failed, Some(failure)),
         };

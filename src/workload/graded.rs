@@ -5,18 +5,37 @@ use super::grade::Expectation;
 use super::{Task, Vocabulary, parse_lines, read_text, template};
 use crate::config::{Quality, Variant, Workload};
 use crate::hash;
-use crate::problem::{Problem, Result};
+use crate::problem::Result;
 use crate::protocol::Order;
 use crate::record::Labels;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// One line of the file of graded tasks.
-#[derive(Debug, Clone, Deserialize)]
+/// A task whose answer is graded.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Line")]
 pub struct GradedTask {
     /// The id, which stays.
     pub id: String,
+    /// A system message, used by chat templates and put before the prompt without one.
+    pub system: Option<String>,
+    /// The prompt.
+    pub prompt: String,
+    /// The suite it belongs to, by which rules may select it.
+    pub suite: Option<String>,
+    /// Free words, by which rules may select it.
+    pub tags: Vec<String>,
+    /// The licence of the task, where it comes from elsewhere, such as `Apache-2.0`.
+    pub license: Option<String>,
+    /// What counts as right.
+    pub expectation: Expectation,
+}
+
+/// One line of the file of graded tasks.
+#[derive(Deserialize)]
+struct Line {
+    id: String,
     #[serde(default)]
     system: Option<String>,
     prompt: String,
@@ -24,12 +43,25 @@ pub struct GradedTask {
     suite: Option<String>,
     #[serde(default)]
     tags: Vec<String>,
-    /// What counts as right.
+    #[serde(default)]
+    license: Option<String>,
     #[serde(flatten)]
-    pub expectation: Expectation,
+    expectation: Expectation,
     // `deny_unknown_fields` does not go with `flatten`; what is left over is refused by hand.
     #[serde(flatten)]
     unknown: BTreeMap<String, serde_json::Value>,
+}
+
+impl TryFrom<Line> for GradedTask {
+    type Error = String;
+
+    fn try_from(line: Line) -> std::result::Result<GradedTask, String> {
+        let Line { id, system, prompt, suite, tags, license, expectation, unknown } = line;
+        if let Some(key) = unknown.keys().find(|key| *key != "grader" && *key != "expect") {
+            return Err(format!("unknown field `{key}` of task '{id}'"));
+        }
+        Ok(GradedTask { id, system, prompt, suite, tags, license, expectation })
+    }
 }
 
 /// The graded tasks, ready to be run and graded.
@@ -124,15 +156,8 @@ pub fn prepare_graded(
 /// # Errors
 /// If a line is no graded task, or there is none.
 pub fn parse_graded(file: &Path, text: &str) -> Result<Vec<GradedTask>> {
-    const EXAMPLE: &str = r#"each line is one JSON object, such as {"id": "t1", "prompt": "…", "grader": "exact", "expect": "…"}; graders: exact, tool_call"#;
-    let tasks: Vec<(usize, GradedTask)> =
-        parse_lines(file, text, EXAMPLE, |task: &GradedTask| (&task.id, &task.prompt))?;
-    for (line, task) in &tasks {
-        if let Some(key) = task.unknown.keys().find(|key| *key != "grader" && *key != "expect") {
-            let what = format!("unknown field `{key}` of task '{}'", task.id);
-            return Err(Problem::in_file(file, what).at(*line, 1).help(EXAMPLE));
-        }
-    }
+    const EXAMPLE: &str = r#"each line is one JSON object, such as {"id": "t1", "prompt": "…", "grader": "exact", "expect": "…"}; graders: exact, normalized, regex, numeric, json_schema, tool_call, tool_calls, no_call, choice"#;
+    let tasks = parse_lines(file, text, EXAMPLE, |task: &GradedTask| (&task.id, &task.prompt))?;
     Ok(tasks.into_iter().map(|(_, task)| task).collect())
 }
 
@@ -157,6 +182,52 @@ mod tests {
             (
                 good.replace("exact", "tool_call").replace("\"y\"", "{\"name\": \"n\"}"),
                 "missing field `arguments`",
+            ),
+            (
+                good.replace("exact", "regex").replace("\"y\"", "\"a(b\""),
+                "this line is no task: no pattern: \"a(b\": unclosed group",
+            ),
+            (
+                good.replace("exact", "json_schema")
+                    .replace("\"y\"", r#"{"schema": {"type": "objekt"}}"#),
+                "no JSON Schema: at \"/type\": ",
+            ),
+            (
+                good.replace("exact", "json_schema")
+                    .replace("\"y\"", r#"{"schema": {"$ref": "http://127.0.0.1:1/s"}}"#),
+                "no JSON Schema: ",
+            ),
+            (
+                good.replace("exact", "json_schema")
+                    .replace("\"y\"", r#"{"schema": {"type": "object"}, "equals": null}"#),
+                "`equals` is not valid: null is not of type \"object\"",
+            ),
+            (
+                good.replace("exact", "normalized").replace("\"y\"", "\"A\""),
+                "nothing is left of \"A\" when it is normalized",
+            ),
+            (
+                good.replace("exact", "numeric").replace("\"y\"", "\"42\""),
+                "a number is expected, or an object with its `value`",
+            ),
+            (
+                good.replace("exact", "numeric").replace("\"y\"", r#"{"value": 1, "tol": 2}"#),
+                "unknown field `tol`",
+            ),
+            (
+                good.replace("exact", "tool_calls")
+                    .replace("\"y\"", r#"{"calls": [{"f": {"x": 1}}]}"#),
+                "the call of \"f\": \"x\": the alternatives are no list",
+            ),
+            (
+                good.replace("exact", "tool_calls")
+                    .replace("\"y\"", r#"{"calls": [{"f": {}}], "tools": [{"name": "g"}]}"#),
+                "the call of \"f\" is of none of the `tools`",
+            ),
+            (
+                good.replace("exact", "choice")
+                    .replace("\"y\"", r#"{"choices": ["a", "b"], "gold": 2}"#),
+                "`gold` is 2, and the last of the choices is 1",
             ),
             (format!("{good}\n{good}"), "graded.jsonl:2:1: the id 'a' stands twice"),
         ];

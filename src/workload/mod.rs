@@ -6,7 +6,10 @@ mod graded;
 mod template;
 mod vocabulary;
 
-pub use grade::{Expectation, ToolCall, grade};
+pub use grade::{
+    Alternatives, Call, CallPlan, Choice, ChoiceScore, Expectation, Normalize, Number, Outcome,
+    Pattern, Pick, Schema, ToolCall, grade, grade_choice,
+};
 pub use graded::{Graded, GradedTask, parse_graded, prepare_graded};
 pub use vocabulary::{load_tokenizer, tokenizer_size};
 

@@ -1,0 +1,180 @@
+//! Owns the graders: what an answer's text is worth, given what was expected, and why.
+
+mod arguments;
+mod calls;
+mod choice;
+mod json;
+mod numeric;
+mod python;
+mod schema;
+mod text;
+
+pub use calls::{Call, CallPlan, ToolCall};
+pub use choice::{Choice, ChoiceScore, Normalize, grade_choice};
+pub use numeric::{Number, Pick};
+pub use schema::Schema;
+pub use text::{Alternatives, Pattern};
+
+use crate::record::{Failure, FailureClass, Grade};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What counts as right, as a task file writes it: `"grader": "exact", "expect": "42"`. What the
+/// expectations themselves can have wrong, such as a bad pattern, is refused when they are read.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "grader", content = "expect", rename_all = "snake_case")]
+pub enum Expectation {
+    /// The answer's text without white space at its ends.
+    Exact(String),
+    /// One of some texts, but for case, punctuation, articles and white space.
+    Normalized(Alternatives),
+    /// A pattern that matches the whole answer.
+    Regex(Pattern),
+    /// A number in the answer.
+    Numeric(Number),
+    /// JSON that a schema allows.
+    JsonSchema(Schema),
+    /// A call of a tool, compared as a structure.
+    ToolCall(ToolCall),
+    /// Some calls of tools, each argument with its alternatives.
+    ToolCalls(CallPlan),
+    /// No call of a tool; with a list, one of these refusals.
+    NoCall(Option<Alternatives>),
+    /// The most probable of some continuations; `grade_choice` grades it, for there is no text.
+    Choice(Choice),
+}
+
+/// What an answer came to, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// What it came to.
+    pub grade: Grade,
+    /// What differs, in one line of at most 200 characters, for a wrong answer.
+    pub reason: Option<String>,
+    /// Why the answer is not usable, for one that failed.
+    pub failure: Option<Failure>,
+}
+
+/// Why an answer is not right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Miss {
+    /// An answer, and not the expected one: what differs.
+    Wrong(String),
+    /// No usable answer.
+    Failed(FailureClass, String),
+}
+
+impl Miss {
+    /// The structure that was asked for is not there.
+    fn malformed(message: impl Into<String>) -> Miss {
+        Miss::Failed(FailureClass::Malformed, message.into())
+    }
+}
+
+impl From<Result<(), Miss>> for Outcome {
+    fn from(result: Result<(), Miss>) -> Outcome {
+        let (grade, reason, failure) = match result {
+            Ok(()) => (Grade::Right, None, None),
+            Err(Miss::Wrong(reason)) => (Grade::Wrong, Some(clipped(&reason, 200)), None),
+            Err(Miss::Failed(class, message)) => {
+                let message = clipped(&message, 200);
+                (Grade::Failed, None, Some(Failure { class, message }))
+            }
+        };
+        Outcome { grade, reason, failure }
+    }
+}
+
+/// Grades an answer. A missing structure where one is required is a failure.
+pub fn grade(expectation: &Expectation, text: &str) -> Outcome {
+    let result = match expectation {
+        Expectation::Exact(expected) => text::exact(expected, text),
+        Expectation::Normalized(expected) => expected.check(text),
+        Expectation::Regex(pattern) => pattern.check(text),
+        Expectation::Numeric(number) => number.check(text),
+        Expectation::JsonSchema(schema) => schema.check(text),
+        Expectation::ToolCall(call) => call.check(text),
+        Expectation::ToolCalls(plan) => plan.check(text),
+        Expectation::NoCall(refusals) => calls::no_call(refusals.as_ref(), text),
+        Expectation::Choice(_) => {
+            let message =
+                "a choice is graded by the likelihood of its continuations, not by a text";
+            Err(Miss::Failed(FailureClass::Error, message.to_string()))
+        }
+    };
+    result.into()
+}
+
+/// At most so many characters, the last of them an ellipsis if there were more.
+fn clipped(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some(_) => text.chars().take(characters - 1).chain(['…']).collect(),
+        None => text.to_string(),
+    }
+}
+
+/// A model's text for a reason: escaped, shortened, in quotes.
+fn quoted(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// A value for a reason: JSON, with what cannot be seen escaped.
+fn shown(value: &Value) -> String {
+    if let Value::String(text) = value {
+        return quoted(text);
+    }
+    let visible = |c: char| match c {
+        '"' | '\'' | '\\' => c.to_string(),
+        _ => c.escape_debug().to_string(),
+    };
+    clipped(&value.to_string(), 60).chars().map(visible).collect()
+}
+
+/// Whether two values are equal as structures: the order of keys is free, that of lists is not, and
+/// `3` equals `3.0`.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
+/// The first place where two values differ, as a path such as `/a/0`, and how; `None` if they are
+/// the same.
+fn difference(expected: &Value, found: &Value) -> Option<(String, String)> {
+    let under = |key: String, inner: Option<(String, String)>| {
+        inner.map(|(path, what)| (format!("/{key}{path}"), what))
+    };
+    match (expected, found) {
+        (Value::Object(expected), Value::Object(found)) => {
+            let missing = expected.keys().find(|key| !found.contains_key(*key));
+            let extra = found.keys().find(|key| !expected.contains_key(*key));
+            if let Some(key) = missing {
+                return Some((String::new(), format!("{} is missing", quoted(key))));
+            }
+            if let Some(key) = extra {
+                return Some((String::new(), format!("{} is not expected", quoted(key))));
+            }
+            expected
+                .iter()
+                .find_map(|(key, value)| under(key.clone(), difference(value, &found[key])))
+        }
+        (Value::Array(expected), Value::Array(found)) if expected.len() == found.len() => {
+            let mut pairs = expected.iter().zip(found).enumerate();
+            pairs.find_map(|(at, (expected, found))| {
+                under(at.to_string(), difference(expected, found))
+            })
+        }
+        _ if same(expected, found) => None,
+        _ => Some((String::new(), format!("{} is not {}", shown(found), shown(expected)))),
+    }
+}
