@@ -126,3 +126,162 @@ fn a_choice_needs_a_number_for_each_continuation() {
     let failed = workload::grade(&expected, "blue");
     assert_eq!(failed.failure.unwrap().class, FailureClass::Error);
 }
+
+/// A table that `scripts/reference_graders.py` wrote.
+#[derive(Deserialize)]
+struct Table<T> {
+    cases: Vec<T>,
+}
+
+/// Answers to one entry of the leaderboard.
+#[derive(Deserialize)]
+struct Entry {
+    id: String,
+    category: String,
+    tools: Value,
+    calls: Value,
+    answers: Vec<EntryAnswer>,
+}
+
+#[derive(Deserialize)]
+struct EntryAnswer {
+    damage: String,
+    text: String,
+    /// The verdict of the leaderboard's checker.
+    valid: bool,
+    /// Ours, where it differs on purpose.
+    ours: Option<bool>,
+    because: Option<String>,
+}
+
+#[test]
+fn calls_are_graded_as_the_leaderboard_does() {
+    let table: Table<Entry> = table!("bfcl.json");
+    let (mut right, mut wrong, mut deliberate) = (0, 0, 0);
+    for entry in &table.cases {
+        let expect = json!({"calls": entry.calls, "tools": entry.tools});
+        let expected = expectation("tool_calls", &expect);
+        for answer in &entry.answers {
+            let outcome = workload::grade(&expected, &answer.text);
+            let case = format!("{} {}: {}", entry.id, answer.damage, answer.text);
+            sound(&outcome, &case);
+            let valid = answer.ours.unwrap_or(answer.valid);
+            assert_eq!(outcome.grade == Grade::Right, valid, "{case}: {outcome:?}");
+            assert_eq!(answer.ours.is_some(), answer.because.is_some(), "{case}");
+            deliberate += usize::from(answer.ours.is_some());
+            right += usize::from(answer.valid);
+            wrong += usize::from(!answer.valid);
+        }
+    }
+    let categories: std::collections::BTreeSet<_> =
+        table.cases.iter().map(|entry| &entry.category).collect();
+    assert_eq!(categories.len(), 8, "{categories:?}");
+    assert!(right > 250 && wrong > 250 && deliberate <= 8, "{right} {wrong} {deliberate}");
+}
+
+#[derive(Deserialize)]
+struct ChoiceCase {
+    choices: Vec<String>,
+    gold: usize,
+    log_likelihoods: Vec<f64>,
+    acc: bool,
+    acc_norm: bool,
+    acc_bytes: bool,
+}
+
+#[test]
+fn choices_are_graded_as_lm_evaluation_harness_does() {
+    let table: Table<ChoiceCase> = table!("choice.json");
+    assert!(table.cases.len() >= 100);
+    for case in &table.cases {
+        let scores: Vec<ChoiceScore> = case
+            .log_likelihoods
+            .iter()
+            .map(|&log_likelihood| ChoiceScore { log_likelihood, tokens: 1 })
+            .collect();
+        for (normalize, right) in [
+            ("none", case.acc),
+            ("tokens", case.acc),
+            ("characters", case.acc_norm),
+            ("bytes", case.acc_bytes),
+        ] {
+            let expect =
+                json!({"choices": case.choices, "gold": case.gold, "normalize": normalize});
+            let Expectation::Choice(choice) = expectation("choice", &expect) else { panic!() };
+            let outcome = workload::grade_choice(&choice, &scores);
+            let about = format!("{expect} {:?}", case.log_likelihoods);
+            sound(&outcome, &about);
+            assert_eq!(outcome.grade == Grade::Right, right, "{about}: {outcome:?}");
+        }
+    }
+    let differ = table.cases.iter().filter(|case| case.acc_norm != case.acc_bytes).count();
+    assert!(differ > 0, "characters and bytes are told apart");
+}
+
+#[derive(Deserialize)]
+struct NormalizedCase {
+    expected: String,
+    text: String,
+    equal: bool,
+    /// Whether nothing is left of what is expected.
+    empty: bool,
+}
+
+#[test]
+fn texts_are_normalized_as_squad_does() {
+    let table: Table<NormalizedCase> = table!("normalized.json");
+    for case in &table.cases {
+        let written = json!({"grader": "normalized", "expect": case.expected});
+        let expected = serde_json::from_value::<Expectation>(written);
+        assert_eq!(expected.is_err(), case.empty, "{:?}", case.expected);
+        let Ok(expected) = expected else { continue };
+        let outcome = workload::grade(&expected, &case.text);
+        let about = format!("{:?} and {:?}", case.expected, case.text);
+        assert_eq!(outcome.grade == Grade::Right, case.equal, "{about}: {outcome:?}");
+    }
+}
+
+#[derive(Deserialize)]
+struct NumberCase {
+    text: String,
+    number: Option<f64>,
+}
+
+#[test]
+fn numbers_are_found_as_flexible_extract_does() {
+    let table: Table<NumberCase> = table!("numeric.json");
+    for case in &table.cases {
+        let outcome = workload::grade(
+            &expectation("numeric", &json!(case.number.unwrap_or(0.0))),
+            &case.text,
+        );
+        let grade = if case.number.is_some() { Grade::Right } else { Grade::Failed };
+        assert_eq!(outcome.grade, grade, "{:?} {:?}: {outcome:?}", case.text, case.number);
+    }
+}
+
+/// One schema of the official suite, and values: what they show, the value, whether it is valid.
+#[derive(Deserialize)]
+struct SchemaCase {
+    about: String,
+    schema: Value,
+    tests: Vec<(String, Value, bool)>,
+}
+
+#[test]
+fn schemas_hold_as_the_official_suite_says() {
+    let table: Table<SchemaCase> = table!("json_schema.json");
+    let mut count = 0;
+    for case in &table.cases {
+        let expected = expectation("json_schema", &json!({"schema": case.schema}));
+        for (what, value, valid) in &case.tests {
+            let outcome = workload::grade(&expected, &value.to_string());
+            let about = format!("{}: {what}: {value}", case.about);
+            sound(&outcome, &about);
+            let grade = if *valid { Grade::Right } else { Grade::Wrong };
+            assert_eq!(outcome.grade, grade, "{about}: {outcome:?}");
+            count += 1;
+        }
+    }
+    assert!(count > 300, "{count}");
+}
