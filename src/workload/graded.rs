@@ -93,7 +93,7 @@ mod tests {
             ),
             (
                 good.replace("exact", "regex").replace("\"y\"", "\"a(b\""),
-                "graded.jsonl:1:1: this line is no task: no pattern: \"a(b\": unclosed group",
+                "this line is no task: no pattern: \"a(b\": unclosed group",
             ),
             (
                 good.replace("exact", "json_schema")

@@ -15,6 +15,7 @@ mod energy;
 mod gate;
 mod github;
 mod github_server;
+mod graders;
 mod harmless;
 mod history;
 mod html;

@@ -19,7 +19,8 @@ pub(super) struct Parameters {
 pub(super) struct Tool {
     /// The tool's name.
     pub name: String,
-    types: BTreeMap<String, Type>,
+    /// What it says of each parameter's type, if it lists its parameters.
+    types: Option<BTreeMap<String, Option<Type>>>,
     required: Vec<String>,
 }
 
@@ -96,12 +97,12 @@ impl Tool {
             return Err("one of the `tools` has no `name`".to_string());
         };
         let parameters = &description["parameters"];
-        let properties = parameters["properties"].as_object().into_iter().flatten();
-        let types = properties
-            .filter_map(|(key, property)| Some((key.clone(), Type::new(property)?)))
-            .map(|(key, typed)| typed.map(|typed| (key, typed)))
-            .collect::<Result<_, _>>()
-            .map_err(|what| format!("the tool {}: {what}", quoted(name)))?;
+        let typed = |(key, property): (&String, &Value)| Ok((key.clone(), Type::new(property)?));
+        let properties = parameters["properties"].as_object();
+        let types = properties.map(|properties| properties.iter().map(typed).collect());
+        let types = types
+            .transpose()
+            .map_err(|what: String| format!("the tool {}: {what}", quoted(name)))?;
         let required = parameters["required"].as_array().into_iter().flatten();
         let required = required.filter_map(|key| key.as_str().map(str::to_string)).collect();
         Ok(Tool { name: name.to_string(), types, required })
@@ -110,20 +111,16 @@ impl Tool {
 
 impl Type {
     /// The type in a parameter's description; `None` if it names none.
-    fn new(property: &Value) -> Option<Result<Type, String>> {
-        let kind = |property: &Value| {
-            let name = property["type"].as_str()?;
-            Some(Kind::named(name).ok_or(format!("the type {} is not known", quoted(name))))
+    fn new(property: &Value) -> Result<Option<Type>, String> {
+        let kind = |property: &Value| match property["type"].as_str() {
+            Some(name) => Kind::named(name)
+                .map(Some)
+                .ok_or_else(|| format!("the type {} is not known", quoted(name))),
+            None => Ok(None),
         };
-        let outer = match kind(property)? {
-            Ok(outer) => outer,
-            Err(what) => return Some(Err(what)),
-        };
-        let items = match kind(&property["items"]).filter(|_| outer == Kind::List).transpose() {
-            Ok(items) => items,
-            Err(what) => return Some(Err(what)),
-        };
-        Some(Ok(Type { kind: outer, items }))
+        let Some(outer) = kind(property)? else { return Ok(None) };
+        let items = if outer == Kind::List { kind(&property["items"])? } else { None };
+        Ok(Some(Type { kind: outer, items }))
     }
 
     /// The type of alternatives whose description names none; of items only if all are of one.
@@ -157,11 +154,16 @@ impl Parameters {
             }
             alternatives.insert(name, values);
         }
-        let mut types = BTreeMap::new();
-        for (name, values) in &alternatives {
-            let described = tool.and_then(|tool| tool.types.get(name));
-            types.insert(name.clone(), described.copied().unwrap_or(Type::of(values)));
-        }
+        let described = tool.and_then(|tool| tool.types.as_ref());
+        let types = alternatives.iter().filter_map(|(name, values)| {
+            let described = match described {
+                // What the tool does not take is not expected, whatever the task says.
+                Some(types) => *types.get(name)?,
+                None => None,
+            };
+            Some((name.clone(), described.unwrap_or_else(|| Type::of(values))))
+        });
+        let types = types.collect();
         let required = tool.map_or(Vec::new(), |tool| tool.required.clone());
         Ok(Parameters { alternatives, types, required })
     }
@@ -173,10 +175,12 @@ impl Parameters {
             return Err(format!("required argument '{name}' is missing"));
         }
         for (name, value) in arguments {
-            let Some(alternatives) = self.alternatives.get(name) else {
+            let (Some(alternatives), Some(typed)) =
+                (self.alternatives.get(name), self.types.get(name))
+            else {
                 return Err(format!("argument {} is not expected", quoted(name)));
             };
-            argument(value, alternatives, self.types[name])
+            argument(value, alternatives, *typed)
                 .map_err(|what| format!("argument '{name}': {what}"))?;
         }
         let missing = self.alternatives.iter().find(|(name, alternatives)| {

@@ -114,9 +114,12 @@ impl Choice {
 /// The most likely choice, of equal ones the first; `None` if one of them is no number.
 pub fn most_likely(choice: &Choice, scores: &[ChoiceScore]) -> Option<usize> {
     let values = choice.values(scores);
-    let best =
-        (1..values.len()).fold(0, |best, at| if values[at] > values[best] { at } else { best });
-    (!values.is_empty() && values.iter().all(|value| value.is_finite())).then_some(best)
+    values.iter().all(|value| value.is_finite()).then(|| largest(&values))
+}
+
+/// The place of the largest value, of equal ones the first.
+fn largest(values: &[f64]) -> usize {
+    (1..values.len()).fold(0, |best, at| if values[at] > values[best] { at } else { best })
 }
 
 /// Grades a multiple choice: the most likely choice counts, of equal ones the first.
@@ -125,15 +128,12 @@ pub fn grade_choice(choice: &Choice, scores: &[ChoiceScore]) -> Outcome {
         let what = format!("{} scores for {} choices", scores.len(), choice.choices.len());
         return Err(Miss::Failed(FailureClass::Error, what)).into();
     }
-    let both = choice.choices.iter().zip(scores);
-    let values: Vec<f64> =
-        both.map(|(text, score)| score.log_likelihood / choice.divisor(text, score)).collect();
+    let values = choice.values(scores);
     if let Some(at) = values.iter().position(|value| !value.is_finite()) {
         let what = format!("the log likelihood of {} is no number", quoted(&choice.choices[at]));
         return Err(Miss::Failed(FailureClass::NonFinite, what)).into();
     }
-    let best =
-        (1..values.len()).fold(0, |best, at| if values[at] > values[best] { at } else { best });
+    let best = largest(&values);
     if best == choice.gold {
         return Ok(()).into();
     }

@@ -46,11 +46,8 @@ impl TryFrom<Fields> for Schema {
             format!("no JSON Schema: at {:?}: {error}", error.instance_path().as_str())
         })?;
         let schema = Schema { fields, validator: Arc::new(validator) };
-        match &schema.fields.equals {
-            Some(value) => {
-                schema.valid(value).map_err(|why| format!("`equals` is not valid: {why}"))?
-            }
-            None => {}
+        if let Some(value) = &schema.fields.equals {
+            schema.valid(value).map_err(|why| format!("`equals` is not valid: {why}"))?;
         }
         Ok(schema)
     }
