@@ -31,6 +31,8 @@ LICENSE = "Apache-2.0"
 SEED = 7
 # How often a sentence is used, each time with other words.
 REPEATS = 2
+# The same where the first sentence is spent on the worked example.
+REPEATS_BESIDE_EXAMPLE = 3
 # So many draws of new words until a prompt is given up as a repetition.
 ATTEMPTS = 50
 
@@ -121,7 +123,7 @@ def tool_choice(template: Table, group: Table) -> Iterator[Draw]:
     """All tools of a list, one request: three tasks of five ask for the likeliest name, two for a written one."""
     tools = [tool for tool in template["tool"] if tool["list"] == group["list"]]
     names = [tool["name"] for tool in tools]
-    described = ", ".join(f"{tool['name']} ({tool['does']})" for tool in tools)
+    described = "\n".join(f"{tool['does']} -> {tool['name']}" for tool in tools)
     requests = [(level, request) for level in ("easy", "hard") for request in group[level]]
     for number, (level, request) in enumerate(requests, start=len(requests) * template["tool"].index(group)):
         prompt = template["prompt"]["text"].format(tools=described, request=request)
@@ -139,26 +141,38 @@ def alternatives(place: str, values: Table, group: Table) -> list[Any]:
     return [values[place], *(text.format(**values) for text in group.get("also", {}).get(place, []))]
 
 
+def call_text(name: str, argument: str, value: Any) -> str:
+    """A call of a tool that takes one argument."""
+    return f"{name}({argument}={json.dumps(value)})"
+
+
 def signature(name: str, parameters: Any) -> str:
     return f"{name}({', '.join(parameters)})"
 
 
 def arguments(template: Table, group: Table) -> Iterator[Draw]:
-    """One tool, one request that holds all its arguments but the optional ones."""
+    """One tool with an example of its use, and one request that holds all its arguments but the optional ones."""
     optional = {name: ["", *values] for name, values in group.get("optional", {}).items()}
     parameters = [*group["args"], *(f"{name}={values[1]}" for name, values in optional.items())]
-    tool = signature(group["name"], parameters)
+    shown, *asked = group["sentences"]
+    example = template["example"] | group.get("example", {})
+    call = {"name": group["name"], "arguments": {name: example[place] for name, place in group["args"].items()}}
     count = len(group["args"])
     tags = [f"{count}-arguments", "easy" if count < 3 else "hard", *(["optional"] if optional else [])]
 
     def draw(words: Words, sentence: str) -> Task:
         values = words.fill(places_of(sentence))
         wanted = {name: alternatives(place, values, group) for name, place in group["args"].items()}
-        prompt = template["prompt"]["text"].format(signature=tool, request=sentence.format(**values))
+        prompt = template["prompt"]["text"].format(
+            signature=signature(group["name"], parameters),
+            example=shown.format(**example),
+            call=json.dumps(call),
+            request=sentence.format(**values),
+        )
         return Task(tags, prompt, "tool_calls", {"calls": [{group["name"]: wanted | optional}]})
 
-    for sentence in group["sentences"]:
-        for _ in range(REPEATS):
+    for sentence in asked:
+        for _ in range(REPEATS_BESIDE_EXAMPLE):
             yield lambda words, sentence=sentence: draw(words, sentence)
 
 
@@ -207,58 +221,72 @@ def json_objects(template: Table, group: Table) -> Iterator[Draw]:
             yield lambda words, sentence=sentence: draw(words, sentence)
 
 
+def usage(example: Table, tool: Table) -> str:
+    """How a tool is asked for, and its call."""
+    ((argument, place),) = tool["args"].items()
+    return f"{tool['clauses'][0].format(**example)} -> {call_text(tool['name'], argument, example[place])}"
+
+
 def plans(template: Table, group: Table) -> Iterator[Draw]:
     """Two or three tools of a house, in each order: pairs said plainly and turned around, and all three."""
     prompt = template["prompt"]
-    described = ", ".join(signature(tool["name"], tool["args"]) for tool in group["tools"])
+    example = template["example"] | group.get("example", {})
+    usages = "\n".join(usage(example, tool) for tool in group["tools"])
 
     def draw(words: Words, tools: tuple[Table, ...], joins: str, tag: str) -> Task:
         clauses = [words.generator.choice(tool["clauses"]) for tool in tools]
         values = words.fill(places_of(*clauses))
         said = [clause.format(**values) for clause in clauses]
-        whole = words.generator.choice(prompt[joins])
-        request = whole.format_map(dict(zip("abc", said)) | {key: text[0].upper() + text[1:] for key, text in zip("ABC", said)})
+        starts = [clause[0].upper() + clause[1:] for clause in said]
+        named = dict(zip("abc", said)) | dict(zip("ABC", starts))
+        request = words.generator.choice(prompt[joins]).format(**named)
         calls = [
             {tool["name"]: {name: alternatives(place, values, group) for name, place in tool["args"].items()}}
             for tool in tools
         ]
-        text = prompt["text"].format(tools=described, request=request)
+        text = prompt["text"].format(examples=usages, request=request)
         return Task([f"{len(tools)}-calls", tag], text, "tool_calls", {"calls": calls, "ordered": True})
 
     pairs = list(itertools.permutations(group["tools"], 2))
     triples = list(itertools.permutations(group["tools"], 3))
-    kinds = [(pairs, "joins_two", "easy")] * REPEATS + [(pairs, "joins_two_hard", "hard"), (triples, "joins_three", "hard")]
-    for orders, joins, tag in kinds:
+    plain = [(pairs, "joins_two", "easy")] * REPEATS
+    for orders, joins, tag in [*plain, (pairs, "joins_two_hard", "hard"), (triples, "joins_three", "hard")]:
         for tools in orders:
             yield lambda words, tools=tools, joins=joins, tag=tag: draw(words, tools, joins, tag)
 
 
+def first_of_each_tool(rows: list[list[str]]) -> list[list[str]]:
+    return list({row[1]: row for row in reversed(rows)}.values())[::-1]
+
+
 def refusal(template: Table, group: Table) -> Iterator[Draw]:
     """As many requests that a tool serves as requests that none does: far from the tools, or near to them."""
-    text = template["prompt"]["text"]
 
-    def described(tools: dict[str, str]) -> str:
-        return ", ".join(signature(name, [parameter]) for name, parameter in tools.items())
+    def usages(shown: Table) -> str:
+        example = template["example"] | shown.get("example", {})
+        rows = first_of_each_tool(shown["fits"])
+        calls = [call_text(tool, shown["tools"][tool], example[place]) for _, tool, place in rows]
+        return "\n".join(f"{row[0].format(**example)} -> {call}" for row, call in zip(rows, calls, strict=True))
 
     def fitting(words: Words, sentence: str, tool: str, place: str) -> Task:
         values = words.fill(places_of(sentence))
-        prompt = text.format(tools=described(group["tools"]), request=sentence.format(**values))
+        prompt = template["prompt"]["text"].format(examples=usages(group), request=sentence.format(**values))
         call = {tool: {group["tools"][tool]: alternatives(place, values, group)}}
         return Task(["fits"], prompt, "tool_calls", {"calls": [call]})
 
-    def unfit(words: Words, sentence: str, tools: dict[str, str], tag: str) -> Task:
+    def unfit(words: Words, sentence: str, shown: Table, tag: str) -> Task:
         request = sentence.format(**words.fill(places_of(sentence)))
-        return Task(["none", tag], text.format(tools=described(tools), request=request), "no_call", ["none"])
+        prompt = template["prompt"]["text"].format(examples=usages(shown), request=request)
+        return Task(["none", tag], prompt, "no_call", ["none"])
 
-    other = next(other["tools"] for other in template["set"] if other["name"] == group["beside"])
-    for sentence, tool, place in group["fits"]:
-        yield lambda words, row=(sentence, tool, place): fitting(words, *row)
+    beside = next(other for other in template["set"] if other["name"] == group["beside"])
+    asked = [row for row in group["fits"] if row not in first_of_each_tool(group["fits"])] * REPEATS
+    for row in asked:
+        yield lambda words, row=row: fitting(words, *row)
     for sentence in group["near"]:
-        yield lambda words, sentence=sentence: unfit(words, sentence, group["tools"], "near")
-    # The first, fourth and so on are left out, for as many as there are near ones.
-    far = [row[0] for number, row in enumerate(group["fits"]) if number % 3 or number // 3 >= len(group["near"])]
-    for sentence in far:
-        yield lambda words, sentence=sentence: unfit(words, sentence, other, "far")
+        yield lambda words, sentence=sentence: unfit(words, sentence, group, "near")
+    for row in asked[len(group["near"]) :]:
+        yield lambda words, sentence=row[0]: unfit(words, sentence, beside, "far")
 
 
 def reading(template: Table, group: Table) -> Iterator[Draw]:
@@ -278,20 +306,35 @@ def reading(template: Table, group: Table) -> Iterator[Draw]:
             yield lambda words, question=question, answer=answer: draw(words, question, answer)
 
 
+def worked(formula: str, values: Table) -> str:
+    """A formula with its numbers and its value, with the one sign for division that is common."""
+    numbers = re.sub(r"[a-z]+\d*", lambda name: str(values[name[0]]), formula)
+    return f"{numbers.replace('//', '/')} = {compute(formula, values)}"
+
+
 def arithmetic(template: Table, group: Table) -> Iterator[Draw]:
-    """A question that a formula answers; some of the numbers shown are made by formulas, too."""
+    """A question that a formula answers, beside a worked one; some of the numbers shown are made by formulas, too."""
     shown = group.get("shown", {})
+    first, *asked = group["questions"]
+
+    def with_shown(values: Table) -> Table:
+        return values | {name: compute(formula, values) for name, formula in shown.items()}
+
+    example = with_shown(template["example"])
 
     def draw(words: Words, question: str) -> Task:
         named = [name for formula in (*shown.values(), group["answer"]) for name in names_in(formula)]
         places = [place for place in dict.fromkeys([*places_of(question), *named]) if place not in shown]
-        values = words.fill(places)
-        values |= {name: compute(formula, values) for name, formula in shown.items()}
-        prompt = template["prompt"]["text"].format(question=question.format(**values))
+        values = with_shown(words.fill(places))
+        prompt = template["prompt"]["text"].format(
+            example=first.format(**example),
+            worked=worked(group["answer"], example),
+            question=question.format(**values),
+        )
         return Task(group["tags"], prompt, "numeric", compute(group["answer"], values))
 
-    for question in group["questions"]:
-        for _ in range(REPEATS):
+    for question in asked:
+        for _ in range(REPEATS_BESIDE_EXAMPLE):
             yield lambda words, question=question: draw(words, question)
 
 
@@ -350,7 +393,7 @@ def files() -> dict[Path, str]:
     """The text of every file that there should be."""
     result: dict[Path, str] = {}
     for suite in SUITES:
-        template = read_toml(suite)
+        template = read_toml(suite) | {"example": read_toml("words")["example"]}
         lines = (line(suite, number, task) for number, task in enumerate(tasks(suite, template), start=1))
         result[WORKLOADS / "suites" / f"{suite}.jsonl"] = "".join(f"{text}\n" for text in lines)
         result[WORKLOADS / "suites" / f"{suite}.jinja"] = template["prompt"]["template"]
