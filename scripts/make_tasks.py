@@ -221,17 +221,26 @@ def json_objects(template: Table, group: Table) -> Iterator[Draw]:
             yield lambda words, sentence=sentence: draw(words, sentence)
 
 
-def usage(example: Table, tool: Table) -> str:
-    """How a tool is asked for, and its call."""
-    ((argument, place),) = tool["args"].items()
-    return f"{tool['clauses'][0].format(**example)} -> {call_text(tool['name'], argument, example[place])}"
+def usages_of(example: Table, tools: list[Table]) -> str:
+    """Two plans as examples: all tools of a house, and the last before the first."""
+
+    def usage(asked: str, used: list[Table]) -> str:
+        clauses = [tool["clauses"][0].format(**example) for tool in used]
+        calls = []
+        for tool in used:
+            ((argument, place),) = tool["args"].items()
+            calls.append(call_text(tool["name"], argument, example[place]))
+        said = asked.format(*clauses)
+        return f"{said[0].upper()}{said[1:]} -> [{', '.join(calls)}]"
+
+    return usage("{}, {}, and {}.", tools) + "\n" + usage("{}, then {}.", [tools[-1], tools[0]])
 
 
 def plans(template: Table, group: Table) -> Iterator[Draw]:
     """Two or three tools of a house, in each order: pairs said plainly and turned around, and all three."""
     prompt = template["prompt"]
     example = template["example"] | group.get("example", {})
-    usages = "\n".join(usage(example, tool) for tool in group["tools"])
+    usages = usages_of(example, group["tools"])
 
     def draw(words: Words, tools: tuple[Table, ...], joins: str, tag: str) -> Task:
         clauses = [words.generator.choice(tool["clauses"]) for tool in tools]
@@ -266,7 +275,8 @@ def refusal(template: Table, group: Table) -> Iterator[Draw]:
         example = template["example"] | shown.get("example", {})
         rows = first_of_each_tool(shown["fits"])
         calls = [call_text(tool, shown["tools"][tool], example[place]) for _, tool, place in rows]
-        return "\n".join(f"{row[0].format(**example)} -> {call}" for row, call in zip(rows, calls, strict=True))
+        lines = [f"{row[0].format(**example)} -> {call}" for row, call in zip(rows, calls, strict=True)]
+        return "\n".join([lines[0], f"{shown['near'][0]} -> none", *lines[1:]])
 
     def fitting(words: Words, sentence: str, tool: str, place: str) -> Task:
         values = words.fill(places_of(sentence))
@@ -280,13 +290,18 @@ def refusal(template: Table, group: Table) -> Iterator[Draw]:
         return Task(["none", tag], prompt, "no_call", ["none"])
 
     beside = next(other for other in template["set"] if other["name"] == group["beside"])
+    near = group["near"][1:]
     asked = [row for row in group["fits"] if row not in first_of_each_tool(group["fits"])] * REPEATS
     for row in asked:
         yield lambda words, row=row: fitting(words, *row)
-    for sentence in group["near"]:
+    for sentence in near:
         yield lambda words, sentence=sentence: unfit(words, sentence, group, "near")
-    for row in asked[len(group["near"]) :]:
-        yield lambda words, sentence=row[0]: unfit(words, sentence, beside, "far")
+    far = [row[0] for row in asked[len(near) :]]
+    for number, sentence in enumerate(far):
+        if number % 2:
+            yield lambda words, sentence=sentence: unfit(words, sentence, beside, "far")
+        else:
+            yield lambda words: unfit(words, words.next_of("chat"), group, "chat")
 
 
 def reading(template: Table, group: Table) -> Iterator[Draw]:
@@ -370,7 +385,7 @@ def tasks(suite: str, template: Table) -> Iterator[Task]:
     lists = read_toml("words")
     seen: set[str] = set()
     for group in template[key]:
-        words = Words(f"{SEED}/{suite}/{group['name']}", lists | group.get("words", {}))
+        words = Words(f"{SEED}/{suite}/{group['name']}", lists | {"chat": template.get("chat", [])} | group.get("words", {}))
         for draw in draws(template, group):
             yield new_task(draw, words, seen)
 
