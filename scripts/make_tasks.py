@@ -222,22 +222,23 @@ def json_objects(template: Table, group: Table) -> Iterator[Draw]:
 
 
 def usages_of(example: Table, tools: list[Table]) -> str:
-    """Two plans as examples: all tools of a house, and the last before the first."""
+    """Plans as examples: each tool is once the first and once the last, so they favor no order."""
 
-    def usage(asked: str, used: list[Table]) -> str:
-        clauses = [tool["clauses"][0].format(**example) for tool in used]
-        calls = []
-        for tool in used:
-            ((argument, place),) = tool["args"].items()
-            calls.append(call_text(tool["name"], argument, example[place]))
-        said = asked.format(*clauses)
-        return f"{said[0].upper()}{said[1:]} -> [{', '.join(calls)}]"
+    def clause(tool: Table) -> str:
+        return tool["clauses"][0].format(**example)
 
-    return usage("{}, {}, and {}.", tools) + "\n" + usage("{}, then {}.", [tools[-1], tools[0]])
+    def call(tool: Table) -> str:
+        ((argument, place),) = tool["args"].items()
+        return call_text(tool["name"], argument, example[place])
+
+    return "\n".join(
+        f"{clause(one).capitalize()}, then {clause(two)}. -> [{call(one)}, {call(two)}]"
+        for one, two in itertools.pairwise([*tools, tools[0]])
+    )
 
 
 def plans(template: Table, group: Table) -> Iterator[Draw]:
-    """Two or three tools of a house, in each order: pairs said plainly and turned around, and all three."""
+    """Pairs of tools in each order, said plainly and in other ways, and all three in every other order."""
     prompt = template["prompt"]
     example = template["example"] | group.get("example", {})
     usages = usages_of(example, group["tools"])
@@ -257,7 +258,7 @@ def plans(template: Table, group: Table) -> Iterator[Draw]:
         return Task([f"{len(tools)}-calls", tag], text, "tool_calls", {"calls": calls, "ordered": True})
 
     pairs = list(itertools.permutations(group["tools"], 2))
-    triples = list(itertools.permutations(group["tools"], 3))
+    triples = list(itertools.permutations(group["tools"], 3))[::2]
     plain = [(pairs, "joins_two", "easy")] * REPEATS
     for orders, joins, tag in [*plain, (pairs, "joins_two_hard", "hard"), (triples, "joins_three", "hard")]:
         for tools in orders:
