@@ -211,7 +211,12 @@ def json_objects(template: Table, group: Table) -> Iterator[Draw]:
         keys = ", ".join(f"{name} ({word})" for name, (word, _) in kinds.items())
         prompt = template["prompt"]["text"].format(keys=keys, request=sentence.format(**told))
         properties = {name: schema for name, (_, schema) in kinds.items()}
-        schema = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+        schema = {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+            "additionalProperties": False,
+        }
         types = sorted({word.split()[0] for word, _ in kinds.values()} - {"string"})
         tags = [f"{len(wanted)}-keys", "easy" if len(wanted) < 3 else "hard", *types]
         return Task(tags, prompt, "json_schema", {"schema": schema, "equals": wanted})
@@ -370,6 +375,13 @@ def read_toml(name: str) -> Table:
     return tomllib.loads((WORKLOADS / "templates" / f"{name}.toml").read_text(encoding="utf-8"))
 
 
+def refuse_shown_words(example: Table, lists: dict[str, list[Any]]) -> None:
+    """A word of the worked examples must be in no task: else a model could repeat it. Small numbers may come again."""
+    for place, value in example.items():
+        if isinstance(value, str) and value in lists.get(place.rstrip("0123456789"), []):
+            raise TemplateError(f"'{value}' stands in the example and in the list of words '{place}'")
+
+
 def new_task(draw: Draw, words: Words, seen: set[str]) -> Task:
     """A task whose prompt is not among those seen."""
     for _ in range(ATTEMPTS):
@@ -386,7 +398,9 @@ def tasks(suite: str, template: Table) -> Iterator[Task]:
     lists = read_toml("words")
     seen: set[str] = set()
     for group in template[key]:
-        words = Words(f"{SEED}/{suite}/{group['name']}", lists | {"chat": template.get("chat", [])} | group.get("words", {}))
+        known = lists | {"chat": template.get("chat", [])} | group.get("words", {})
+        refuse_shown_words(template["example"] | group.get("example", {}), known)
+        words = Words(f"{SEED}/{suite}/{group['name']}", known)
         for draw in draws(template, group):
             yield new_task(draw, words, seen)
 
