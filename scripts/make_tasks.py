@@ -376,7 +376,7 @@ def read_toml(name: str) -> Table:
 
 
 def refuse_shown_words(example: Table, lists: dict[str, list[Any]]) -> None:
-    """A word of the worked examples must be in no task: else a model could repeat it. Small numbers may come again."""
+    """A word of the worked examples must be in no task: a model could repeat it. Small numbers may come again."""
     for place, value in example.items():
         if isinstance(value, str) and value in lists.get(place.rstrip("0123456789"), []):
             raise TemplateError(f"'{value}' stands in the example and in the list of words '{place}'")
