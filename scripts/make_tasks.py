@@ -5,8 +5,8 @@
     python3 scripts/make_tasks.py --check   exits with 1 if a file on disk differs from what would be written
 
 They are made from workloads/templates/NAME.toml. Every group of a template (a tool, a story, a sum) draws its words
-with a seed of its own, so a group that is appended changes no task that stands before it, and no id. No task is
-kept or dropped by who solves it. Python 3.11 or newer, for tomllib.
+with a seed of its own, so a group that is appended changes no task that stands before it, and no id. No single
+task is kept or dropped by who solves it. Python 3.11 or newer, for tomllib.
 """
 
 from __future__ import annotations
