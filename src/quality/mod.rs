@@ -13,6 +13,7 @@ use crate::runner::{Cut, Sink};
 use crate::worker::Interrupt;
 use crate::workload::{Ask, Graded};
 use again::Repeating;
+pub use again::divergence;
 use answers::Answering;
 use cache::Cache;
 use server::Server;

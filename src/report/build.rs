@@ -4,7 +4,7 @@
 use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
-use super::{charts, clean, figures, reproduce};
+use super::{charts, clean, figures, reproduce, tasks};
 use crate::hash;
 use crate::record::{
     Against, Authority, Evidence, Failure, FailureClass, Header, Judgement, Part, Phase, Request,
@@ -23,7 +23,7 @@ pub fn build(results: &Results) -> Report {
         true => (VariantTable::default(), VariantTable::default()),
         false => variant_tables(results),
     };
-    let flips = charts::flipped(results);
+    let flips = tasks::flipped(results);
     let charts = charts::of_results(results, &flips);
     let mut report = Report {
         sessions: results.parts.iter().map(|part| part.header.session.clone()).collect(),
@@ -43,6 +43,7 @@ pub fn build(results: &Results) -> Report {
         reproduce: reproduce::commands(results),
         variants,
         details,
+        tasks: tasks::tables(results),
         flips,
         failures: failures(results),
         warnings: warnings(results),
@@ -384,7 +385,7 @@ fn of_session(part: &Part) -> Vec<String> {
         ));
     }
     let (rounds, variants) = (part.complete().len(), header.plan.variants.len());
-    if !rounds.is_multiple_of(variants.max(1)) {
+    if rounds > 0 && !rounds.is_multiple_of(variants.max(1)) {
         warnings.push(format!(
             "{rounds} rounds do not balance the order in which {variants} variants are started; \
              a multiple of {variants} does"
@@ -403,13 +404,15 @@ fn of_session(part: &Part) -> Vec<String> {
 }
 
 fn method(results: &Results) -> Vec<String> {
-    if results.parts.iter().all(|part| part.rounds.is_empty()) {
+    let nothing = |part: &Part| part.rounds.is_empty() && part.answers.is_empty();
+    if results.parts.iter().all(nothing) {
         return vec![
             "Nothing was measured: both sides of every rule are the same by their content"
                 .to_string(),
         ];
     }
-    let mut lines: Vec<String> = results.parts.iter().map(of_rounds).collect();
+    let timed = results.parts.iter().filter(|part| !part.rounds.is_empty());
+    let mut lines: Vec<String> = timed.map(of_rounds).collect();
     if let Some(judgement) = &results.judgement {
         lines.push(
             "A gating rule is broken, or holds, when its whole interval lies beyond, or within, its \
@@ -509,8 +512,16 @@ fn of_quality(part: &Part) -> Option<String> {
     let quality = plan.quality.as_ref().filter(|quality| !quality.variants.is_empty())?;
     let all = part.answers.len();
     let cached = part.answers.iter().filter(|answer| answer.cached).count();
+    let of = match quality.of {
+        of if of > quality.tasks.len() => format!(" (of {of}, the same ones each time)"),
+        _ => String::new(),
+    };
+    let together = match quality.batch {
+        0 | 1 => "one at a time".to_string(),
+        batch => format!("{batch} together behind what their prompts share"),
+    };
     Some(format!(
-        "{} graded tasks by {}, at most {} tokens each, {}; {cached} of {all} answers from \
+        "{} graded tasks{of} by {}, at most {} tokens each, {}, {together}; {cached} of {all} answers from \
          earlier sessions with the same model, engine and processor kind; paired by task, \
          Tango's score interval",
         quality.tasks.len(),

@@ -73,6 +73,7 @@ pub(super) fn blocks(report: &Report, room: Room) -> Vec<Block> {
     blocks.push(Block { rank: 1, name: "whose rules", text: authority(report, room) });
     blocks.push(Block { rank: 1, name: "policy changes", text: policy(report, room) });
     blocks.push(Block { rank: 2, name: "variants", text: variants_section(report, room) });
+    blocks.push(Block { rank: 3, name: "graded tasks", text: tasks(report, room) });
     blocks.push(Block { rank: 3, name: "failures", text: failures(report, room) });
     blocks.push(Block { rank: 4, name: "how to reproduce it", text: reproduce(report) });
     blocks.push(Block { rank: 5, name: "chart", text: charts(report) });
@@ -182,8 +183,22 @@ fn flips(report: &Report, room: Room) -> String {
     if report.flips.is_empty() {
         return String::new();
     }
+    const MOST: usize = 20;
+    // All of them stand in the JSON.
+    let room = Room { rows: room.rows.min(MOST), chars: room.chars.min(300) };
     let tasks: String = report.flips.iter().map(|tasks| grid(tasks, room)).collect();
     folded("Flipped tasks", &tasks)
+}
+
+/// What the graded tasks came to: by suite in sight, the rest folded.
+fn tasks(report: &Report, room: Room) -> String {
+    let Some((by_suite, rest)) = report.tasks.split_first() else { return String::new() };
+    let mut text = format!("\n### Graded tasks\n{}", grid(by_suite, room));
+    if !rest.is_empty() {
+        let rest: String = rest.iter().map(|table| grid(table, room)).collect();
+        text += &folded("More of the graded tasks", &rest);
+    }
+    text
 }
 
 /// A table under its title.

@@ -23,6 +23,7 @@ mod reproduce;
 mod sheet;
 mod stored;
 mod tables;
+mod tasks;
 mod terminal;
 mod words;
 
@@ -111,6 +112,8 @@ pub struct Report {
     pub variants: VariantTable,
     /// More of their metrics.
     pub details: VariantTable,
+    /// What the graded tasks came to, table by table.
+    pub tasks: Vec<Grid>,
     /// Graded tasks whose grade is another than the reference's: those lost, those won.
     pub flips: Vec<Grid>,
     /// Failed requests, one line for each variant and kind of failure.

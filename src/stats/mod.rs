@@ -10,6 +10,7 @@ mod correlation;
 mod descriptive;
 mod holm;
 mod paired;
+mod repeats;
 mod sequential;
 mod students_t;
 
@@ -23,6 +24,7 @@ pub use correlation::{design_effect, intraclass_correlation};
 pub use descriptive::{mean, quantile, standard_deviation};
 pub use holm::holm;
 pub use paired::{Pairs, detectable_difference, paired_difference, pairs_needed};
+pub use repeats::{all_right, any_right};
 pub use sequential::{error_spent, look_levels};
 pub use students_t::{
     Interval, detectable, difference_of_two, earlier_needed, prediction_interval, rounds_needed,

@@ -15,6 +15,7 @@ pub mod samples;
 mod stalls;
 mod summary;
 mod tail;
+pub mod tasks;
 
 pub use across::against_earlier;
 pub use change::{MOST_ROUNDS, POWER, limit_of_width, limit_width};
@@ -30,6 +31,9 @@ use crate::baseline::Stores;
 use crate::record::{Labels, Part, Phase, Round, Rule, Selection};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+/// An error of 2.5% on each side, of intervals that describe and decide nothing.
+const ONE_SIDE: f64 = 0.025;
 
 /// Everything that rules are applied to.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,7 @@
 //! Owns the table of variants: each metric of each variant, summarised over the counted rounds, and its
 //! change against the reference.
 
+use super::ONE_SIDE;
 use super::graded::bad;
 use super::{Measured, effect, judge, samples};
 use crate::baseline::Stores;
@@ -107,9 +108,6 @@ fn summary(metric: Metric, statistic: Statistic, part: &Part, variant: &str) -> 
         change: None,
     }
 }
-
-/// An error of 2.5% on each side.
-const ONE_SIDE: f64 = 0.025;
 
 /// The ends of an interval that describes a value: Student's t over rounds, Clopper and Pearson's of a share.
 fn interval(metric: Metric, statistic: Statistic, part: &Part, variant: &str) -> Option<[f64; 2]> {

@@ -5,7 +5,6 @@ mod accuracy;
 mod history;
 mod latency;
 
-pub(super) use accuracy::flipped;
 pub use history::with_history;
 
 use super::Grid;

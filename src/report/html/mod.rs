@@ -36,6 +36,7 @@ fn render(report: &Report, _: Style) -> String {
         action => action(report).1,
         reproduce => report.reproduce.join("\n"),
         facts => facts(report),
+        tasks => report.tasks.iter().map(table).collect::<Vec<_>>(),
         warnings => report.warnings.clone(),
         authority => report.authority.clone(),
         open => of(false),
