@@ -1,11 +1,13 @@
 //! Owns what is asked of a model: the tasks, their token ids (made once for each tokenizer and
 //! template, the same for every engine), the graders and the workload's fingerprint. It runs nothing.
 
+mod formats;
 mod grade;
 mod graded;
 mod template;
 mod vocabulary;
 
+pub use formats::{Format, read_tasks};
 pub use grade::{
     Alternatives, Call, CallPlan, Choice, ChoiceScore, Expectation, Normalize, Number, Outcome,
     Pattern, Pick, Schema, ToolCall, grade, grade_choice,
