@@ -14,7 +14,16 @@ const QUESTION: &str = r#"each line is {"id": "simple_python_0", "question": [[{
 const ANSWER: &str = r#"each line is {"id": "simple_python_0", "ground_truth": [{"function": {"parameter": ["alternative", …]}}]}"#;
 
 /// What the functions stand after.
-const INSTRUCTIONS: &str = "You fulfil requests by calling functions. Answer with the calls and nothing else, as one list in Python's syntax:\n[first_function(argument='text'), second.function(argument=1, other=[True, None])]\nGive every argument its name, and take its value from the request. If no function fits the request, or the request does not say what a function requires, say so in one sentence and call nothing.\n\nThe functions, in JSON:\n";
+const INSTRUCTIONS: &str = "\
+You fulfil requests by calling functions. Answer with the calls and nothing else, as one list in \
+Python's syntax:
+[first_function(argument='text'), second.function(argument=1, other=[True, None])]
+Give every argument its name, and take its value from the request. If no function fits the \
+request, or the request does not say what a function requires, say so in one sentence and call \
+nothing.
+
+The functions, in JSON:
+";
 
 /// One line of the file of questions.
 #[derive(Deserialize)]
