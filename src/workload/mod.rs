@@ -9,6 +9,7 @@ mod template;
 mod vocabulary;
 
 pub use asked::{Ask, Graded, prepare_graded};
+pub use formats::read_tasks;
 pub use grade::{
     Alternatives, Call, CallPlan, Choice, ChoiceScore, Expectation, Normalize, Number, Outcome,
     Pattern, Pick, Schema, ToolCall, grade, grade_choice, most_likely,

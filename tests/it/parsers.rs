@@ -6,6 +6,7 @@
 
 use crate::damage::{Text, inputs};
 use perfgate::baseline::{self, Stored, StoredMark, StoredVerdict, Stores, parse_stored};
+use perfgate::config::TaskFormat as Format;
 use perfgate::config::{self, Config, Setup, Source};
 use perfgate::metric::METRICS;
 use perfgate::problem::{Problem, Result};
@@ -16,7 +17,7 @@ use perfgate::record::{
 };
 use perfgate::report::{self, FORMATS, Style};
 use perfgate::session::{self, parse_journal, parse_results};
-use perfgate::workload::{self, parse_graded, parse_tasks};
+use perfgate::workload::{self, GradedTask, parse_graded, parse_tasks};
 use perfgate::{record, verdict};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestError, TestRunner};
@@ -430,21 +431,66 @@ fn timing_tasks() {
 
 #[test]
 fn graded_tasks() {
-    let call = json!({"name": "hotel", "arguments": {"city": "Oslo", "count": 14}});
-    let sample = lines([
-        json!({"id": "a", "prompt": "x", "grader": "exact", "expect": "y", "suite": "s"})
-            .to_string(),
-        json!({"id": "b", "prompt": "x", "grader": "tool_call", "expect": call}).to_string(),
-    ]);
-    hold(500, 1, vec![sample], |text| {
+    hold(500, 1, vec![graded_sample()], |text| {
         let Some(tasks) = accepted(parse_graded(Path::new(FILE), text)) else { return false };
-        // Any text may be an answer, a file of tasks too.
-        for task in &tasks {
-            for answer in [text, "{\"name\": \"é\", \"arguments\": \"{}\"}"] {
-                workload::grade(&task.expectation, answer);
-            }
-        }
+        tasks.iter().for_each(|task| grade_any(task, text));
         !tasks.is_empty()
+    });
+}
+
+/// A task for each grader.
+fn graded_sample() -> String {
+    let call = json!({"name": "hotel", "arguments": {"city": "Oslo", "count": 14}});
+    let tools = json!([{"name": "f", "parameters": {"properties": {"x": {"type": "array", "items": {"type": "float"}}}, "required": ["x"]}}]);
+    let graders = [
+        ("exact", json!("y")),
+        ("normalized", json!(["Oslo", "Oslo, Norway"])),
+        ("regex", json!("(?i)yes|no+")),
+        ("numeric", json!({"value": 42, "tolerance": 0.5, "relative": 0.01, "pick": "first"})),
+        (
+            "json_schema",
+            json!({"schema": {"type": "object", "required": ["a"]}, "equals": {"a": 1}}),
+        ),
+        ("tool_call", call),
+        (
+            "tool_calls",
+            json!({"calls": [{"f": {"x": [[1.5], ""]}}], "ordered": true, "tools": tools}),
+        ),
+        ("no_call", json!(["none"])),
+        ("choice", json!({"choices": ["a", "b"], "gold": 1, "normalize": "bytes"})),
+    ];
+    lines(graders.map(|(grader, expect)| {
+        let task =
+            json!({"id": grader, "prompt": "x", "suite": "s", "grader": grader, "expect": expect});
+        task.to_string()
+    }))
+}
+
+/// Any text may be an answer, a file of tasks too.
+fn grade_any(task: &GradedTask, text: &str) {
+    let written = "[é(x=[1, -2.5], y={'k': (None, r'\\')}), f(x=g(1))]";
+    for answer in [text, "{\"name\": \"é\", \"arguments\": \"{}\"}", written] {
+        let outcome = workload::grade(&task.expectation, answer);
+        assert_eq!(outcome.failure.is_some(), outcome.grade == Grade::Failed);
+    }
+}
+
+#[test]
+fn tasks_in_the_formats_of_others() {
+    let choice = json!({"id": "a", "question": "q", "choices": {"text": ["x", "y"], "label": ["A", "B"]}, "answerKey": "B"});
+    let questions = include_str!("../data/bfcl/questions.jsonl").to_string();
+    let answers = include_str!("../data/bfcl/answers.jsonl").to_string();
+    let of_bfcl = |questions: &str, answers: &str| {
+        let answers = Some((Path::new(FILE), answers));
+        accepted(workload::read_tasks(Format::Bfcl, Path::new(FILE), questions, answers))
+    };
+    hold(200, 1, vec![choice.to_string(), questions.clone(), answers.clone()], |text| {
+        let choices = workload::read_tasks(Format::MultipleChoice, Path::new(FILE), text, None);
+        let choices = accepted(choices);
+        let (asked, answered) = (of_bfcl(text, &answers), of_bfcl(&questions, text));
+        let read: Vec<_> = [choices, asked, answered].into_iter().flatten().flatten().collect();
+        read.iter().for_each(|task| grade_any(task, text));
+        !read.is_empty()
     });
 }
 

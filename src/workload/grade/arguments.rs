@@ -200,24 +200,10 @@ fn is_blank(value: &Value) -> bool {
 
 /// Whether a value is of its type and one of the alternatives.
 fn argument(value: &Value, alternatives: &[Value], typed: Type) -> Result<(), String> {
-    let found = match (typed.kind, Kind::of(value)) {
-        // Python turns an integer into a float by itself, and not the other way round.
-        (Kind::Float, Kind::Integer) => Kind::Float,
-        (_, found) => found,
-    };
-    let of_alternatives = Kind::of_first(alternatives);
-    let as_described = found == typed.kind;
-    if !as_described && of_alternatives != Some(found) {
-        return Err(format!("{} is not {}", shown(value), typed.kind.title()));
-    }
-    if let (true, Some(kind), Value::Array(items)) = (as_described, typed.items, value) {
-        let fits = |list: &Value| list.as_array().is_none_or(|list| items_fit(items, list, kind));
-        if !alternatives.iter().any(fits) {
-            return Err(format!("{} is not a list, each item {}", shown(value), kind.title()));
-        }
-    }
+    let as_described = of_type(value, alternatives, typed)?;
     // Alternatives of another type than the description's stand for a variable: no text rules.
-    let plain = !as_described || of_alternatives.is_some_and(|kind| kind != typed.kind);
+    let plain =
+        !as_described || Kind::of_first(alternatives).is_some_and(|kind| kind != typed.kind);
     let equal = match value {
         Value::Object(object) if !plain => alternatives.iter().any(|one| object_fits(object, one)),
         Value::Array(items) if !plain && typed.items == Some(Kind::Object) => {
@@ -236,9 +222,29 @@ fn argument(value: &Value, alternatives: &[Value], typed: Type) -> Result<(), St
     if equal {
         return Ok(());
     }
-    let expected: Vec<String> =
-        alternatives.iter().filter(|one| !is_blank(one)).map(shown).collect();
+    let expected: Vec<_> = alternatives.iter().filter(|one| !is_blank(one)).map(shown).collect();
     Err(format!("{} is none of {}", shown(value), expected.join(", ")))
+}
+
+/// Whether a value is of the type that is described, and not only of that of the alternatives; an
+/// error if it is of neither.
+fn of_type(value: &Value, alternatives: &[Value], typed: Type) -> Result<bool, String> {
+    let found = match (typed.kind, Kind::of(value)) {
+        // Python turns an integer into a float by itself, and not the other way round.
+        (Kind::Float, Kind::Integer) => Kind::Float,
+        (_, found) => found,
+    };
+    let as_described = found == typed.kind;
+    if !as_described && Kind::of_first(alternatives) != Some(found) {
+        return Err(format!("{} is not {}", shown(value), typed.kind.title()));
+    }
+    if let (true, Some(kind), Value::Array(items)) = (as_described, typed.items, value) {
+        let fits = |list: &Value| list.as_array().is_none_or(|list| items_fit(items, list, kind));
+        if !alternatives.iter().any(fits) {
+            return Err(format!("{} is not a list, each item {}", shown(value), kind.title()));
+        }
+    }
+    Ok(as_described)
 }
 
 /// Whether each item is of a kind, or of that of an alternative's items.
