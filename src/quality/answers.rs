@@ -4,7 +4,6 @@ use super::Pass;
 use super::cache::{Cache, Kept};
 use super::server::Server;
 use crate::config::Variant;
-use crate::engine::shared_prefix;
 use crate::protocol::Order;
 use crate::record::{Answer, Entry, Failure, FailureClass, Grade};
 use crate::runner::{Cut, Sink};
@@ -25,9 +24,11 @@ impl Answering<'_, '_, '_> {
     /// Every task of every set; the answers stand in the order of the tasks.
     pub(super) fn run(&mut self) -> Result<Vec<Answer>, Cut> {
         let mut answers: Vec<Option<Answer>> = vec![None; self.asks.len()];
-        for set in self.pass.graded.sets.clone() {
+        let graded = self.pass.graded;
+        let shared = &graded.shared[&self.variant.name];
+        for (set, shared) in graded.sets.iter().zip(shared) {
             self.choices(set.clone(), &mut answers)?;
-            self.generated(set, &mut answers)?;
+            self.generated(set.clone(), *shared, &mut answers)?;
         }
         Ok(answers.into_iter().flatten().collect())
     }
@@ -58,7 +59,12 @@ impl Answering<'_, '_, '_> {
 
     /// Free-running answers, in batches whose members do not depend on what is cached: so an answer is computed in
     /// the same way each time.
-    fn generated(&mut self, set: Range<usize>, answers: &mut [Option<Answer>]) -> Result<(), Cut> {
+    fn generated(
+        &mut self,
+        set: Range<usize>,
+        prefix: usize,
+        answers: &mut [Option<Answer>],
+    ) -> Result<(), Cut> {
         let tasks: Vec<(usize, &Order)> = set
             .filter_map(|task| match &self.asks[task] {
                 Ask::Generate(order) => Some((task, order)),
@@ -66,8 +72,6 @@ impl Answering<'_, '_, '_> {
             })
             .collect();
         let batch = self.pass.batch.max(1) as usize;
-        let prompts = tasks.iter().map(|(_, order)| order.prompt.as_slice());
-        let prefix = if batch > 1 { shared_prefix(prompts) } else { 0 };
         for group in tasks.chunks(batch) {
             let key = |order: &Order| match batch {
                 1 => Cache::key(order),

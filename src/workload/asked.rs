@@ -3,6 +3,7 @@
 use super::formats::read_tasks;
 use super::{Expectation, GradedTask, Task, Vocabulary, read_text, template};
 use crate::config::{Quality, TaskSample, TaskSet, Variant, Workload};
+use crate::engine::shared_prefix;
 use crate::hash;
 use crate::problem::{Problem, Result};
 use crate::protocol::Order;
@@ -54,6 +55,8 @@ pub struct Graded {
     pub asks: Vec<(String, Vec<Ask>)>,
     /// The tasks of each set, which are asked in the same way.
     pub sets: Vec<Range<usize>>,
+    /// How many tokens the free-running prompts of each set begin with, by variant.
+    pub shared: BTreeMap<String, Vec<usize>>,
     /// Tasks of which these were taken.
     pub of: usize,
     /// Most tokens of an answer, of all sets.
@@ -105,15 +108,23 @@ pub fn prepare_graded(
     for task in taken.iter().flatten() {
         identity += &format!("\0{}", task.id);
     }
-    let mut asks = Vec::new();
-    let mut vocabularies = BTreeMap::new();
-    let prompts = prompts(&quality.sets, &taken)?;
+    let prompted: Vec<Prompted<'_>> = quality
+        .sets
+        .iter()
+        .zip(&taken)
+        .map(|(set, tasks)| Prompted::new(set, tasks))
+        .collect::<Result<_>>()?;
+    let (mut asks, mut shared, mut vocabularies) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     for variant in variants.iter().filter(|v| quality.variants.contains(&v.name)) {
         let vocabulary = Vocabulary::of(variant)?;
-        asks.push((
-            variant.name.clone(),
-            asks_of(quality, workload, variant, &vocabulary, &taken, &prompts)?,
-        ));
+        let (mut of_variant, mut begins) = (Vec::new(), Vec::new());
+        for set in &prompted {
+            let (of_set, begin) = set.asks(workload, variant, &vocabulary)?;
+            of_variant.extend(of_set);
+            begins.push(begin);
+        }
+        asks.push((variant.name.clone(), of_variant));
+        shared.insert(variant.name.clone(), begins);
         vocabularies.insert(variant.name.clone(), vocabulary);
     }
     let tasks: Vec<&GradedTask> = taken.iter().flatten().copied().collect();
@@ -125,6 +136,7 @@ pub fn prepare_graded(
         tails: tasks.iter().map(|task| tail(&task.prompt)).collect(),
         asks,
         sets: ranges(&taken),
+        shared,
         of,
         max_tokens: quality.sets.iter().map(|set| set.max_tokens).max().unwrap_or(0),
         sha256: hash::of_bytes(identity.as_bytes()),
@@ -237,65 +249,81 @@ fn tail(prompt: &str) -> String {
     if all > TAIL { format!("…{end}") } else { end }
 }
 
-/// The prompts with their sets' templates around them, by set.
-fn prompts(sets: &[TaskSet], taken: &[Vec<&GradedTask>]) -> Result<Vec<Vec<Task>>> {
-    let of_set = |(set, tasks): (&TaskSet, &Vec<&GradedTask>)| {
+/// The tasks of one set with its template around their prompts.
+struct Prompted<'a> {
+    set: &'a TaskSet,
+    tasks: Vec<(&'a GradedTask, Task)>,
+    /// Two prompts of that template that share nothing but it; none without a task.
+    probes: Option<[Task; 2]>,
+}
+
+impl<'a> Prompted<'a> {
+    fn new(set: &'a TaskSet, taken: &[&'a GradedTask]) -> Result<Prompted<'a>> {
         let around = match &set.prompt_template {
             Some(file) => Some((file, read_text(file, "[quality] prompt_template")?)),
             None => None,
         };
-        tasks
-            .iter()
-            .map(|task| {
-                let prompt = match &around {
-                    Some((file, around)) => template::fill(file, around, &task.prompt)?,
-                    None => task.prompt.clone(),
-                };
-                let (id, system) = (task.id.clone(), task.system.clone());
-                Ok(Task { id, system, prompt, suite: None, tags: Vec::new() })
-            })
-            .collect::<Result<Vec<Task>>>()
-    };
-    sets.iter().zip(taken).map(of_set).collect()
-}
+        let task = |of: &GradedTask, prompt: &str| -> Result<Task> {
+            let prompt = match &around {
+                Some((file, around)) => template::fill(file, around, prompt)?,
+                None => prompt.to_string(),
+            };
+            let (id, system) = (of.id.clone(), of.system.clone());
+            Ok(Task { id, system, prompt, suite: None, tags: Vec::new() })
+        };
+        let probes = match taken.first() {
+            Some(first) => Some([task(first, "a")?, task(first, "7")?]),
+            None => None,
+        };
+        let with = |of: &&'a GradedTask| Ok((*of, task(of, &of.prompt)?));
+        Ok(Prompted { set, tasks: taken.iter().map(with).collect::<Result<_>>()?, probes })
+    }
 
-/// What a variant is asked.
-fn asks_of(
-    quality: &Quality,
-    workload: &Workload,
-    variant: &Variant,
-    vocabulary: &Vocabulary,
-    taken: &[Vec<&GradedTask>],
-    prompts: &[Vec<Task>],
-) -> Result<Vec<Ask>> {
-    let template = template::of_variant(variant)?;
-    let special = template.is_none();
-    let mut asks = Vec::new();
-    for ((set, tasks), prompts) in quality.sets.iter().zip(taken).zip(prompts) {
-        let stop = vocabulary.stop_tokens(variant, &set.stop)?;
-        for (task, prompt) in tasks.iter().zip(prompts) {
-            let text = super::prompt_text(prompt, variant, template.as_deref())?;
-            let tokens = vocabulary.encode(variant, &text, special)?;
+    /// What a variant is asked, and how many tokens all free-running prompts of the set begin with. That is what the
+    /// template is before the prompt, whichever tasks were taken: so that an answer, which with some engines depends
+    /// on where its prompt is split, does not depend on the sample.
+    fn asks(
+        &self,
+        workload: &Workload,
+        variant: &Variant,
+        vocabulary: &Vocabulary,
+    ) -> Result<(Vec<Ask>, usize)> {
+        let template = template::of_variant(variant)?;
+        let special = template.is_none();
+        let text = |task: &Task| super::prompt_text(task, variant, template.as_deref());
+        let encode = |text: &str| vocabulary.encode(variant, text, special);
+        let stop = vocabulary.stop_tokens(variant, &self.set.stop)?;
+        let mut asks = Vec::new();
+        for (task, prompt) in &self.tasks {
+            let text = text(prompt)?;
+            let prompt = encode(&text)?;
             asks.push(match &task.expectation {
                 Expectation::Choice(choice) => {
-                    let encode = |text_of_choice: String| {
-                        let choice = text_of_choice.as_str();
-                        continuation(variant, vocabulary, &text, &tokens, choice, special)
-                    };
-                    let choices = choice.continuations().map(encode).collect::<Result<_>>()?;
-                    Ask::Choose { prompt: tokens, choices }
+                    let choices = choice
+                        .continuations()
+                        .map(|choice| {
+                            continuation(variant, vocabulary, (&text, &prompt), &choice, special)
+                        })
+                        .collect::<Result<_>>()?;
+                    Ask::Choose { prompt, choices }
                 }
                 _ => Ask::Generate(Order {
-                    prompt: tokens,
-                    tokens: set.max_tokens,
+                    prompt,
+                    tokens: self.set.max_tokens,
                     stop: stop.clone(),
                     sampling: workload.sampling,
                     seed: super::request_seed(workload.seed, &task.id),
                 }),
             });
         }
+        let mut begins = Vec::new();
+        for probe in self.probes.iter().flatten() {
+            begins.push(encode(&text(probe)?)?);
+        }
+        let free = asks.iter().filter(|ask| matches!(ask, Ask::Generate(_))).map(Ask::prompt);
+        let shared = shared_prefix(begins.iter().map(Vec::as_slice).chain(free));
+        Ok((asks, shared))
     }
-    Ok(asks)
 }
 
 /// The token ids of a choice behind a prompt. A tokenizer may join the end of the one to the beginning of the
@@ -303,8 +331,7 @@ fn asks_of(
 fn continuation(
     variant: &Variant,
     vocabulary: &Vocabulary,
-    prompt: &str,
-    tokens: &[u32],
+    (prompt, tokens): (&str, &[u32]),
     choice: &str,
     special: bool,
 ) -> Result<Vec<u32>> {
