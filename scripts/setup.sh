@@ -8,7 +8,7 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: scripts/setup.sh [--with-int4] [--help]
+usage: scripts/setup.sh [--with-int4] [--with-defective] [--help]
 
 Fetches the OpenVINO runtime and makes the demonstration model's folders under .perfgate/, which git ignores:
 
@@ -17,6 +17,7 @@ Fetches the OpenVINO runtime and makes the demonstration model's folders under .
   models/smollm2-135m/ov-fp16/      F16 OpenVINO IR
   models/smollm2-135m/ov-int8/      INT8 OpenVINO IR
   models/smollm2-135m/ov-int4/      INT4 OpenVINO IR, with --with-int4
+  models/smollm2-135m/ov-q4-1/      the damaged IR that GenAI makes of the 4-bit file, with --with-defective
 
 Python converts the model and is not needed afterwards; nothing is installed outside .perfgate/.
 
@@ -46,10 +47,11 @@ pin() { # PACKAGE: its "name==version" in requirements.txt
     sed -n "s/^\($1==[^ ]*\).*/\1/p" "$requirements" | head -n 1
 }
 
-with_int4=no
+with_int4=no with_defective=no
 for argument in "$@"; do
     case $argument in
         --with-int4) with_int4=yes ;;
+        --with-defective) with_defective=yes ;;
         -h | --help) usage; exit 0 ;;
         *) echo "error: unknown argument '$argument'" >&2; usage >&2; exit 2 ;;
     esac
@@ -68,6 +70,7 @@ models=$home/models/smollm2-135m
 steps=(runtime tools download fp16 ov_fp16 ov_int8)
 # One that is there is kept up to date: never models of two recipes side by side.
 [[ $with_int4 == no && ! -e $models/ov-int4 ]] || steps+=(ov_int4)
+[[ $with_defective == no && ! -e $models/ov-q4-1 ]] || steps+=(ov_q4_1)
 
 folder_of() {
     case $1 in
@@ -108,6 +111,7 @@ stamp_of() {
         ov_fp16) echo "$ov_fp16_stamp" ;;
         ov_int8) echo "$compressed_stamp"; echo int8 ;;
         ov_int4) echo "$compressed_stamp"; echo int4 ;;
+        ov_q4_1) echo "$ov_fp16_stamp"; echo as it is ;;
     esac
 }
 
@@ -121,6 +125,7 @@ about() {
         ov_fp16) echo "model smollm2-135m/ov-fp16|0|10|560" ;;
         ov_int8) echo "model smollm2-135m/ov-int8|0|11|150" ;;
         ov_int4) echo "model smollm2-135m/ov-int4|0|11|90" ;;
+        ov_q4_1) echo "model smollm2-135m/ov-q4-1|0|10|300" ;;
     esac
 }
 
@@ -128,6 +133,10 @@ is_done() {
     local folder
     folder=$(folder_of "$1")
     [[ -e $folder/$(proof_of "$1") && -f $folder/.stamp && $(<"$folder/.stamp") == "$(stamp_of "$1")" ]]
+}
+
+from_download_done() { # Whether every model is there that is made of the download itself
+    is_done fp16 && is_done ov_fp16 && { [[ " ${steps[*]} " != *" ov_q4_1 "* ]] || is_done ov_q4_1; }
 }
 
 # The models are what is wanted; the tools and the download only matter while a model is missing.
@@ -142,7 +151,7 @@ find_todo() {
     for step in "${steps[@]}"; do
         case $step in
             tools) [[ $model_missing == no ]] || is_done tools || todo+=(tools) ;;
-            download) is_done fp16 && is_done ov_fp16 || is_done download || todo+=(download) ;;
+            download) from_download_done || is_done download || todo+=(download) ;;
             runtime) is_done runtime && { [[ $model_missing == no ]] || runtime_suits_python; } || todo+=(runtime) ;;
             *) is_done "$step" || todo+=("$step") ;;
         esac
@@ -280,6 +289,7 @@ make_fp16() { convert huggingface --source "$model_source" "$download/$model_ggu
 make_ov_fp16() { convert openvino --source "$model_source" "$download/$model_gguf" "$models/fp16" "$1"; }
 make_ov_int8() { convert compress int8 "$models/ov-fp16" "$1"; }
 make_ov_int4() { convert compress int4 "$models/ov-fp16" "$1"; }
+make_ov_q4_1() { convert defective --source "$model_source" "$download/$model_gguf" "$models/fp16" "$1"; }
 
 run_step() {
     local step=$1 folder started=$SECONDS
