@@ -70,6 +70,18 @@ pub enum Command {
         /// What to generate.
         order: Order,
     },
+    /// Feed given tokens and write the logits after each of them to a file: f32, little endian,
+    /// `[positions, vocabulary]`. Answered by `forced` or `failed`.
+    Force {
+        /// Id of the answer.
+        id: u64,
+        /// The tokens.
+        tokens: Vec<u32>,
+        /// Whether they are fed one by one through the cache, or in one call where the engine can.
+        stepwise: bool,
+        /// Where the logits are written. An absolute path.
+        logits: PathBuf,
+    },
 }
 
 /// What a request generates.
@@ -121,6 +133,15 @@ pub enum Reply {
         token_ns: Vec<u64>,
         /// The generated token ids.
         tokens: Vec<u32>,
+    },
+    /// Tokens were forced, and their logits are written.
+    Forced {
+        /// Id of the command.
+        id: u64,
+        /// As many as tokens.
+        positions: usize,
+        /// Logits of each.
+        vocabulary: usize,
     },
     /// A load or a request failed; the worker lives on.
     Failed {

@@ -4,6 +4,10 @@
 //! Times are nanoseconds of the machine's monotonic clock, which parent and workers share; spans
 //! are nanoseconds since the start they belong to. Nothing here computes a statistic.
 
+mod fidelity;
+
+pub use fidelity::{Fidelity, FidelityPlan, Forcing};
+
 use crate::metric::{Better, Metric, Statistic, Unit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,6 +42,8 @@ pub enum FailureClass {
     Malformed,
     /// Not attempted, because the variant's worker had failed more often than may be restarted.
     NotServed,
+    /// The worker cannot do what was asked.
+    Unsupported,
 }
 
 impl FailureClass {
@@ -52,6 +58,7 @@ impl FailureClass {
             FailureClass::Protocol => "broken protocol",
             FailureClass::Malformed => "malformed answer",
             FailureClass::NotServed => "not served",
+            FailureClass::Unsupported => "not supported",
         }
     }
 }
@@ -208,6 +215,13 @@ pub struct EngineInfo {
     /// Size of the vocabulary, if known before the first request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocab_size: Option<usize>,
+    /// Whether one call gives the logits after every position; else a text is forced token by token.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub all_positions: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Memory of one process as the kernel accounts for it, bytes.
@@ -447,6 +461,9 @@ pub struct Plan {
     /// The quality pass, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<QualityPlan>,
+    /// The fidelity pass, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fidelity: Option<FidelityPlan>,
     /// How the session may end before its last round; missing where all rounds are run in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopping: Option<Stopping>,
@@ -557,6 +574,8 @@ pub enum Entry {
     /// A graded task was answered, or its answer was found in the cache. The workers of the quality
     /// pass are of round 0.
     Answer(Answer),
+    /// A document was forced through a variant and the reference, or that was found in the cache.
+    Fidelity(Fidelity),
     /// A worker ended.
     Worker(WorkerRun),
     /// A round ended.
@@ -838,6 +857,9 @@ pub struct Rule {
     pub evidence: Evidence,
     /// Whether it takes part in the exit code.
     pub severity: Severity,
+    /// How the documents are fed that a rule on fidelity judges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forcing: Option<Forcing>,
     /// The tasks that it judges; all of them where nothing is said.
     #[serde(default, skip_serializing_if = "Selection::is_empty")]
     pub only: Selection,
@@ -993,6 +1015,8 @@ pub enum Sample {
     Requests,
     /// Graded tasks.
     Tasks,
+    /// Documents of the fidelity pass.
+    Documents,
     /// Stored sessions.
     Sessions,
 }
@@ -1003,6 +1027,7 @@ impl fmt::Display for Sample {
             Sample::Rounds => "rounds",
             Sample::Requests => "requests",
             Sample::Tasks => "graded tasks",
+            Sample::Documents => "documents",
             Sample::Sessions => "stored sessions",
         })
     }
@@ -1081,6 +1106,9 @@ pub struct Part {
     /// Every answer to a graded task, by variant in the order of the plan, then by task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
+    /// Every document of the fidelity pass: by document, forcing and variant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fidelity: Vec<Fidelity>,
 }
 
 impl Part {
@@ -1092,6 +1120,7 @@ impl Part {
             resumed: Vec::new(),
             rounds: Vec::new(),
             answers: Vec::new(),
+            fidelity: Vec::new(),
         }
     }
 

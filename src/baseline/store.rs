@@ -291,6 +291,7 @@ impl Stored {
                     labels: BTreeMap::new(),
                     workload_sha256: workload.sha256.clone(),
                     quality: None,
+                    fidelity: None,
                     stopping: None,
                     absent: BTreeMap::new(),
                 },
@@ -304,6 +305,7 @@ impl Stored {
             resumed: Vec::new(),
             rounds,
             answers: Vec::new(),
+            fidelity: Vec::new(),
         }
     }
 

@@ -63,12 +63,18 @@ fn workloads(config: &Config) -> Vec<Finding> {
         let graded = workload::prepare_graded(quality, &config.workload, &[]);
         found.push(("quality", &quality.tasks, graded.map(|graded| graded.ids.len())));
     }
+    if let Some(fidelity) = &config.fidelity {
+        let documents = workload::prepare_documents(fidelity, &config.reference, &config.variants);
+        let documents = documents.map(|documents| documents.ids.len());
+        found.push(("fidelity", &fidelity.documents, documents));
+    }
     found
         .into_iter()
         .map(|(subject, file, tasks)| match tasks {
             Ok(tasks) => {
                 let file = shown(file, config);
-                Finding::ok(subject, format!("{file}: {}", count(tasks, "task")))
+                let what = if subject == "fidelity" { "document" } else { "task" };
+                Finding::ok(subject, format!("{file}: {}", count(tasks, what)))
             }
             Err(problem) => Finding::error(subject, problem, otherwise),
         })

@@ -2,11 +2,13 @@
 //! loop with its sampler, which is the same for all. It knows no statistics.
 
 mod candle;
+mod force;
 mod openvino;
 mod sampler;
 mod scripted;
 mod slowed;
 
+pub use force::{Forced, Unforced, force};
 pub use openvino::{
     FoundRuntime, RUNTIME, Runtime, all_runtimes, ask_runtime, install_words, runtime_of,
 };
@@ -64,6 +66,20 @@ pub trait Sequence {
     /// # Errors
     /// If the engine fails.
     fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], Failure>;
+
+    /// Feeds `tokens` behind those fed before and shows the logits that follow each of them to `visit`, with
+    /// the token's place: in one call where the engine gives all positions ([`EngineInfo::all_positions`]),
+    /// else one by one.
+    ///
+    /// # Errors
+    /// If the engine or `visit` fails.
+    fn forward_each(
+        &mut self,
+        tokens: &[u32],
+        visit: &mut dyn FnMut(usize, &[f32]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        force::step(self, tokens, visit)
+    }
 
     /// The engine's clock, nanoseconds.
     fn now_ns(&self) -> u64 {

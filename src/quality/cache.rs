@@ -1,5 +1,5 @@
-//! Owns the cache of answers: a file of JSON Lines for everything that an answer depends on beside
-//! its prompt, a line for each answer, written as it comes.
+//! Owns the cache of answers and of forced documents: a file of JSON Lines for everything that an answer
+//! depends on beside its prompt, a line for each answer, written as it comes.
 //!
 //! An answer depends on the model, the engine with its version and effective properties, the threads
 //! and the instruction sets; and on the prompt, the seed and the generation parameters. What is right
@@ -9,28 +9,30 @@ use crate::hash;
 use crate::problem::{Problem, Result};
 use crate::protocol::Order;
 use crate::record::{EngineInfo, MachineClass, VariantRecord};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The answers of one set-up.
-pub(super) struct Cache {
+/// What came of one set-up; of answers their tokens.
+pub(super) struct Cache<T = Vec<u32>> {
     path: PathBuf,
     file: File,
-    known: HashMap<String, Vec<u32>>,
+    known: HashMap<String, T>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Line {
+struct Line<T> {
     order: String,
-    tokens: Vec<u32>,
+    #[serde(rename = "tokens")]
+    value: T,
 }
 
 /// Everything that an answer depends on beside its order.
 #[derive(Serialize)]
-struct SetUp<'a> {
+pub(super) struct SetUp<'a> {
     model_sha256: &'a str,
     engine: &'a str,
     version: &'a str,
@@ -41,15 +43,13 @@ struct SetUp<'a> {
     instruction_sets: &'a [String],
 }
 
-impl Cache {
-    /// Opens the cache of a set-up.
-    pub(super) fn open(
-        folder: &Path,
-        record: &VariantRecord,
-        engine: &EngineInfo,
-        machine: &MachineClass,
-    ) -> Result<Cache> {
-        let set_up = SetUp {
+impl<'a> SetUp<'a> {
+    pub(super) fn of(
+        record: &'a VariantRecord,
+        engine: &'a EngineInfo,
+        machine: &'a MachineClass,
+    ) -> SetUp<'a> {
+        SetUp {
             model_sha256: &record.model_sha256,
             engine: &engine.engine,
             version: &engine.version,
@@ -58,8 +58,36 @@ impl Cache {
             threads: record.threads,
             arch: &machine.arch,
             instruction_sets: &machine.instruction_sets,
-        };
-        let json = serde_json::to_string(&set_up).expect("plain data");
+        }
+    }
+}
+
+impl Cache {
+    /// Opens the cache of a set-up.
+    pub(super) fn open(
+        folder: &Path,
+        record: &VariantRecord,
+        engine: &EngineInfo,
+        machine: &MachineClass,
+    ) -> Result<Cache> {
+        Cache::of(folder, &SetUp::of(record, engine, machine))
+    }
+
+    /// The tokens of an answer, if it is known.
+    pub(super) fn get(&self, order: &Order) -> Option<Vec<u32>> {
+        self.find(order)
+    }
+
+    /// Keeps an answer.
+    pub(super) fn put(&mut self, order: &Order, tokens: &[u32]) -> Result<()> {
+        self.keep(order, tokens.to_vec())
+    }
+}
+
+impl<T: Clone + Serialize + DeserializeOwned> Cache<T> {
+    /// Opens the cache of a set-up, or of several together.
+    pub(super) fn of(folder: &Path, set_up: &impl Serialize) -> Result<Cache<T>> {
+        let json = serde_json::to_string(set_up).expect("plain data");
         let path = folder.join(format!("{}.jsonl", &hash::of_bytes(json.as_bytes())[..24]));
         let problem =
             |error: std::io::Error| Problem::io(&path, "open the cache of answers", &error);
@@ -72,8 +100,8 @@ impl Cache {
         let known = text
             .lines()
             // A line that was cut by a kill, and the first one, which is for people, are none.
-            .filter_map(|line| serde_json::from_str::<Line>(line).ok())
-            .map(|line| (line.order, line.tokens))
+            .filter_map(|line| serde_json::from_str::<Line<T>>(line).ok())
+            .map(|line| (line.order, line.value))
             .collect();
         let file = OpenOptions::new().append(true).create(true).open(&path).map_err(problem)?;
         let mut cache = Cache { path, file, known };
@@ -85,14 +113,14 @@ impl Cache {
         Ok(cache)
     }
 
-    /// The tokens of an answer, if it is known.
-    pub(super) fn get(&self, order: &Order) -> Option<Vec<u32>> {
+    /// What came of an order, if it is known.
+    pub(super) fn find(&self, order: &impl Serialize) -> Option<T> {
         self.known.get(&key(order)).cloned()
     }
 
-    /// Keeps an answer.
-    pub(super) fn put(&mut self, order: &Order, tokens: &[u32]) -> Result<()> {
-        let line = Line { order: key(order), tokens: tokens.to_vec() };
+    /// Keeps what came of an order.
+    pub(super) fn keep(&mut self, order: &impl Serialize, value: T) -> Result<()> {
+        let line = Line { order: key(order), value };
         self.write(&serde_json::to_string(&line).expect("plain data"))
     }
 
@@ -105,7 +133,7 @@ impl Cache {
 }
 
 /// What tells one order from another.
-fn key(order: &Order) -> String {
+fn key(order: &impl Serialize) -> String {
     hash::of_bytes(&serde_json::to_vec(order).expect("an order is plain data"))
 }
 

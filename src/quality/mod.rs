@@ -3,7 +3,12 @@
 //! on where it stopped, and an unchanged variant answers from the cache.
 
 mod cache;
+mod fidelity;
+mod forcer;
+mod logits;
 mod server;
+
+pub use fidelity::FidelityPass;
 
 use crate::config::{Deadlines, Variant};
 use crate::protocol::Order;

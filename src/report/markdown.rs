@@ -73,6 +73,7 @@ pub(super) fn blocks(report: &Report, room: Room) -> Vec<Block> {
     blocks.push(Block { rank: 1, name: "whose rules", text: authority(report, room) });
     blocks.push(Block { rank: 1, name: "policy changes", text: policy(report, room) });
     blocks.push(Block { rank: 2, name: "variants", text: variants_section(report, room) });
+    blocks.push(Block { rank: 2, name: "fidelity", text: fidelity(report, room) });
     blocks.push(Block { rank: 3, name: "failures", text: failures(report, room) });
     blocks.push(Block { rank: 4, name: "how to reproduce it", text: reproduce(report) });
     blocks.push(Block { rank: 5, name: "chart", text: charts(report) });
@@ -140,6 +141,11 @@ fn variants_section(report: &Report, room: Room) -> String {
         return String::new();
     }
     format!("\n### Variants\n\n{}", variants(&report.variants, room))
+}
+
+/// How far predictions are from the reference's.
+fn fidelity(report: &Report, room: Room) -> String {
+    report.fidelity.iter().map(|table| grid(table, room)).collect()
 }
 
 fn failures(report: &Report, room: Room) -> String {

@@ -4,7 +4,9 @@ use super::paint::{Tone, paint, paint_first};
 use super::tables::{
     POLICY, POLICY_HEADER, has_notes, reasons, rule_cells, rule_header, variant_header,
 };
-use super::{Format, Report, RuleGroup, RuleRow, Section, SectionKind, Sheet, Style, VariantTable};
+use super::{
+    Format, Grid, Report, RuleGroup, RuleRow, Section, SectionKind, Sheet, Style, VariantTable,
+};
 use crate::record::VerdictKind;
 use comfy_table::{
     Attribute, Cell, Color, ContentArrangement, LineStyle, Table, TableStyle, presets,
@@ -39,6 +41,7 @@ fn render(report: &Report, style: Style) -> String {
     open.into_iter().for_each(|part| section(&mut out, part, style));
     policy(&mut out, report, style);
     variants(&mut out, "Variants", &report.variants, style);
+    report.fidelity.iter().for_each(|table| grid(&mut out, table, style));
     holding.into_iter().for_each(|part| section(&mut out, part, style));
     if style.verbose {
         variants(&mut out, "Details", &report.details, style);
@@ -79,18 +82,21 @@ fn sheet(sheet: &Sheet, style: Style) -> String {
     let mut out = String::new();
     headline(&mut out, &sheet.headline, Tone::Title, style);
     warnings(&mut out, &sheet.warnings, style);
-    for grid in sheet.tables.iter().filter(|grid| !grid.rows.is_empty()) {
-        let mut table = table(style);
-        table.set_header(&grid.header);
-        table.add_rows(&grid.rows);
-        title(&mut out, &grid.title, style);
-        let _ = writeln!(out, "{}", table.trim_fmt());
-    }
+    let tables = sheet.tables.iter().filter(|grid| !grid.rows.is_empty());
+    tables.for_each(|table| grid(&mut out, table, style));
     out.push('\n');
     for note in &sheet.notes {
         paragraph(&mut out, "", note);
     }
     out
+}
+
+fn grid(out: &mut String, grid: &Grid, style: Style) {
+    let mut table = table(style);
+    table.set_header(&grid.header);
+    table.add_rows(&grid.rows);
+    title(out, &grid.title, style);
+    let _ = writeln!(out, "{}", table.trim_fmt());
 }
 
 fn section(out: &mut String, section: &Section, style: Style) {

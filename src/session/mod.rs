@@ -20,12 +20,13 @@ pub use results::{add_part, fits, judged, parse_results, read_results, write_ato
 pub use resume::{Interrupted, find_interrupted};
 
 use crate::problem::{Problem, Result};
-use crate::quality::Pass;
-use crate::record::{Entry, JOURNAL_FORMAT, Part, Round, Verdict, engine_of};
+use crate::quality::{FidelityPass, Pass};
+use crate::record::{EngineInfo, Entry, Header, JOURNAL_FORMAT, Part, Round, Verdict, engine_of};
 use crate::runner::{Cut, Runner};
 use crate::verdict::{self, Measured};
 use crate::worker::Interrupt;
-use crate::workload::Graded;
+use crate::workload::{Documents, Graded};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What a session came to.
@@ -112,10 +113,19 @@ pub fn run(
         observer.round_done(number, look.map(|look| look.counts()));
     }
     if let (None, Some(graded)) = (&cut, &prepared.graded) {
-        let pass = quality_pass(prepared, graded, &part.rounds, program, interrupt);
+        let pass = quality_pass(prepared, graded, &part.rounds, program.clone(), interrupt);
         match pass.run(&mut sink(journal, observer)) {
             Ok(found) => part.answers = found,
             Err(why) => cut = Some(why),
+        }
+    }
+    if let (None, Some(documents)) = (&cut, &prepared.documents) {
+        match fidelity_pass(prepared, documents, &part.rounds, program, interrupt) {
+            None => {}
+            Some(pass) => match pass.run(&mut sink(journal, observer)) {
+                Ok(found) => part.fidelity = found,
+                Err(why) => cut = Some(why),
+            },
         }
     }
     let complete = complete(&part);
@@ -203,17 +213,48 @@ fn quality_pass<'a>(
 ) -> Pass<'a> {
     let config = &prepared.setup.config;
     let header = &prepared.header;
-    let engine = |name: &String| Some((name.clone(), engine_of(rounds, name)?.clone()));
     Pass {
         variants: &config.variants,
         records: &header.variants,
         graded,
         machine: &header.environment.machine,
-        engines: header.plan.variants.iter().filter_map(engine).collect(),
+        engines: engines(header, rounds),
         cache: prepared.use_cache.then(|| config.output.join("quality")),
         deadlines: config.deadlines,
         restarts: config.restarts,
         program,
         interrupt: interrupt.clone(),
     }
+}
+
+/// The fidelity pass behind it, in the same manner.
+fn fidelity_pass<'a>(
+    prepared: &'a Prepared,
+    documents: &'a Documents,
+    rounds: &[Round],
+    program: PathBuf,
+    interrupt: &Interrupt,
+) -> Option<FidelityPass<'a>> {
+    let config = &prepared.setup.config;
+    let header = &prepared.header;
+    Some(FidelityPass {
+        variants: &config.variants,
+        records: &header.variants,
+        plan: header.plan.fidelity.as_ref()?,
+        documents,
+        machine: &header.environment.machine,
+        engines: engines(header, rounds),
+        cache: prepared.use_cache.then(|| config.output.join("quality")),
+        logits: config.output.join("logits"),
+        deadlines: config.deadlines,
+        restarts: config.restarts,
+        program,
+        interrupt: interrupt.clone(),
+    })
+}
+
+/// What the engines have said of themselves in the rounds.
+fn engines(header: &Header, rounds: &[Round]) -> BTreeMap<String, EngineInfo> {
+    let engine = |name: &String| Some((name.clone(), engine_of(rounds, name)?.clone()));
+    header.plan.variants.iter().filter_map(engine).collect()
 }

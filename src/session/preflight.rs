@@ -115,6 +115,25 @@ pub(super) fn vocabularies(
     Ok(())
 }
 
+/// Refuses to compare predictions over vocabularies of different sizes, as padding may make them.
+///
+/// # Errors
+/// If a variant of the fidelity pass knows more or fewer tokens than the reference.
+pub(super) fn same_vocabulary(config: &Config, models: &Models) -> Result<()> {
+    let Some(fidelity) = &config.fidelity else { return Ok(()) };
+    let size = |name: &String| models.get(name)?.vocab_size;
+    let Some(expected) = size(&config.reference) else { return Ok(()) };
+    match fidelity.variants.iter().find_map(|name| Some((name, size(name)?)).filter(|(_, n)| *n != expected)) {
+        None => Ok(()),
+        Some((name, size)) => Err(Problem::new(format!(
+            "variant '{name}' predicts one of {size} tokens, and the reference '{}' one of {expected}: such \
+             distributions cannot be compared",
+            config.reference
+        ))
+        .help("leave the variant out of variants = [ … ] in [quality.fidelity]")),
+    }
+}
+
 /// What does not hinder a session and should be known at its start.
 pub fn warnings(header: &Header) -> Vec<String> {
     let usable = header.environment.machine.usable_cpus;

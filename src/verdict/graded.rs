@@ -312,6 +312,7 @@ mod tests {
             resumed: vec![],
             rounds: rounds.to_vec(),
             answers: answers.to_vec(),
+            fidelity: Vec::new(),
         };
         let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
         judge(&[rule], &measured, 0.05).remove(0)

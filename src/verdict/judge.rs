@@ -162,6 +162,9 @@ impl<'a> Case<'a> {
         if let Some(verdict) = self.beforehand() {
             return known(verdict);
         }
+        if rule.metric.kind() == Kind::PerDocument {
+            return self.documents();
+        }
         match &rule.against {
             Against::Absolute => self.absolute(),
             Against::Baseline { relative_to, .. } => match relative_to {
@@ -386,6 +389,7 @@ pub(super) mod tests {
                 workload_sha256: "w".into(),
                 labels: BTreeMap::new(),
                 quality: None,
+                fidelity: None,
                 stopping: None,
                 absent: BTreeMap::new(),
             },
@@ -400,6 +404,7 @@ pub(super) mod tests {
             resumed: vec![],
             rounds: rounds.to_vec(),
             answers: vec![],
+            fidelity: Vec::new(),
         }
     }
 
@@ -427,6 +432,7 @@ pub(super) mod tests {
             evidence: Evidence::Regression,
             severity: Severity::Gate,
             only: Selection::default(),
+            forcing: None,
             waiver: None,
         }
     }

@@ -1,6 +1,6 @@
 //! Owns the loop inside a worker process: commands in, replies out, nothing written in between.
 
-use crate::engine::{self, Engine, LoadError};
+use crate::engine::{self, Engine, Forced, LoadError, Unforced};
 use crate::protocol::{self, Command, Reply, monotonic_ns};
 use crate::record::{Failure, FailureClass};
 use std::io::BufReader;
@@ -22,7 +22,7 @@ pub fn run_child() -> std::io::Result<()> {
     // SAFETY: the parent opened this descriptor for us and nobody else in this process owns it.
     let socket = unsafe { UnixStream::from_raw_fd(descriptor) };
     let mut reader = BufReader::new(socket.try_clone()?);
-    let capabilities = ["load", "generate"].map(str::to_string).to_vec();
+    let capabilities = ["load", "generate", "force"].map(str::to_string).to_vec();
     protocol::send(&socket, &Reply::Hello { protocol: protocol::VERSION, capabilities })?;
     let mut engine: Option<Box<dyn Engine>> = None;
     while let Some(command) = protocol::receive::<Command>(&mut reader)? {
@@ -48,11 +48,7 @@ fn serve(engine: &mut Option<Box<dyn Engine>>, command: Command) -> Reply {
             }
         }
         Command::Generate { id, order } => {
-            let Some(engine) = engine else {
-                let message = "a request came before a model was loaded".to_string();
-                let failure = Failure { class: FailureClass::Protocol, message };
-                return Reply::Failed { id, failure, fatal: false };
-            };
+            let Some(engine) = engine else { return not_loaded(id) };
             match guarded(|| engine::generate(engine.as_mut(), &order)).and_then(|r| r) {
                 Ok(done) => Reply::Generated {
                     id,
@@ -63,7 +59,24 @@ fn serve(engine: &mut Option<Box<dyn Engine>>, command: Command) -> Reply {
                 Err(failure) => Reply::Failed { id, failure, fatal: false },
             }
         }
+        Command::Force { id, tokens, stepwise, logits } => {
+            let Some(engine) = engine else { return not_loaded(id) };
+            match guarded(|| engine::force(engine.as_mut(), &tokens, stepwise, &logits))
+                .unwrap_or_else(|panicked| Err(panicked.into()))
+            {
+                Ok(Forced { positions, vocabulary }) => Reply::Forced { id, positions, vocabulary },
+                Err(Unforced { failure, unwritten }) => {
+                    Reply::Failed { id, failure, fatal: unwritten }
+                }
+            }
+        }
     }
+}
+
+fn not_loaded(id: u64) -> Reply {
+    let message = "a request came before a model was loaded".to_string();
+    let failure = Failure { class: FailureClass::Protocol, message };
+    Reply::Failed { id, failure, fatal: false }
 }
 
 /// A panic in an engine's library is a failed request, with the panic's message.

@@ -1,11 +1,13 @@
 //! Owns what is asked of a model: the tasks, their token ids (made once for each tokenizer and
 //! template, the same for every engine), the graders and the workload's fingerprint. It runs nothing.
 
+mod documents;
 mod grade;
 mod graded;
 mod template;
 mod vocabulary;
 
+pub use documents::{Document, Documents, parse_documents, prepare_documents};
 pub use grade::{Expectation, ToolCall, grade};
 pub use graded::{Graded, GradedTask, parse_graded, prepare_graded};
 pub use vocabulary::{load_tokenizer, tokenizer_size};

@@ -12,6 +12,7 @@ mod combined;
 mod damage;
 mod doctor;
 mod energy;
+mod fidelity;
 mod gate;
 mod github;
 mod github_server;

@@ -198,6 +198,7 @@ fn part(case: &Case) -> Part {
         resumed: vec![],
         rounds: (1..=case.rounds).map(round).collect(),
         answers: (0..60).flat_map(|task| [answer(task, false), answer(task, true)]).collect(),
+        fidelity: Vec::new(),
     }
 }
 

@@ -104,6 +104,7 @@ fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
         version,
         library: Some(library.display().to_string()),
         vocab_size: None,
+        all_positions: true,
     };
     Ok(OpenVino { compiled, has_position_ids, info, _core: core })
 }
@@ -314,6 +315,20 @@ impl OpenVinoSequence {
         Ok(())
     }
 
+    /// Runs `tokens`. Returns the logits `[1, positions, vocabulary]` and the size of the vocabulary.
+    fn logits(&mut self, tokens: &[u32]) -> Result<(&[f32], usize), Failure> {
+        let wrong = |error: openvino::InferenceError| failed(format!("OpenVINO: {error}"));
+        self.run(tokens).map_err(wrong)?;
+        let tensor = self.logits.as_ref().expect("set by a run without an error");
+        let kind = tensor.get_element_type().map_err(wrong)?;
+        if kind != ElementType::F32 {
+            return Err(failed(format!("the IR's logits are {kind:?}, and f32 is supported")));
+        }
+        let shape = tensor.get_shape().map_err(wrong)?;
+        let vocabulary = shape.get_dimensions().last().copied().unwrap_or(0) as usize;
+        Ok((tensor.get_data().map_err(wrong)?, vocabulary))
+    }
+
     /// Sets an input of the shape `[1, length]`.
     fn set(
         &mut self,
@@ -329,17 +344,24 @@ impl OpenVinoSequence {
 
 impl Sequence for OpenVinoSequence {
     fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], Failure> {
-        let wrong = |error: openvino::InferenceError| failed(format!("OpenVINO: {error}"));
-        self.run(tokens).map_err(wrong)?;
-        let tensor = self.logits.as_ref().expect("set by a run without an error");
-        let kind = tensor.get_element_type().map_err(wrong)?;
-        if kind != ElementType::F32 {
-            return Err(failed(format!("the IR's logits are {kind:?}, and f32 is supported")));
-        }
-        // [1, positions, vocabulary]: only what follows the last position is asked for.
-        let all: &[f32] = tensor.get_data().map_err(wrong)?;
-        let shape = tensor.get_shape().map_err(wrong)?;
-        let vocabulary = shape.get_dimensions().last().copied().unwrap_or(0) as usize;
+        let (all, vocabulary) = self.logits(tokens)?;
         Ok(&all[all.len() - vocabulary.min(all.len())..])
+    }
+
+    fn forward_each(
+        &mut self,
+        tokens: &[u32],
+        visit: &mut dyn FnMut(usize, &[f32]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let (all, vocabulary) = self.logits(tokens)?;
+        if vocabulary == 0 || all.len() != tokens.len() * vocabulary {
+            return Err(failed(format!(
+                "the IR gave {} logits for {} positions: it leaves some out",
+                all.len(),
+                tokens.len()
+            )));
+        }
+        let mut rows = all.chunks_exact(vocabulary).enumerate();
+        rows.try_for_each(|(position, row)| visit(position, row))
     }
 }
