@@ -213,11 +213,8 @@ impl FidelityPass<'_> {
                 return Ok(Fidelity { failure: Some(failure), ..nothing });
             }
         };
-        if forced != base {
-            return Err(Cut::Setup {
-                variant: name.clone(),
-                failure: other_vocabulary(forced, base, &self.plan.reference),
-            });
+        if let Some(failure) = self.unlike(item, forced, base) {
+            return Err(Cut::Setup { variant: name.clone(), failure });
         }
         let [a, b] = &files;
         let compared = compare([a, b], forced, item.next(), item.order.skip);
@@ -226,6 +223,24 @@ impl FidelityPass<'_> {
             cache.keep(&item.order, compared.clone()).map_err(Cut::NotSaved)?;
         }
         Ok(self.record(item, name, compared, false))
+    }
+
+    /// Why two files of logits cannot be compared, where models do not tell before they are loaded.
+    fn unlike(&self, item: &Item<'_>, forced: Forced, base: Forced) -> Option<Failure> {
+        let (known, reference) = (forced.vocabulary, &self.plan.reference);
+        let highest = item.order.tokens.iter().max().map_or(0, |token| *token as usize);
+        let what = match () {
+            () if forced != base => {
+                format!("the reference '{reference}' one of {}", base.vocabulary)
+            }
+            () if highest >= known => format!("the document '{}' has token {highest}", item.id),
+            () => return None,
+        };
+        let message = format!(
+            "it predicts one of {known} tokens, and {what}: leave it out of variants = [ … ] in \
+             [quality.fidelity]"
+        );
+        Some(Failure { class: FailureClass::Error, message })
     }
 
     fn record(&self, item: &Item<'_>, name: &str, compared: Compared, cached: bool) -> Fidelity {
@@ -244,13 +259,4 @@ impl FidelityPass<'_> {
             reference_failure: None,
         }
     }
-}
-
-fn other_vocabulary(forced: Forced, base: Forced, reference: &str) -> Failure {
-    let message = format!(
-        "it predicts one of {} tokens, and the reference '{reference}' one of {}: such distributions cannot be \
-         compared; leave it out of variants = [ … ] in [quality.fidelity]",
-        forced.vocabulary, base.vocabulary
-    );
-    Failure { class: FailureClass::Error, message }
 }

@@ -1,6 +1,6 @@
-//! Owns the quality pass: every graded task once by each variant, free running until a stop token.
-//! It measures no time. Answers are cached by what they depend on, so a pass that was cut short goes
-//! on where it stopped, and an unchanged variant answers from the cache.
+//! Owns what follows the rounds and measures no time. The quality pass: every graded task once by each variant,
+//! free running until a stop token. Answers are cached by what they depend on, so a pass that was cut short
+//! goes on where it stopped, and an unchanged variant answers from the cache. And the fidelity pass beside it.
 
 mod cache;
 mod fidelity;

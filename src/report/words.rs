@@ -213,6 +213,12 @@ pub(super) fn next_step(verdict: &Verdict) -> Option<String> {
         {
             Some("raise `rounds` under [session], or use `perfgate check --rounds N`".to_string())
         }
+        VerdictKind::Inconclusive
+            if rule.severity == Severity::Gate
+                && verdict.needed.is_some_and(|needed| needed.of == Sample::Documents) =>
+        {
+            Some("add documents to the file that [quality.fidelity] names".to_string())
+        }
         VerdictKind::Incomparable if rule.against.anchor().is_some() => Some(
             "name another anchor in thresholds.toml, at which sessions of this workload, machine class \
              and reference were stored"

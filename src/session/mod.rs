@@ -22,12 +22,12 @@ pub use resume::{Interrupted, find_interrupted};
 use crate::problem::{Problem, Result};
 use crate::quality::{FidelityPass, Pass};
 use crate::record::{EngineInfo, Entry, Header, JOURNAL_FORMAT, Part, Round, Verdict, engine_of};
-use crate::runner::{Cut, Runner};
+use crate::runner::{Cut, Runner, Sink};
 use crate::verdict::{self, Measured};
 use crate::worker::Interrupt;
-use crate::workload::{Documents, Graded};
+use crate::workload::Graded;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a session came to.
 #[derive(Debug)]
@@ -112,21 +112,8 @@ pub fn run(
         }
         observer.round_done(number, look.map(|look| look.counts()));
     }
-    if let (None, Some(graded)) = (&cut, &prepared.graded) {
-        let pass = quality_pass(prepared, graded, &part.rounds, program.clone(), interrupt);
-        match pass.run(&mut sink(journal, observer)) {
-            Ok(found) => part.answers = found,
-            Err(why) => cut = Some(why),
-        }
-    }
-    if let (None, Some(documents)) = (&cut, &prepared.documents) {
-        match fidelity_pass(prepared, documents, &part.rounds, program, interrupt) {
-            None => {}
-            Some(pass) => match pass.run(&mut sink(journal, observer)) {
-                Ok(found) => part.fidelity = found,
-                Err(why) => cut = Some(why),
-            },
-        }
+    if cut.is_none() {
+        cut = passes(prepared, &mut part, &program, interrupt, &mut sink(journal, observer)).err();
     }
     let complete = complete(&part);
     let interrupted = cut == Some(Cut::Interrupted);
@@ -144,6 +131,25 @@ pub fn run(
             Err(Problem::new(format!("variant '{variant}' cannot run: {}", failure.message)))
         }
     }
+}
+
+/// What follows the rounds: the graded tasks, then the documents.
+fn passes(
+    prepared: &Prepared,
+    part: &mut Part,
+    program: &Path,
+    interrupt: &Interrupt,
+    sink: &mut Sink<'_>,
+) -> std::result::Result<(), Cut> {
+    if let Some(graded) = &prepared.graded {
+        let pass = quality_pass(prepared, graded, &part.rounds, program.into(), interrupt);
+        part.answers = pass.run(sink)?;
+    }
+    let pass = fidelity_pass(prepared, &part.rounds, program.into(), interrupt);
+    if let Some(pass) = pass {
+        part.fidelity = pass.run(sink)?;
+    }
+    Ok(())
 }
 
 /// Saves what happens and shows it.
@@ -227,10 +233,9 @@ fn quality_pass<'a>(
     }
 }
 
-/// The fidelity pass behind it, in the same manner.
+/// The fidelity pass behind it, if there is one.
 fn fidelity_pass<'a>(
     prepared: &'a Prepared,
-    documents: &'a Documents,
     rounds: &[Round],
     program: PathBuf,
     interrupt: &Interrupt,
@@ -241,7 +246,7 @@ fn fidelity_pass<'a>(
         variants: &config.variants,
         records: &header.variants,
         plan: header.plan.fidelity.as_ref()?,
-        documents,
+        documents: prepared.documents.as_ref()?,
         machine: &header.environment.machine,
         engines: engines(header, rounds),
         cache: prepared.use_cache.then(|| config.output.join("quality")),

@@ -57,7 +57,7 @@ pub fn prepare(mut setup: Setup, root: &Path) -> Result<Prepared> {
         None => None,
     };
     let documents = documents(config)?;
-    preflight::vocabularies(config, &models, &prompts, graded.as_ref())?;
+    preflight::vocabularies(config, &models, &prompts, graded.as_ref(), documents.as_ref())?;
     preflight::same_vocabulary(config, &models)?;
     if let Some(thresholds) = &setup.thresholds {
         tasks_are_there(thresholds, &prompts, graded.as_ref())?;

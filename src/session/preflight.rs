@@ -6,7 +6,7 @@ use crate::config::{Config, Variant};
 use crate::engine::{self, Inspected};
 use crate::problem::{Problem, Result};
 use crate::record::Header;
-use crate::workload::{self, Graded, Prompts};
+use crate::workload::{self, Documents, Graded, Prompts};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -85,7 +85,12 @@ pub(super) fn vocabularies(
     models: &Models,
     prompts: &Prompts,
     graded: Option<&Graded>,
+    documents: Option<&Documents>,
 ) -> Result<()> {
+    let is_forced = |name: &String| {
+        let fidelity = config.fidelity.as_ref();
+        fidelity.is_some_and(|f| f.variants.contains(name) || *name == config.reference)
+    };
     for variant in &config.variants {
         let Some(size) = models[&variant.name].vocab_size else { continue };
         let help = "name the model's own with tokenizer = \"FILE\", or put it into the model's folder as tokenizer.json";
@@ -104,7 +109,9 @@ pub(super) fn vocabularies(
         let timed = prompts.of(&variant.name).iter().map(|task| &task.tokens);
         let asked = graded.into_iter().flat_map(|graded| &graded.orders);
         let asked = asked.filter(|(name, _)| *name == variant.name).flat_map(|(_, orders)| orders);
-        let highest = timed.chain(asked.map(|order| &order.prompt)).flatten().max();
+        let forced = documents.filter(|_| is_forced(&variant.name));
+        let forced = forced.into_iter().flat_map(|documents| &documents.tokens);
+        let highest = timed.chain(asked.map(|order| &order.prompt)).chain(forced).flatten().max();
         if let Some(token) = highest.filter(|token| **token as usize >= size) {
             return refuse(format!(
                 "a prompt has the token {token}, and {} knows {size} tokens",

@@ -404,3 +404,132 @@ fn too_few(documents: usize, statistic: Statistic) -> String {
         _ => format!("{documents} document has no spread; at least 2 are needed, 20 are usual"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge::tests::{header, part, rule};
+    use super::super::samples::tests::request;
+    use super::super::{Measured, judge};
+    use super::*;
+    use crate::baseline::Stores;
+    use crate::metric::{KL_DIVERGENCE, PERPLEXITY, TOP1_AGREEMENT};
+    use crate::record::{Failure, FidelityPlan, Round, Rule};
+
+    /// A document of ten positions with such a mean divergence.
+    fn document(place: usize, mean: f64) -> Fidelity {
+        let kl = (0..10).map(|position| (mean * (0.5 + 0.1 * f64::from(position))) as f32);
+        Fidelity {
+            variant: "now".into(),
+            reference: "base".into(),
+            document: format!("d{place}"),
+            forcing: Forcing::Whole,
+            positions: 10,
+            kl: kl.collect(),
+            agree: 9,
+            nll: 30.0 + mean,
+            reference_nll: 30.0,
+            cached: false,
+            failure: None,
+            reference_failure: None,
+        }
+    }
+
+    /// So many documents around a mean divergence.
+    fn documents(count: usize, mean: f64) -> Vec<Fidelity> {
+        (0..count).map(|place| document(place, mean * [0.8, 1.0, 1.2][place % 3])).collect()
+    }
+
+    fn failure(class: FailureClass) -> Option<Failure> {
+        Some(Failure { class, message: "test".into() })
+    }
+
+    fn verdict(rule: Rule, documents: Vec<Fidelity>) -> Verdict {
+        let requests =
+            ["base", "now"].map(|variant| request(1, variant, "t", &[10.0, 20.0])).to_vec();
+        let rounds = [Round { round: 1, complete: true, workers: vec![], requests }];
+        let mut part = part(&rounds);
+        part.header = header();
+        part.header.plan.fidelity = Some(FidelityPlan {
+            documents: documents.iter().map(|one| one.document.clone()).collect(),
+            variants: vec!["now".into()],
+            reference: "base".into(),
+            tokens: 11,
+            skip: 0,
+            stepwise: 0,
+            sha256: String::new(),
+        });
+        part.fidelity = documents;
+        let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
+        judge(&[rule], &measured, 0.05).remove(0)
+    }
+
+    fn divergence() -> Rule {
+        Rule {
+            forcing: Some(Forcing::Whole),
+            ..rule(KL_DIVERGENCE, Statistic::Mean, Limit::Max(0.05))
+        }
+    }
+
+    #[test]
+    fn an_interval_over_documents_decides_and_an_open_one_says_how_many_would() {
+        let kind = |mean| verdict(divergence(), documents(9, mean)).verdict;
+        assert_eq!(kind(0.01), VerdictKind::Pass);
+        assert_eq!(kind(0.2), VerdictKind::Regressed);
+        let open = verdict(divergence(), documents(6, 0.052));
+        assert_eq!(open.verdict, VerdictKind::Inconclusive);
+        let needed = open.needed.expect("it says how many");
+        assert!(needed.of == Sample::Documents && needed.count > 6, "{needed:?}");
+        assert!(open.reason.contains("such documents would settle it"), "{}", open.reason);
+        let one = verdict(divergence(), documents(1, 0.01));
+        assert_eq!(one.verdict, VerdictKind::Inconclusive, "one document has no spread");
+        assert_eq!(verdict(divergence(), vec![]).verdict, VerdictKind::Invalid);
+    }
+
+    #[test]
+    fn a_tail_has_an_interval_from_twenty_documents_on() {
+        let tail = || Rule { statistic: Statistic::P99, ..divergence() };
+        let few = verdict(tail(), documents(19, 0.01));
+        assert_eq!(few.verdict, VerdictKind::Inconclusive);
+        assert!(few.reason.ends_with("20 documents on, and there are 19"), "{}", few.reason);
+        assert_eq!(verdict(tail(), documents(20, 0.01)).verdict, VerdictKind::Pass);
+        assert_eq!(verdict(tail(), documents(20, 0.1)).verdict, VerdictKind::Regressed);
+    }
+
+    #[test]
+    fn agreement_has_a_least_and_perplexity_a_change() {
+        let agreement = |least| {
+            verdict(rule(TOP1_AGREEMENT, Statistic::Rate, Limit::Min(least)), documents(9, 0.1))
+        };
+        assert_eq!(agreement(0.85).verdict, VerdictKind::Pass);
+        assert_eq!(agreement(0.95).verdict, VerdictKind::Regressed);
+        assert_eq!(agreement(0.85).now, Some(0.9));
+        let change = |mean| {
+            verdict(rule(PERPLEXITY, Statistic::Mean, Limit::Relative(0.02)), documents(9, mean))
+        };
+        assert_eq!(change(0.05).verdict, VerdictKind::Pass);
+        assert_eq!(change(1.0).verdict, VerdictKind::Regressed);
+        let found = change(1.0).effect.unwrap();
+        assert!((found.point - 0.1f64.exp_m1()).abs() < 1e-9, "{found:?}");
+    }
+
+    #[test]
+    fn failures_hinder_a_pass_and_void_where_the_reference_fails() {
+        let with = |class, count: usize| {
+            let mut documents = documents(9, 0.01);
+            for one in &mut documents[..count] {
+                *one = Fidelity { failure: failure(class), kl: vec![], ..one.clone() };
+            }
+            verdict(divergence(), documents).verdict
+        };
+        assert_eq!(with(FailureClass::Crash, 1), VerdictKind::Inconclusive);
+        assert_eq!(with(FailureClass::Crash, 2), VerdictKind::Regressed);
+        assert_eq!(with(FailureClass::Deadline, 9), VerdictKind::Regressed, "nothing is left");
+        assert_eq!(with(FailureClass::NonFinite, 1), VerdictKind::Regressed);
+        assert_eq!(with(FailureClass::Unsupported, 9), VerdictKind::Unavailable);
+        let mut documents = documents(9, 0.01);
+        documents[3].reference_failure = failure(FailureClass::Crash);
+        let void = verdict(divergence(), documents);
+        assert_eq!(void.verdict, VerdictKind::Invalid);
+        assert_eq!(void.reason, "1 documents of 'base', the other side, failed: crash: test");
+    }
+}

@@ -411,6 +411,7 @@ mod tests {
             resumed: vec![],
             rounds: vec![Round { round: 1, complete: true, workers: vec![], requests }],
             answers,
+            fidelity: Vec::new(),
         };
         part.header.plan.quality = Some(QualityPlan {
             tasks: labels.keys().cloned().collect(),

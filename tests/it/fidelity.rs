@@ -2,6 +2,9 @@
 
 use crate::support::{Project, Run, finished, scripted, signal};
 use perfgate::record::{Entry, FailureClass, Fidelity, Forcing, VerdictKind};
+use perfgate::worker::{Interrupt, Launch, Stop, Worker};
+use std::path::Path;
+use std::time::Duration;
 
 const DOCUMENTS: usize = 8;
 const STEPWISE: usize = 2;
@@ -209,4 +212,19 @@ fn mistakes_name_the_place() {
         format!("{head}[variants.base]\nengine = \"scripted\"\n[variants.other]\nengine = \"scripted\"\n")
     }).unwrap(), RULES).check();
     assert!(run.stderr.contains("'kl_divergence' of 'other' is not measured"), "{}", run.stderr);
+}
+
+#[test]
+fn a_worker_that_cannot_force_says_so() {
+    let hello = r#"{"reply":"hello","protocol":1,"capabilities":["load","generate"]}"#;
+    let script = format!("echo '{hello}' >&$PERFGATE_WORKER_FD; sleep 10");
+    let launch =
+        Launch { program: "bash".into(), arguments: vec!["-c".to_string(), script], threads: 1 };
+    let mut worker = Worker::spawn(&launch).unwrap();
+    let (deadline, interrupt) = (Duration::from_secs(10), Interrupt::default());
+    worker.hello(deadline, &interrupt).unwrap();
+    let found = worker.force((&[1, 2], false), Path::new("/nowhere"), deadline, &interrupt);
+    let Err(Stop::Failed(failure)) = found else { panic!("{found:?}") };
+    assert_eq!(failure.class, FailureClass::Unsupported);
+    assert!(worker.alive(), "it was not even asked");
 }
