@@ -117,9 +117,9 @@ documents ({RESAMPLES} resamples here) on its log. False alarms: with the truth 
 lies over it; false passes: the upper one under it. Bold is a coverage under {}, and an error over {}.
 
 {table}
-A mean of skewed numbers errs to one side: its lower bound, which breaks a rule, is careful, and its upper
-bound, which passes one, is bold by as much. A pass near the limit of a few very different documents is worth
-less than it says.
+The bounds of skewed numbers err to one side: the lower one, which breaks a rule, is careful, and the upper
+one, which passes it, is too bold, the more so the more the documents differ. A pass close to its limit on few
+very different documents is worth less than it says; one far from it is not.
 ",
         page::given(page::LOW_COVERAGE),
         page::percent(page::most_alarms(replications)),

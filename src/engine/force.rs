@@ -1,6 +1,6 @@
 //! Owns teacher forcing: given tokens go in, and the logits after each of them into a file.
 
-use super::{Engine, Sequence, failed};
+use super::{Engine, Sequence, Visit, failed};
 use crate::record::{Failure, FailureClass};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -90,7 +90,7 @@ fn check(position: usize, row: &[f32], before: &Forced) -> Result<(), Failure> {
 pub(super) fn step<S: Sequence + ?Sized>(
     sequence: &mut S,
     tokens: &[u32],
-    visit: &mut dyn FnMut(usize, &[f32]) -> Result<(), Failure>,
+    visit: &mut Visit<'_>,
 ) -> Result<(), Failure> {
     for (position, token) in tokens.iter().enumerate() {
         visit(position, sequence.forward(&[*token])?)?;

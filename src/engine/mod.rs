@@ -73,11 +73,7 @@ pub trait Sequence {
     ///
     /// # Errors
     /// If the engine or `visit` fails.
-    fn forward_each(
-        &mut self,
-        tokens: &[u32],
-        visit: &mut dyn FnMut(usize, &[f32]) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+    fn forward_each(&mut self, tokens: &[u32], visit: &mut Visit<'_>) -> Result<(), Failure> {
         force::step(self, tokens, visit)
     }
 
@@ -86,6 +82,9 @@ pub trait Sequence {
         monotonic_ns()
     }
 }
+
+/// Takes the place of a token among those that are fed, and the logits that follow it: `[vocabulary]`.
+pub type Visit<'a> = dyn FnMut(usize, &[f32]) -> Result<(), Failure> + 'a;
 
 /// Why a model cannot be loaded.
 #[derive(Debug)]

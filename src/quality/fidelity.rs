@@ -4,7 +4,7 @@
 
 use super::cache::{Cache, SetUp};
 use super::forcer::Forcer;
-use super::logits::{Compared, Folder, compare};
+use super::logits::{Compared, Logits, compare};
 use crate::config::{Deadlines, Variant};
 use crate::engine::Forced;
 use crate::record::{
@@ -34,8 +34,8 @@ pub struct FidelityPass<'a> {
     pub engines: BTreeMap<String, EngineInfo>,
     /// The folder of the cache; `None` forces every document anew and keeps nothing.
     pub cache: Option<PathBuf>,
-    /// A folder of its own for logits, some 100 MB at a time; made and removed by the pass.
-    pub logits: PathBuf,
+    /// A folder on whose disk there is room for logits, some 100 MB; nothing is left there.
+    pub scratch: PathBuf,
     /// How long a worker may take.
     pub deadlines: Deadlines,
     /// How often a variant's worker may be restarted.
@@ -90,13 +90,14 @@ impl FidelityPass<'_> {
     pub fn run(&self, sink: &mut Sink<'_>) -> Result<Vec<Fidelity>, Cut> {
         let named = |name: &String| self.variants.iter().find(|variant| variant.name == *name);
         let Some(reference) = named(&self.plan.reference) else { return Ok(Vec::new()) };
-        let folder = Folder::make(&self.logits).map_err(Cut::NotSaved)?;
+        let file = || Logits::make(&self.scratch).map_err(Cut::NotSaved);
+        let files = [file()?, file()?];
         let mut reference = Forcer::new(self, reference);
         let candidates = self.plan.variants.iter().filter_map(named);
         let mut candidates: Vec<Candidate<'_>> = candidates
             .map(|variant| Candidate { forcer: Forcer::new(self, variant), cache: None })
             .collect();
-        let done = self.all(&mut reference, &mut candidates, &folder, sink);
+        let done = self.all(&mut reference, &mut candidates, &files, sink);
         let forcers = candidates.iter_mut().map(|candidate| &mut candidate.forcer);
         let stopped = forcers.chain([&mut reference]).map(|forcer| forcer.stop(sink));
         // Every worker is ended, whatever became of the first.
@@ -110,7 +111,7 @@ impl FidelityPass<'_> {
         &self,
         reference: &mut Forcer<'_>,
         candidates: &mut [Candidate<'_>],
-        folder: &Folder,
+        files: &[Logits; 2],
         sink: &mut Sink<'_>,
     ) -> Result<Vec<Fidelity>, Cut> {
         for candidate in &mut *candidates {
@@ -118,7 +119,7 @@ impl FidelityPass<'_> {
         }
         let mut done = Vec::new();
         for item in self.items() {
-            for found in self.document(&item, reference, candidates, folder, sink)? {
+            for found in self.document(&item, reference, candidates, files, sink)? {
                 sink(&Entry::Fidelity(found.clone())).map_err(Cut::NotSaved)?;
                 done.push(found);
             }
@@ -161,10 +162,9 @@ impl FidelityPass<'_> {
         item: &Item<'_>,
         reference: &mut Forcer<'_>,
         candidates: &mut [Candidate<'_>],
-        folder: &Folder,
+        files: &[Logits; 2],
         sink: &mut Sink<'_>,
     ) -> Result<Vec<Fidelity>, Cut> {
-        let of_reference = folder.file("reference.f32");
         let mut base: Option<Result<Forced, Failure>> = None;
         let mut found = Vec::new();
         for candidate in candidates {
@@ -179,12 +179,12 @@ impl FidelityPass<'_> {
                 None => base.insert(reference.force(
                     item.fed(),
                     item.stepwise(),
-                    &of_reference,
+                    &files[0].path(),
                     sink,
                 )?),
             };
             found.push(match base {
-                Ok(base) => self.pair(item, candidate, *base, folder, sink)?,
+                Ok(base) => self.pair(item, candidate, *base, files, sink)?,
                 Err(failure) => Fidelity {
                     reference_failure: Some(failure.clone()),
                     ..self.record(item, name, Compared::default(), false)
@@ -200,13 +200,13 @@ impl FidelityPass<'_> {
         item: &Item<'_>,
         candidate: &mut Candidate<'_>,
         base: Forced,
-        folder: &Folder,
+        files: &[Logits; 2],
         sink: &mut Sink<'_>,
     ) -> Result<Fidelity, Cut> {
         let Candidate { forcer, cache } = candidate;
         let name = &forcer.variant.name;
-        let files = ["reference.f32", "candidate.f32"].map(|name| folder.file(name));
-        let forced = match forcer.force(item.fed(), item.stepwise(), &files[1], sink)? {
+        let [reference, other] = files;
+        let forced = match forcer.force(item.fed(), item.stepwise(), &other.path(), sink)? {
             Ok(forced) => forced,
             Err(failure) => {
                 let nothing = self.record(item, name, Compared::default(), false);
@@ -216,8 +216,7 @@ impl FidelityPass<'_> {
         if let Some(failure) = self.unlike(item, forced, base) {
             return Err(Cut::Setup { variant: name.clone(), failure });
         }
-        let [a, b] = &files;
-        let compared = compare([a, b], forced, item.next(), item.order.skip);
+        let compared = compare([reference, other], forced, item.next(), item.order.skip);
         let compared = compared.map_err(Cut::NotSaved)?;
         if let Some(cache) = cache {
             cache.keep(&item.order, compared.clone()).map_err(Cut::NotSaved)?;

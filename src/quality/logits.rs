@@ -1,38 +1,28 @@
-//! Owns the files of logits between workers and perfgate: where they lie, that they go, and the comparison of
-//! two of them position by position.
+//! Owns the files of logits between workers and perfgate, and the comparison of two of them position by position.
 
 use crate::engine::Forced;
 use crate::problem::{Problem, Result};
 use crate::stats;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-/// A folder of such files, tens of megabytes each, that is gone with its owner.
-pub(super) struct Folder(PathBuf);
+/// A file of logits, tens of megabytes, that has no name: it is gone with this process, however that ends.
+pub(super) struct Logits(File);
 
-impl Folder {
-    /// Makes the folder anew, without what a killed session left there.
-    pub(super) fn make(path: &Path) -> Result<Folder> {
-        let problem = |error: io::Error| Problem::io(path, "make the folder for logits", &error);
-        match std::fs::remove_dir_all(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(problem(error)),
-            _ => {}
-        }
-        std::fs::create_dir_all(path).map_err(problem)?;
-        Ok(Folder(std::path::absolute(path).map_err(problem)?))
+impl Logits {
+    /// An empty file on the disk of a folder.
+    pub(super) fn make(folder: &Path) -> Result<Logits> {
+        let problem =
+            |error: io::Error| Problem::io(folder, "make a file for logits in it", &error);
+        tempfile::tempfile_in(folder).map(Logits).map_err(problem)
     }
 
-    pub(super) fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed now is by the next pass.
-        let _ = std::fs::remove_dir_all(&self.0);
+    /// By what a worker opens it.
+    pub(super) fn path(&self) -> PathBuf {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()).into()
     }
 }
 
@@ -51,16 +41,23 @@ pub(super) struct Compared {
 
 /// Compares two files of logits; `next` are the true next tokens, one for each position.
 pub(super) fn compare(
-    [reference, candidate]: [&Path; 2],
+    [reference, candidate]: [&Logits; 2],
     forced: Forced,
     next: &[u32],
     skip: usize,
 ) -> Result<Compared> {
-    let mut rows = [Rows::open(reference, forced)?, Rows::open(candidate, forced)?];
+    let unreadable = |error: io::Error| {
+        Problem::new(format!("cannot read the logits that a worker wrote: {error}"))
+            .help("see that the disk of the output folder has room, and run again")
+    };
+    let mut rows = [
+        Rows::of(reference, forced).map_err(unreadable)?,
+        Rows::of(candidate, forced).map_err(unreadable)?,
+    ];
     let mut compared = Compared::default();
     for (position, next) in next.iter().enumerate() {
         let [a, b] = &mut rows;
-        let (a, b) = (a.next()?, b.next()?);
+        let (a, b) = (a.next().map_err(unreadable)?, b.next().map_err(unreadable)?);
         if position < skip {
             continue;
         }
@@ -75,29 +72,25 @@ pub(super) fn compare(
 
 /// The rows of a file, one after the other.
 struct Rows<'a> {
-    path: &'a Path,
-    file: BufReader<File>,
+    file: BufReader<&'a File>,
     bytes: Vec<u8>,
     row: Vec<f32>,
 }
 
-impl Rows<'_> {
-    fn open(path: &Path, forced: Forced) -> Result<Rows<'_>> {
-        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+impl<'a> Rows<'a> {
+    fn of(Logits(file): &'a Logits, forced: Forced) -> io::Result<Rows<'a>> {
+        let mut file = file;
+        file.rewind()?;
         let bytes = vec![0; forced.vocabulary * size_of::<f32>()];
-        Ok(Rows { path, file: BufReader::new(file), bytes, row: vec![0.0; forced.vocabulary] })
+        Ok(Rows { file: BufReader::new(file), bytes, row: vec![0.0; forced.vocabulary] })
     }
 
-    fn next(&mut self) -> Result<&[f32]> {
-        self.file.read_exact(&mut self.bytes).map_err(|error| unreadable(self.path, &error))?;
+    fn next(&mut self) -> io::Result<&[f32]> {
+        self.file.read_exact(&mut self.bytes)?;
         let (numbers, _) = self.bytes.as_chunks();
         for (place, bytes) in self.row.iter_mut().zip(numbers) {
             *place = f32::from_le_bytes(*bytes);
         }
         Ok(&self.row)
     }
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Problem {
-    Problem::io(path, "read the logits that a worker wrote", error)
 }

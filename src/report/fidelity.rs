@@ -15,7 +15,7 @@ fn of_part(part: &Part) -> Option<Grid> {
     let reference = &forced.first()?.reference;
     let column = |one: &Forced| format!("{}, {}", one.variant, one.forcing);
     let header = std::iter::once("metric".to_string()).chain(forced.iter().map(column));
-    let row = |(name, cell): &(String, fn(&Forced) -> String)| {
+    let row = |(name, cell): &(String, Cell)| {
         std::iter::once(name.clone()).chain(forced.iter().map(cell)).collect()
     };
     Some(Grid {
@@ -25,9 +25,12 @@ fn of_part(part: &Part) -> Option<Grid> {
     })
 }
 
+/// What stands in a column.
+type Cell = fn(&Forced) -> String;
+
 /// The rows: what they are called, and a cell of them.
-fn cells(reference: &str) -> [(String, fn(&Forced) -> String); 9] {
-    let named = |name: &str, cell: fn(&Forced) -> String| (name.to_string(), cell);
+fn cells(reference: &str) -> [(String, Cell); 9] {
+    let named = |name: &str, cell: Cell| (name.to_string(), cell);
     [
         named("documents", documents),
         named("positions", |one| one.positions.to_string()),

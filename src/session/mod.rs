@@ -250,7 +250,7 @@ fn fidelity_pass<'a>(
         machine: &header.environment.machine,
         engines: engines(header, rounds),
         cache: prepared.use_cache.then(|| config.output.join("quality")),
-        logits: config.output.join("logits"),
+        scratch: config.output.clone(),
         deadlines: config.deadlines,
         restarts: config.restarts,
         program,

@@ -278,6 +278,30 @@ impl Estimate {
     }
 }
 
+impl Estimate {
+    /// The smallest true value that would have been proven beyond a limit, if there is one.
+    fn detectable(&self, limit: f64, alpha: f64) -> Option<f64> {
+        let beyond = stats::detectable(self.spread, self.documents, alpha, POWER);
+        let value = (limit + beyond) * self.scale.orientation;
+        // An agreement below none cannot be.
+        (value >= self.scale.lowest).then(|| (self.scale.shown)(value))
+    }
+
+    /// How many such documents would settle a rule whose point lies so far from its limit.
+    fn remedy(&self, distance: f64, alpha: f64) -> (Option<Needed>, String) {
+        match stats::rounds_needed(self.spread, distance, alpha, MOST_ROUNDS) {
+            Some(count) => (
+                Some(Needed { count: count as u64, of: Sample::Documents }),
+                format!("about {count} such documents would settle it"),
+            ),
+            None => {
+                let most = MOST_ROUNDS;
+                (None, format!("too near the limit: {most} documents would not settle it"))
+            }
+        }
+    }
+}
+
 /// The log of the P99 over all positions, and the spread by a bootstrap over documents; not a finite one
 /// with too few of them.
 fn tail(documents: &[&Fidelity]) -> (f64, f64) {
@@ -347,22 +371,13 @@ impl Case<'_> {
         let held_against = (scale.limit)(limit) * scale.orientation;
         verdict.verdict = self.kind_of(worse, held_against);
         verdict.effect = Some(self.documents_effect(&estimate, sample, interval, alpha));
-        let beyond = stats::detectable(estimate.spread, estimate.documents, alpha, POWER);
-        let detectable = (held_against + beyond) * scale.orientation;
         verdict.resolution = Some(Resolution {
             level: alpha,
             noise: estimate.noise(of, rule.statistic),
-            // An agreement below none cannot be.
-            detectable: (detectable >= scale.lowest).then(|| (scale.shown)(detectable)),
+            detectable: estimate.detectable(held_against, alpha),
         });
         if verdict.verdict == VerdictKind::Inconclusive {
-            let distance = worse.point - held_against;
-            let needed = stats::rounds_needed(estimate.spread, distance, alpha, MOST_ROUNDS);
-            verdict.needed = needed.map(|n| Needed { count: n as u64, of: Sample::Documents });
-            verdict.reason = match needed {
-                Some(needed) => format!("about {needed} such documents would settle it"),
-                None => format!("too near the limit: {MOST_ROUNDS} documents would not settle it"),
-            };
+            (verdict.needed, verdict.reason) = estimate.remedy(worse.point - held_against, alpha);
         }
         verdict
     }

@@ -7,7 +7,7 @@ mod runtime;
 use runtime::find_runtime;
 pub use runtime::{FoundRuntime, all_runtimes, install_words};
 
-use super::{Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, failed, size_of};
+use super::{Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, Visit, failed, size_of};
 use crate::document::{Node, Table};
 use crate::problem::{self, Problem};
 use crate::protocol::LoadSpec;
@@ -348,11 +348,7 @@ impl Sequence for OpenVinoSequence {
         Ok(&all[all.len() - vocabulary.min(all.len())..])
     }
 
-    fn forward_each(
-        &mut self,
-        tokens: &[u32],
-        visit: &mut dyn FnMut(usize, &[f32]) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+    fn forward_each(&mut self, tokens: &[u32], visit: &mut Visit<'_>) -> Result<(), Failure> {
         let (all, vocabulary) = self.logits(tokens)?;
         if vocabulary == 0 || all.len() != tokens.len() * vocabulary {
             return Err(failed(format!(
