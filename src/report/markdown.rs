@@ -145,7 +145,9 @@ fn variants_section(report: &Report, room: Room) -> String {
 
 /// How far predictions are from the reference's.
 fn fidelity(report: &Report, room: Room) -> String {
-    report.fidelity.iter().map(|table| grid(table, room)).collect()
+    let section =
+        |table: &Grid| format!("\n### {}\n\n{}", room.text(&table.title), rows(table, room));
+    report.fidelity.iter().map(section).collect()
 }
 
 fn failures(report: &Report, room: Room) -> String {
@@ -194,13 +196,17 @@ fn flips(report: &Report, room: Room) -> String {
 
 /// A table under its title.
 fn grid(grid: &Grid, room: Room) -> String {
+    format!("\n{}\n\n{}", room.text(&grid.title), rows(grid, room))
+}
+
+/// The table itself.
+fn rows(grid: &Grid, room: Room) -> String {
     let mut table = table();
     table.set_header(grid.header.iter().map(|title| room.text(title)));
     for row in grid.rows.iter().take(room.rows) {
         table.add_row(row.iter().map(|cell| room.text(cell)));
     }
-    let more = room.more(grid.rows.len(), "\n");
-    format!("\n{}\n\n{}\n{more}", room.text(&grid.title), table.trim_fmt())
+    format!("{}\n{}", table.trim_fmt(), room.more(grid.rows.len(), "\n"))
 }
 
 fn details(report: &Report, room: Room) -> String {
