@@ -61,6 +61,7 @@ fn rule(metric: Metric, statistic: Statistic, variant: &str, against: &str, limi
         evidence: Evidence::Regression,
         severity: Severity::Gate,
         only: Selection::default(),
+        forcing: None,
         waiver: None,
     }
 }

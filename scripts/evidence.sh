@@ -4,6 +4,7 @@
 #
 #     scripts/evidence.sh slowdown     ten sessions of examples/slowdown -> docs/evidence/slowdown.md (20 minutes)
 #     scripts/evidence.sh int4         INT4 in place of INT8: examples/int4 -> docs/evidence/int4.md (5 minutes)
+#     scripts/evidence.sh fidelity     predictions against FP16: examples/fidelity -> docs/evidence/fidelity.md (15 minutes)
 #     scripts/evidence.sh baseline     three accepted sessions and a fourth -> docs/evidence/baseline.md (15 minutes)
 #     scripts/evidence.sh harness      perfgate against bare loops and GenAI -> docs/evidence/harness.md (25 minutes)
 #     scripts/evidence.sh aa           INT8 against itself, and slowed by 5% and 10% -> docs/evidence/aa.md (60 minutes, once)
@@ -50,6 +51,14 @@ check() { # ARGUMENTS: runs the gate; its exit code is in $code
     code=0
     target/release/perfgate check --quiet "$@" >/dev/null || code=$?
     [[ $code == 0 || $code == 1 || $code == 3 ]] || exit "$code"
+}
+
+fidelity() {
+    scripts/setup.sh --with-int4
+    check --config examples/fidelity/perfgate.toml
+    page "Predictions against FP16" "perfgate check --config examples/fidelity/perfgate.toml" "$code" \
+        "The same 25 texts forced through each set-up. The rounds are there for the session's sake; their times say nothing." \
+        >docs/evidence/fidelity.md
 }
 
 int4() {
@@ -180,7 +189,7 @@ case ${1:-} in
     simulation | change-points) # need no model
         "$1"
         ;;
-    slowdown | int4 | baseline | harness | aa | speed | against | action | html | tinyllama)
+    slowdown | int4 | fidelity | baseline | harness | aa | speed | against | action | html | tinyllama)
         # No argument at all, unless it is that case.
         # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)

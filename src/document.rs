@@ -109,6 +109,11 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// Whether no key is left.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// All entries in the order of the file, for tables whose keys are the user's own names.
     pub fn into_entries(self) -> Vec<(String, Node<'a>)> {
         let mut entries: Vec<_> = self.entries.into_iter().collect();

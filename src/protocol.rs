@@ -88,6 +88,18 @@ pub enum Command {
         /// Token ids of each text.
         continuations: Vec<Vec<u32>>,
     },
+    /// Feed given tokens and write the logits after each of them to a file: f32, little endian,
+    /// `[positions, vocabulary]`. Answered by `forced` or `failed`.
+    Force {
+        /// Id of the answer.
+        id: u64,
+        /// The tokens.
+        tokens: Vec<u32>,
+        /// Whether they are fed one by one through the cache, or in one call where the engine can.
+        stepwise: bool,
+        /// Where the logits are written. An absolute path.
+        logits: PathBuf,
+    },
 }
 
 /// What a request generates.
@@ -153,6 +165,15 @@ pub enum Reply {
         id: u64,
         /// The log likelihood of each continuation, nats.
         log_likelihoods: Vec<f64>,
+    },
+    /// Tokens were forced, and their logits are written.
+    Forced {
+        /// Id of the command.
+        id: u64,
+        /// As many as tokens.
+        positions: usize,
+        /// Logits of each.
+        vocabulary: usize,
     },
     /// A load or a request failed; the worker lives on.
     Failed {

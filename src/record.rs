@@ -4,6 +4,10 @@
 //! Times are nanoseconds of the machine's monotonic clock, which parent and workers share; spans
 //! are nanoseconds since the start they belong to. Nothing here computes a statistic.
 
+mod fidelity;
+
+pub use fidelity::{Fidelity, FidelityPlan, Forcing};
+
 use crate::metric::{Better, Metric, Statistic, Unit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,6 +46,8 @@ pub enum FailureClass {
     RunOn,
     /// Not attempted, because the variant's worker had failed more often than may be restarted.
     NotServed,
+    /// The worker cannot do what was asked.
+    Unsupported,
 }
 
 impl FailureClass {
@@ -58,6 +64,7 @@ impl FailureClass {
             FailureClass::Empty => "empty answer",
             FailureClass::RunOn => "no end of the answer",
             FailureClass::NotServed => "not served",
+            FailureClass::Unsupported => "not supported",
         }
     }
 
@@ -270,6 +277,13 @@ pub struct EngineInfo {
     /// Size of the vocabulary, if known before the first request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocab_size: Option<usize>,
+    /// Whether one call gives the logits after every position; else a text is forced token by token.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub all_positions: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Memory of one process as the kernel accounts for it, bytes.
@@ -515,6 +529,9 @@ pub struct Plan {
     /// What alone is measured, where that is not everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Only>,
+    /// The fidelity pass, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fidelity: Option<FidelityPlan>,
     /// How the session may end before its last round; missing where all rounds are run in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopping: Option<Stopping>,
@@ -663,6 +680,8 @@ pub enum Entry {
     Answer(Answer),
     /// A graded task was asked again.
     Repeat(Repeat),
+    /// A document was forced through a variant and the reference, or that was found in the cache.
+    Fidelity(Fidelity),
     /// A worker ended.
     Worker(WorkerRun),
     /// A round ended.
@@ -944,6 +963,9 @@ pub struct Rule {
     pub evidence: Evidence,
     /// Whether it takes part in the exit code.
     pub severity: Severity,
+    /// How the documents are fed that a rule on fidelity judges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forcing: Option<Forcing>,
     /// The tasks that it judges; all of them where nothing is said.
     #[serde(default, skip_serializing_if = "Selection::is_empty")]
     pub only: Selection,
@@ -1099,6 +1121,8 @@ pub enum Sample {
     Requests,
     /// Graded tasks.
     Tasks,
+    /// Documents of the fidelity pass.
+    Documents,
     /// Stored sessions.
     Sessions,
 }
@@ -1109,6 +1133,7 @@ impl fmt::Display for Sample {
             Sample::Rounds => "rounds",
             Sample::Requests => "requests",
             Sample::Tasks => "graded tasks",
+            Sample::Documents => "documents",
             Sample::Sessions => "stored sessions",
         })
     }
@@ -1190,6 +1215,9 @@ pub struct Part {
     /// What was asked again, by variant in the order of the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repeats: Vec<Repeat>,
+    /// Every document of the fidelity pass: by document, forcing and variant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fidelity: Vec<Fidelity>,
 }
 
 impl Part {
@@ -1202,6 +1230,7 @@ impl Part {
             rounds: Vec::new(),
             answers: Vec::new(),
             repeats: Vec::new(),
+            fidelity: Vec::new(),
         }
     }
 

@@ -7,6 +7,7 @@ mod alarms;
 mod alternatives;
 mod cells;
 mod coverage;
+mod documents;
 mod gate;
 mod page;
 mod stopping;
@@ -40,6 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         tails::section(replications),
         alternatives::section(replications),
         stopping::section(replications),
+        documents::section(replications),
     ];
     print!("{}", sections.join("\n"));
     Ok(())

@@ -292,6 +292,7 @@ impl Stored {
                     labels: BTreeMap::new(),
                     workload_sha256: workload.sha256.clone(),
                     quality: None,
+                    fidelity: None,
                     stopping: None,
                     absent: BTreeMap::new(),
                 },
@@ -306,6 +307,7 @@ impl Stored {
             rounds,
             answers: Vec::new(),
             repeats: Vec::new(),
+            fidelity: Vec::new(),
         }
     }
 

@@ -70,6 +70,7 @@ fn double(config: &mut Config, wanted: Option<&str>) -> Result<[String; 2]> {
     config.variants.push(copy);
     config.reference = names[0].clone();
     config.quality = None;
+    config.fidelity = None;
     Ok(names)
 }
 

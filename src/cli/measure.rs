@@ -49,12 +49,13 @@ fn narrow(config: &mut Config, measuring: &Measuring, only: Option<Only>) -> Res
         || measuring.limit.is_some()
         || measuring.shard.is_some();
     match only {
-        Some(Only::Timing) => config.quality = None,
+        Some(Only::Timing) => (config.quality, config.fidelity) = (None, None),
         Some(Only::Quality) => config.rounds = 0,
         None => {}
     }
     let Some(quality) = &mut config.quality else {
-        return match some || only == Some(Only::Quality) {
+        let nothing = only == Some(Only::Quality) && config.fidelity.is_none();
+        return match some || nothing {
             true => Err(Problem::new("there are no graded tasks to choose from")
                 .help("add [quality] with tasks = \"FILE\" to perfgate.toml, or leave out --only, --suite, --tags, --limit and --shard")),
             false => Ok(()),

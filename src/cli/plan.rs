@@ -131,6 +131,10 @@ pub(super) fn steps(plan: &Plan) -> String {
         let (tasks, variants) = (quality.tasks.len(), quality.variants.join(", "));
         let _ = write!(text, ", then {tasks} graded tasks for each of {variants}");
     }
+    if let Some(fidelity) = &plan.fidelity {
+        let (documents, variants) = (fidelity.documents.len(), fidelity.variants.join(", "));
+        let _ = write!(text, ", then {documents} documents forced through each of {variants}");
+    }
     text
 }
 

@@ -4,7 +4,7 @@
 use super::Loudness;
 use super::plan::steps;
 use super::render::tell;
-use crate::record::{Answer, Entry, Plan};
+use crate::record::{Answer, Entry, Fidelity, Plan};
 use crate::report::harmless;
 use crate::session::Observer;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -39,7 +39,11 @@ impl Progress {
             plan.variants.len() as u64 * (u64::from(plan.warmup) + plan.tasks.len() as u64);
         let graded =
             plan.quality.as_ref().map_or(0, |quality| quality.tasks.len() * quality.variants.len());
-        let all = per_round * u64::from(plan.rounds) + graded as u64;
+        let forced = plan.fidelity.as_ref().map_or(0, |fidelity| {
+            let documents = fidelity.documents.len();
+            (documents + documents.min(fidelity.stepwise as usize)) * fidelity.variants.len()
+        });
+        let all = per_round * u64::from(plan.rounds) + (graded + forced) as u64;
         let bar = (terminal && !quiet).then(|| {
             let style = ProgressStyle::with_template(
                 "{bar:30} {pos}/{len} requests, about {eta} left  {wide_msg}",
@@ -85,6 +89,21 @@ impl Progress {
         if self.lines && self.answering.as_ref() != Some(&answer.variant) {
             tell(&format!("quality: {}", answer.variant));
             self.answering = Some(answer.variant.clone());
+        }
+    }
+
+    fn forced(&mut self, found: &Fidelity) {
+        let failed = found.failure.is_some() || found.reference_failure.is_some();
+        self.failures += u64::from(failed);
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
+        let (variant, document, failed) = (&found.variant, &found.document, self.failed());
+        self.say(format!("fidelity: {variant}, {document}, {}{failed}", found.forcing));
+        const ALL: &str = "fidelity";
+        if self.lines && self.answering.as_deref() != Some(ALL) {
+            tell(ALL);
+            self.answering = Some(ALL.to_string());
         }
     }
 
@@ -139,6 +158,7 @@ impl Observer for Progress {
                 self.say(format!("quality: starting {variant}"));
             }
             Entry::Answer(answer) => self.answer(answer),
+            Entry::Fidelity(found) => self.forced(found),
             Entry::Spawn { round, variant, .. } => {
                 self.say(format!("round {round} of {}: starting {variant}", self.rounds));
             }

@@ -1,10 +1,12 @@
 //! Owns the two files a user writes: `perfgate.toml` (what runs) and `thresholds.toml` (what is
 //! allowed): their schema, defaults and validation. It never reads a model.
 
+mod fidelity;
 mod perfgate_toml;
 mod source;
 mod thresholds;
 
+pub use fidelity::{FEWEST_TOKENS, Fidelity};
 pub use perfgate_toml::{
     Again, ChatTemplate, Config, Deadlines, ForTests, Quality, Recipe, Store, TaskFormat,
     TaskSample, TaskSet, Variant, Workload,

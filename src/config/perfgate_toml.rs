@@ -1,5 +1,6 @@
 //! Owns the schema of `perfgate.toml`: variants, workload, rounds, deadlines, the reference.
 
+use super::fidelity::{self, Fidelity};
 use crate::document::{Document, Node, Table, suggestion};
 use crate::engine::{Backend, ENGINES};
 use crate::problem::{Problem, Result};
@@ -23,6 +24,8 @@ pub struct Config {
     pub workload: Workload,
     /// The quality pass, if there is one.
     pub quality: Option<Quality>,
+    /// The fidelity pass, if there is one.
+    pub fidelity: Option<Fidelity>,
     /// Where accepted sessions are stored.
     pub baselines: Store,
     /// Rounds of a session, at most.
@@ -279,6 +282,12 @@ impl Config {
         if let Some(quality) = &mut self.quality {
             quality.variants.retain(|name| names.contains(name));
         }
+        // Without its reference there is nothing to hold a variant against.
+        let reference_stays = names.contains(&self.reference);
+        if let Some(fidelity) = &mut self.fidelity {
+            fidelity.variants.retain(|name| reference_stays && names.contains(name));
+        }
+        self.fidelity = self.fidelity.take().filter(|fidelity| !fidelity.variants.is_empty());
         Ok(())
     }
 
@@ -330,9 +339,9 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Config> {
         return Err(node.problem("no variant is defined").help("add one as [variants.NAME]"));
     }
     let reference = reference(root.take("reference"), &variants)?;
-    let quality = match root.take("quality") {
-        Some(node) => Some(quality(node.table()?, &folder, &variants)?),
-        None => None,
+    let (quality, fidelity) = match root.take("quality") {
+        Some(node) => passes(node.table()?, &folder, &variants, &reference)?,
+        None => (None, None),
     };
     let baselines = store(root.take("baselines"), &folder)?;
     let allow = match root.take("allow") {
@@ -346,6 +355,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Config> {
         reference,
         workload,
         quality,
+        fidelity,
         baselines,
         rounds: session.rounds,
         stop: session.stop,
@@ -417,6 +427,26 @@ fn sampling(node: Option<Node<'_>>) -> Result<Sampling> {
             .help("add temperature = 0.7, or leave both out for greedy decoding"));
     }
     Ok(sampling)
+}
+
+/// The graded tasks and the documents; each may stand alone.
+fn passes(
+    mut table: Table<'_>,
+    folder: &Path,
+    variants: &[Variant],
+    reference: &str,
+) -> Result<(Option<Quality>, Option<Fidelity>)> {
+    let node = table.take("fidelity");
+    let alone = node.is_some() && table.is_empty();
+    let quality = if alone { None } else { Some(quality(table, folder, variants)?) };
+    let Some(node) = node else { return Ok((quality, None)) };
+    let known: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
+    let usual = match &quality {
+        Some(quality) => quality.variants.clone(),
+        None => known.iter().map(ToString::to_string).collect(),
+    };
+    let fidelity = fidelity::parse(&node, folder, &known, &usual, reference)?;
+    Ok((quality, Some(fidelity)))
 }
 
 fn quality(mut table: Table<'_>, folder: &Path, variants: &[Variant]) -> Result<Quality> {
@@ -555,7 +585,7 @@ fn stop_string(node: &Node<'_>) -> Result<String> {
     Ok(text)
 }
 
-fn known_name(node: &Node<'_>, known: &[&str]) -> Result<String> {
+pub(super) fn known_name(node: &Node<'_>, known: &[&str]) -> Result<String> {
     let name = node.string()?;
     if known.contains(&name.as_str()) {
         return Ok(name);

@@ -5,7 +5,8 @@ use crate::document::{Document, Node, Table, suggestion};
 use crate::metric::{Better, Kind, METRICS, Metric, Statistic, Unit};
 use crate::problem::Result;
 use crate::record::{
-    Against, BASE, Evidence, Limit, Policies, Policy, Rule, Selection, Severity, Waiver, of_base,
+    Against, BASE, Evidence, Forcing, Limit, Policies, Policy, Rule, Selection, Severity, Waiver,
+    of_base,
 };
 use std::path::{Path, PathBuf};
 
@@ -74,7 +75,8 @@ impl Thresholds {
                 Limit::Points(share) => Limit::Points(share.max(rule.metric.info().default_limit)),
                 Limit::Max(_) | Limit::Min(_) => continue,
             };
-            if matches!(rule.against, Against::Baseline { .. }) {
+            let forced = rule.metric.kind() == Kind::PerDocument;
+            if forced || matches!(rule.against, Against::Baseline { .. }) {
                 continue;
             }
             added.push(Rule {
@@ -318,6 +320,9 @@ fn rule(name: &str, node: &Node<'_>, defaults: &Defaults, config: &Config) -> Re
     }
     .unwrap_or_else(|| defaults.variants.clone());
     let (against, limit) = match &mut table {
+        table if metric.kind() == Kind::PerDocument => {
+            of_documents(node, table.as_mut(), metric, statistic, config)?
+        }
         None if metric.is_proportion() && !in_points(node) => {
             let share = absolute(node, metric, statistic)?;
             let limit = match metric.better(statistic) {
@@ -331,8 +336,12 @@ fn rule(name: &str, node: &Node<'_>, defaults: &Defaults, config: &Config) -> Re
     };
     let (mut evidence, mut severity) = (defaults.evidence, defaults.severity);
     let mut only = Selection::default();
+    let mut forcing = (metric.kind() == Kind::PerDocument).then_some(Forcing::Whole);
     if let Some(mut table) = table {
         only = selection(&mut table, metric)?;
+        if let (Some(forcing), Some(node)) = (&mut forcing, take_forcing(&mut table, metric)) {
+            *forcing = node.choice(&Forcing::ALL.map(|forcing| (forcing.id(), forcing)))?;
+        }
         if let Some(node) = table.take("evidence") {
             evidence = node.choice(&EVIDENCE)?;
         }
@@ -359,6 +368,7 @@ fn rule(name: &str, node: &Node<'_>, defaults: &Defaults, config: &Config) -> Re
             limit,
             evidence,
             severity,
+            forcing,
             only: only.clone(),
             waiver: None,
         })
@@ -393,6 +403,9 @@ fn can_be_judged(rule: &Rule, node: &Node<'_>, config: &Config) -> Result<()> {
             .problem(format!("'{}' is a proportion and takes no 'relative_to'", rule.metric))
             .help("leave it out: a proportion does not depend on the machine's speed"));
     }
+    if rule.metric.kind() == Kind::PerDocument {
+        return can_be_forced(rule, node, config);
+    }
     if rule.metric.kind() == Kind::TaskProportion {
         let answers = |name: &str| {
             let asked = config.quality.iter().flat_map(|quality| &quality.variants);
@@ -408,6 +421,86 @@ fn can_be_judged(rule: &Rule, node: &Node<'_>, config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// Refuses rules on variants that are not held against the reference by forcing.
+fn can_be_forced(rule: &Rule, node: &Node<'_>, config: &Config) -> Result<()> {
+    let (metric, variant) = (rule.metric, &rule.variant);
+    if *variant == config.reference {
+        return Err(node
+            .problem(format!("'{metric}' holds '{variant}' against itself: it is the reference"))
+            .help("name the variant to judge with variant = \"NAME\", here or in [defaults]"));
+    }
+    let Some(fidelity) = config.fidelity.as_ref().filter(|f| f.variants.contains(variant)) else {
+        return Err(node.problem(format!("'{metric}' of '{variant}' is not measured")).help(
+            "add [quality.fidelity] with documents = \"FILE\" to perfgate.toml, and the variant to its \
+             'variants' if it names some",
+        ));
+    };
+    if rule.forcing == Some(Forcing::Stepwise) && fidelity.stepwise == 0 {
+        return Err(node
+            .problem("no document is forced stepwise: [quality.fidelity] has stepwise = 0")
+            .help("raise it, or judge forcing = \"whole\""));
+    }
+    Ok(())
+}
+
+/// `forcing = "whole"` or `"stepwise"`, of a metric that is forced.
+fn take_forcing<'a>(table: &mut Table<'a>, metric: Metric) -> Option<Node<'a>> {
+    if metric.kind() == Kind::PerDocument { table.take("forcing") } else { None }
+}
+
+/// The limit of a metric of forced documents, which has one kind each: a divergence a `max`, an agreement a
+/// `min`, a perplexity a `limit` against the reference's.
+fn of_documents(
+    node: &Node<'_>,
+    mut table: Option<&mut Table<'_>>,
+    metric: Metric,
+    statistic: Statistic,
+    config: &Config,
+) -> Result<(Against, Limit)> {
+    if let Some(table) = &mut table {
+        only_against_reference(table, metric, config)?;
+    }
+    let key = match (metric.unit(statistic), metric.better(statistic)) {
+        (Unit::Number, _) => "limit",
+        (_, Better::Lower) => "max",
+        (_, Better::Higher) => "min",
+    };
+    let taken = match &mut table {
+        Some(table) => table.take(key),
+        None => None,
+    };
+    let given = taken.as_ref().or(table.is_none().then_some(node));
+    let usual = metric.info().default_limit;
+    Ok(match key {
+        "limit" => {
+            let limit =
+                given.map_or(Ok(Limit::Relative(usual)), |n| relative(n, metric, statistic))?;
+            (Against::Variant(config.reference.clone()), limit)
+        }
+        _ => {
+            let value = given.map_or(Ok(usual), |node| absolute(node, metric, statistic))?;
+            (Against::Absolute, if key == "max" { Limit::Max(value) } else { Limit::Min(value) })
+        }
+    })
+}
+
+/// Documents are compared position by position within one session, so with nothing but its reference.
+fn only_against_reference(table: &mut Table<'_>, metric: Metric, config: &Config) -> Result<()> {
+    let reference = &config.reference;
+    for key in ["against", "relative_to", "anchor"] {
+        let Some(node) = table.take(key) else { continue };
+        if key == "against" && node.as_string().as_ref() == Some(reference) {
+            continue;
+        }
+        return Err(node
+            .problem(format!("'{metric}' is held against the reference, '{reference}', only"))
+            .help(format!(
+                "leave '{key}' out: both are forced in one session, position by position"
+            )));
+    }
+    Ok(())
+}
+
 /// Whether a limit is written in percentage points.
 fn in_points(node: &Node<'_>) -> bool {
     node.as_string().is_some_and(|text| text.trim_end().ends_with("pt"))
@@ -416,9 +509,12 @@ fn in_points(node: &Node<'_>) -> bool {
 /// `suite = "NAME"` and `tags = ["a", "b"]`: the tasks that a rule judges.
 fn selection(table: &mut Table<'_>, metric: Metric) -> Result<Selection> {
     let (suite, tags) = (table.take("suite"), table.take("tags"));
-    if let (Some(node), Kind::PerRound) = (suite.as_ref().or(tags.as_ref()), metric.kind()) {
+    if let (Some(node), Kind::PerRound | Kind::PerDocument) =
+        (suite.as_ref().or(tags.as_ref()), metric.kind())
+    {
+        let of = if metric.kind() == Kind::PerRound { "a whole process" } else { "documents" };
         return Err(node
-            .problem(format!("'{metric}' is of a whole process and not of single tasks"))
+            .problem(format!("'{metric}' is of {of} and not of single tasks"))
             .help("leave 'suite' and 'tags' out"));
     }
     Ok(Selection {
@@ -549,11 +645,13 @@ fn absolute(node: &Node<'_>, metric: Metric, statistic: Statistic) -> Result<f64
     let Some(text) = node.as_string() else {
         return Err(node.problem("a limit needs its unit").help(help()));
     };
+    // The spread of a time is a share too, and has no end.
+    let shares = metric.info().unit == Unit::Proportion;
     let value = unit.suffixes().iter().find_map(|(suffix, factor)| {
         text.strip_suffix(suffix)?.trim().parse::<f64>().ok().map(|number| number * factor)
     });
     match value {
-        Some(value) if metric.is_proportion() && value > 1.0 => Err(node
+        Some(value) if shares && value > 1.0 => Err(node
             .problem(format!("'{text}' is more than all of '{metric}'"))
             .help("a proportion is at most 100%")),
         Some(value) if value.is_finite() && value >= 0.0 => Ok(value),
@@ -570,6 +668,8 @@ fn example(unit: Unit) -> &'static str {
         Unit::TokensPerJoule => "\"2 tok/J\"",
         Unit::JoulesPerToken => "\"0.5 J\"",
         Unit::Ratio => "\"1.5x\"",
+        Unit::Nats => "\"0.05\"",
+        Unit::Number => "\"20\"",
     }
 }
 

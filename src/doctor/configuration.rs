@@ -64,13 +64,19 @@ fn workloads(config: &Config) -> Vec<Finding> {
         let files = quality.sets.iter().map(|set| &set.tasks).collect();
         found.push(("quality", files, graded.map(|graded| graded.of)));
     }
+    if let Some(fidelity) = &config.fidelity {
+        let documents = workload::prepare_documents(fidelity, &config.reference, &config.variants);
+        let documents = documents.map(|documents| documents.ids.len());
+        found.push(("fidelity", vec![&fidelity.documents], documents));
+    }
     found
         .into_iter()
         .map(|(subject, files, tasks)| match tasks {
             Ok(tasks) => {
                 let files: Vec<String> =
                     files.into_iter().map(|file| shown(file, config).to_string()).collect();
-                Finding::ok(subject, format!("{}: {}", files.join(", "), count(tasks, "task")))
+                let what = if subject == "fidelity" { "document" } else { "task" };
+                Finding::ok(subject, format!("{}: {}", files.join(", "), count(tasks, what)))
             }
             Err(problem) => Finding::error(subject, problem, otherwise),
         })

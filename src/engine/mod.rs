@@ -3,12 +3,14 @@
 
 mod batch;
 mod candle;
+mod force;
 mod openvino;
 mod sampler;
 mod scripted;
 mod slowed;
 
 pub use batch::{Batch, generate_together, score, shared_prefix};
+pub use force::{Forced, Unforced, force};
 pub use openvino::{
     FoundRuntime, RUNTIME, Runtime, all_runtimes, ask_runtime, install_words, runtime_of,
 };
@@ -80,11 +82,24 @@ pub trait Sequence {
     /// If the engine fails.
     fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], Failure>;
 
+    /// Feeds `tokens` behind those fed before and shows the logits that follow each of them to `visit`, with
+    /// the token's place: in one call where the engine gives all positions ([`EngineInfo::all_positions`]),
+    /// else one by one.
+    ///
+    /// # Errors
+    /// If the engine or `visit` fails.
+    fn forward_each(&mut self, tokens: &[u32], visit: &mut Visit<'_>) -> Result<(), Failure> {
+        force::step(self, tokens, visit)
+    }
+
     /// The engine's clock, nanoseconds.
     fn now_ns(&self) -> u64 {
         monotonic_ns()
     }
 }
+
+/// Takes the place of a token among those that are fed, and the logits that follow it: `[vocabulary]`.
+pub type Visit<'a> = dyn FnMut(usize, &[f32]) -> Result<(), Failure> + 'a;
 
 /// Why a model cannot be loaded.
 #[derive(Debug)]

@@ -42,6 +42,9 @@ struct Script {
     /// Standard deviation of the log of each duration, drawn from a seeded generator.
     #[serde(default)]
     jitter: f64,
+    /// Standard deviation of what is added to each logit, the same for the same position and token.
+    #[serde(default)]
+    logit_noise: f64,
     /// What goes wrong, and when.
     #[serde(default)]
     faults: Vec<Fault>,
@@ -93,13 +96,14 @@ fn script(node: Option<Node<'_>>) -> problem::Result<Script> {
         ("prefill_ms", &mut script.prefill_ms),
         ("token_ms", &mut script.token_ms),
         ("jitter", &mut script.jitter),
+        ("logit_noise", &mut script.logit_noise),
     ] {
         if let Some(node) = table.take(key) {
             *place = node.number()?;
             if !(0.0..=1e9).contains(place) {
                 return Err(node
                     .problem(format!("'{key}' should be between 0 and 1000000000"))
-                    .help("it is a duration in milliseconds, or the deviation of its logarithm"));
+                    .help("it is a duration in milliseconds, or a standard deviation"));
             }
         }
     }
@@ -297,6 +301,14 @@ impl Engine for Scripted {
     }
 }
 
+/// A uniform deviate above 0 that hangs on a number alone: Steele, Lea and Flood's SplitMix64 (2014).
+fn mixed(number: u64) -> f64 {
+    let mut bits = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((bits ^ (bits >> 31)) >> 11) as f64 / (1u64 << 53) as f64 + f64::MIN_POSITIVE
+}
+
 struct Play<'a> {
     engine: &'a mut Scripted,
     fed: usize,
@@ -319,6 +331,21 @@ impl Play<'_> {
         self.fed += tokens.len();
         self.answer.pop().map_or(self.fed % VOCABULARY, usize::from)
     }
+
+    /// Adds the script's noise to the logits, by position.
+    fn blur(&mut self) {
+        let deviation = self.engine.script.logit_noise;
+        if deviation == 0.0 {
+            return;
+        }
+        let place = (self.fed * VOCABULARY) as u64;
+        for (token, logit) in self.logits.iter_mut().enumerate() {
+            let (u, v) = (mixed(2 * (place + token as u64)), mixed(2 * (place + token as u64) + 1));
+            // Box and Muller's normal deviate of two uniform ones.
+            let normal = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+            *logit += (deviation * normal) as f32;
+        }
+    }
 }
 
 impl Sequence for Play<'_> {
@@ -331,6 +358,7 @@ impl Sequence for Play<'_> {
         let next = self.next(tokens);
         self.logits.fill(0.0);
         self.logits[next] = 1.0;
+        self.blur();
         if let Some(value) = not_finite {
             self.logits[next] = value;
         }

@@ -138,7 +138,7 @@ pub fn retargeted(rules: &[Rule], [variant, copy]: [&str; 2]) -> Vec<Rule> {
         let relative = matches!(rule.limit, Limit::Relative(_) | Limit::Points(_));
         if !relative
             || !matches!(rule.against, Against::Variant(_))
-            || rule.metric.kind() == Kind::TaskProportion
+            || matches!(rule.metric.kind(), Kind::TaskProportion | Kind::PerDocument)
         {
             continue;
         }

@@ -7,6 +7,7 @@
 mod accuracy;
 mod energy;
 mod failure_rate;
+mod fidelity;
 mod itl;
 mod latency;
 mod memory;
@@ -26,6 +27,7 @@ use std::hash::{Hash, Hasher};
 
 pub use accuracy::{ACCURACY, TASK_FAILURE_RATE};
 pub use failure_rate::FAILURE_RATE;
+pub use fidelity::{KL_DIVERGENCE, PERPLEXITY, TOP1_AGREEMENT};
 pub use latency::LATENCY;
 pub use memory::MEMORY;
 pub use throughput::THROUGHPUT;
@@ -50,6 +52,9 @@ pub const METRICS: &[Metric] = &[
     start::COLD_TTFT,
     failure_rate::FAILURE_RATE,
     accuracy::TASK_FAILURE_RATE,
+    fidelity::KL_DIVERGENCE,
+    fidelity::TOP1_AGREEMENT,
+    fidelity::PERPLEXITY,
 ];
 
 /// A quantity that perfgate measures: a reference to its facts. Two are equal if their ids are.
@@ -78,6 +83,8 @@ pub enum Kind {
     Proportion,
     /// Hits over the graded tasks of the quality pass, paired by task.
     TaskProportion,
+    /// Sums over the positions of forced documents, paired by document with the reference's.
+    PerDocument,
 }
 
 /// How a metric's values are read out of a record.
@@ -93,6 +100,19 @@ pub enum Read {
     Requests(fn(&Request) -> bool),
     /// Whether a grade counts against the variant.
     Answers(fn(Grade) -> bool),
+    /// What of a forced document.
+    Documents(Of),
+}
+
+/// What a metric of forced documents is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// The divergence at each position.
+    Divergence,
+    /// Whether both sides have the same most probable token.
+    Agreement,
+    /// The likelihood of the true next token.
+    Likelihood,
 }
 
 /// When the tokens of a request came, seconds since its start.
@@ -156,6 +176,10 @@ pub enum Unit {
     JoulesPerToken,
     /// A quotient of two values of one unit.
     Ratio,
+    /// Natural units of information.
+    Nats,
+    /// A number without a unit.
+    Number,
 }
 
 /// How a round's values (or all requests) are reduced to the number that a rule judges.
@@ -302,6 +326,7 @@ impl Metric {
             Read::Round(_) => Kind::PerRound,
             Read::Requests(_) => Kind::Proportion,
             Read::Answers(_) => Kind::TaskProportion,
+            Read::Documents(_) => Kind::PerDocument,
         }
     }
 
@@ -325,6 +350,10 @@ impl Metric {
         match (self.kind(), statistic) {
             (Kind::Proportion | Kind::TaskProportion, _) => statistic == Statistic::Rate,
             (Kind::PerRound, _) => statistic == Statistic::Mean,
+            (Kind::PerDocument, Statistic::P99) => {
+                matches!(self.0.read, Read::Documents(Of::Divergence))
+            }
+            (Kind::PerDocument, _) => statistic == self.0.default_statistic,
             (Kind::PerRequest | Kind::PerToken, Statistic::Rate) => false,
             // The far tail of a rate is its best value.
             (_, Statistic::P99OverP50) => self.info().better == Better::Lower,
@@ -426,6 +455,8 @@ impl Unit {
             Unit::TokensPerJoule => "tok/J",
             Unit::JoulesPerToken => "J/tok",
             Unit::Ratio => "ratio",
+            Unit::Nats => "nats",
+            Unit::Number => "number",
         }
     }
 
@@ -447,6 +478,11 @@ impl Unit {
             Unit::TokensPerJoule => format!("{value:.2} tok/J"),
             Unit::JoulesPerToken => format!("{value:.3} J"),
             Unit::Ratio => format!("{value:.3}×"),
+            Unit::Nats if value.abs() < 0.00005 => {
+                format!("{} nats", trim_zeros(format!("{value:.7}")))
+            }
+            Unit::Nats => format!("{value:.4} nats"),
+            Unit::Number => format!("{value:.3}"),
         }
     }
 
@@ -468,6 +504,8 @@ impl Unit {
             Unit::TokensPerJoule => &[("tok/J", 1.0)],
             Unit::JoulesPerToken => &[("mJ", 1e-3), ("J", 1.0)],
             Unit::Ratio => &[("x", 1.0), ("×", 1.0)],
+            Unit::Nats => &[("nats", 1.0), ("", 1.0)],
+            Unit::Number => &[("", 1.0)],
         }
     }
 }

@@ -192,6 +192,7 @@ fn work(table: &mut Table, tree: &CommitTree<'_>, old: &Config, new: &Config) {
         let tasks = workload::parse_tasks(file, text)?;
         Ok(tasks.into_iter().map(|task| (task.id.clone(), format!("{task:?}"))).collect())
     });
+    documents(table, tree, old, new);
     let (a, b) = match (&old.quality, &new.quality) {
         (Some(a), Some(b)) => (a, b),
         (Some(_), None) => return table.add("quality", "graded tasks deleted", Direction::Looser),
@@ -248,6 +249,23 @@ fn set_tasks(table: &mut Table, name: &str, tree: &CommitTree<'_>, [old, new]: [
             lines.insert(id, line.to_string());
         }
         Ok(lines)
+    });
+}
+
+fn documents(table: &mut Table, tree: &CommitTree<'_>, old: &Config, new: &Config) {
+    let (a, b) = match (&old.fidelity, &new.fidelity) {
+        (Some(a), Some(b)) => (a, b),
+        (Some(_), None) => return table.add("fidelity", "documents deleted", Direction::Looser),
+        (None, Some(_)) => return table.add("fidelity", "documents added", Direction::Stricter),
+        (None, None) => return,
+    };
+    table.moved("fidelity.tokens", [a.tokens, b.tokens], other);
+    table.moved("fidelity.skip", [a.skip, b.skip], other);
+    table.moved("fidelity.stepwise", [a.stepwise, b.stepwise], other);
+    table.moved("fidelity.variants", [a.variants.join(", "), b.variants.join(", ")], other);
+    tasks(table, "documents", tree, [&a.documents, &b.documents], |file, text| {
+        let documents = workload::parse_documents(file, text)?;
+        Ok(documents.into_iter().map(|(_, one)| (one.id.clone(), format!("{one:?}"))).collect())
     });
 }
 
@@ -389,6 +407,8 @@ fn rules(table: &mut Table, subject: &str, old: &Rule, new: &Rule) {
     let what = |rule: &Rule| format!("{} {}", rule.metric.id(), rule.statistic.id());
     table.moved(&format!("{subject}, what it judges"), [what(old), what(new)], other);
     table.moved(&format!("{subject}, against"), [against(old), against(new)], other);
+    let forcing = |rule: &Rule| rule.forcing.map_or("-".to_string(), |way| way.to_string());
+    table.moved(&format!("{subject}, forcing"), [forcing(old), forcing(new)], other);
     let only = |rule: &Rule| match rule.only.is_empty() {
         true => "all tasks".to_string(),
         false => rule.only.to_string(),

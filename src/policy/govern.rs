@@ -422,6 +422,8 @@ pub fn between(
             one.metric.kind() == Kind::TaskProportion && quality.variants.contains(&name)
         })
         .map(|quality| config::Quality { variants: vec![base_name, name], ..quality });
+    // Both are judged against each other, and documents are against the reference only.
+    config.fidelity = None;
     setup.thresholds = Some(all);
     Ok(setup)
 }
@@ -439,6 +441,8 @@ fn policy_files(policy: &Config) -> Vec<(PathBuf, String)> {
             }
         }
     }
+    let documents = policy.fidelity.as_ref().map(|fidelity| fidelity.documents.clone());
+    files.extend(documents.map(|file| (file, "[quality.fidelity] documents".to_string())));
     files
 }
 

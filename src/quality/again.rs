@@ -2,7 +2,7 @@
 //! and how often an answer is right when tokens are drawn.
 
 use super::Pass;
-use super::cache::{Cache, Kept};
+use super::cache::{self, Cache, Given};
 use super::server::Server;
 use crate::config::Variant;
 use crate::protocol::Order;
@@ -85,7 +85,7 @@ impl Repeating<'_, '_, '_> {
         repeats: &mut Vec<Repeat>,
     ) -> Result<(), Cut> {
         let keys: Vec<String> = orders.iter().map(|(_, way, order)| key(order, *way)).collect();
-        let known: Vec<Option<Kept>> =
+        let known: Vec<Option<Given>> =
             keys.iter().map(|key| self.cache.as_ref().and_then(|cache| cache.get(key))).collect();
         // What is to be the same in one process is asked in one process, or not at all.
         let alone = orders.iter().all(|(_, way, _)| matches!(way, Way::Seed(_)));
@@ -98,14 +98,12 @@ impl Repeating<'_, '_, '_> {
                 let known = known.filter(|_| usable);
                 let cached = known.is_some();
                 let outcome = match known {
-                    Some(kept) => Ok(kept.tokens),
+                    Some(given) => Ok(given.tokens),
                     None => server.ask_one(order, self.sink)?,
                 };
                 if let (Ok(tokens), Some(cache), false) = (&outcome, &mut *self.cache, cached) {
                     let tokens = tokens.clone();
-                    cache
-                        .put(Kept { order: key, tokens, log_likelihoods: Vec::new() })
-                        .map_err(Cut::NotSaved)?;
+                    cache.put(key, Given { tokens, ..Given::default() }).map_err(Cut::NotSaved)?;
                 }
                 let asked = (*task, *way, order);
                 let repeat = repeat(self.pass, self.variant, asked, outcome, cached, first);
@@ -122,7 +120,7 @@ impl Repeating<'_, '_, '_> {
 
 /// By what the cache knows an answer that is asked for again.
 fn key(order: &Order, way: Way) -> String {
-    Cache::key(&(order, way))
+    cache::key(&(order, way))
 }
 
 /// What asking again came to.

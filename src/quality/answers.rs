@@ -1,7 +1,7 @@
 //! Owns the answers of one variant: asked for in batches, or found in the cache, then graded.
 
 use super::Pass;
-use super::cache::{Cache, Kept};
+use super::cache::{Cache, Given, key};
 use super::server::Server;
 use crate::config::Variant;
 use crate::protocol::Order;
@@ -37,19 +37,16 @@ impl Answering<'_, '_, '_> {
     fn choices(&mut self, set: Range<usize>, answers: &mut [Option<Answer>]) -> Result<(), Cut> {
         for task in set {
             let Ask::Choose { prompt, choices } = &self.asks[task] else { continue };
-            let key = Cache::key(&(prompt, choices));
-            let known = self.cached(&key);
+            let place = key(&(prompt, choices));
+            let known = self.cached(&place);
             let cached = known.is_some();
             let scores = match known {
-                Some(kept) => Ok(kept.log_likelihoods),
+                Some(given) => Ok(given.log_likelihoods),
                 None => self.server.score(prompt, choices, self.sink)?,
             };
             if let (Ok(scores), false) = (&scores, cached) {
-                self.keep(Kept {
-                    order: key,
-                    log_likelihoods: scores.clone(),
-                    tokens: Vec::new(),
-                })?;
+                let log_likelihoods = scores.clone();
+                self.keep(place, Given { log_likelihoods, ..Given::default() })?;
             }
             let answer = self.chosen(task, choices, scores, cached);
             self.done(task, answer, answers)?;
@@ -73,15 +70,15 @@ impl Answering<'_, '_, '_> {
             .collect();
         let batch = self.pass.batch.max(1) as usize;
         for group in tasks.chunks(batch) {
-            let key = |order: &Order| match batch {
-                1 => Cache::key(order),
-                _ => Cache::key(&(order, batch, prefix)),
+            let place = |order: &Order| match batch {
+                1 => key(order),
+                _ => key(&(order, batch, prefix)),
             };
-            let keys: Vec<String> = group.iter().map(|(_, order)| key(order)).collect();
-            let known: Option<Vec<Kept>> = keys.iter().map(|key| self.cached(key)).collect();
+            let keys: Vec<String> = group.iter().map(|(_, order)| place(order)).collect();
+            let known: Option<Vec<Given>> = keys.iter().map(|key| self.cached(key)).collect();
             let cached = known.is_some();
             let outcomes = match known {
-                Some(kept) => kept.into_iter().map(|kept| Ok(kept.tokens)).collect(),
+                Some(given) => given.into_iter().map(|given| Ok(given.tokens)).collect(),
                 None => {
                     let orders: Vec<Order> = group.iter().map(|(_, o)| (*o).clone()).collect();
                     self.server.ask(&orders, prefix, self.sink)?
@@ -90,7 +87,7 @@ impl Answering<'_, '_, '_> {
             for ((outcome, key), (task, order)) in outcomes.into_iter().zip(keys).zip(group) {
                 if let (Ok(tokens), false) = (&outcome, cached) {
                     let tokens = tokens.clone();
-                    self.keep(Kept { order: key, tokens, log_likelihoods: Vec::new() })?;
+                    self.keep(key, Given { tokens, ..Given::default() })?;
                 }
                 let answer = self.pass.answer(&self.variant.name, *task, order, outcome, cached);
                 self.done(*task, answer, answers)?;
@@ -99,13 +96,13 @@ impl Answering<'_, '_, '_> {
         Ok(())
     }
 
-    fn cached(&self, key: &str) -> Option<Kept> {
+    fn cached(&self, key: &str) -> Option<Given> {
         self.cache.as_ref().and_then(|cache| cache.get(key))
     }
 
-    fn keep(&mut self, kept: Kept) -> Result<(), Cut> {
+    fn keep(&mut self, key: String, given: Given) -> Result<(), Cut> {
         match self.cache {
-            Some(cache) => cache.put(kept).map_err(Cut::NotSaved),
+            Some(cache) => cache.put(key, given).map_err(Cut::NotSaved),
             None => Ok(()),
         }
     }

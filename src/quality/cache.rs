@@ -1,5 +1,5 @@
-//! Owns the cache of answers: a file of JSON Lines for everything that an answer depends on beside
-//! its prompt, a line for each answer, written as it comes.
+//! Owns the cache of answers and of forced documents: a file of JSON Lines for everything that an answer
+//! depends on beside its prompt, a line for each answer, written as it comes.
 //!
 //! An answer depends on the model, the engine with its version and effective properties, the threads
 //! and the instruction sets; and on the prompt, the seed and the generation parameters. What is right
@@ -8,25 +8,24 @@
 use crate::hash;
 use crate::problem::{Problem, Result};
 use crate::record::{EngineInfo, MachineClass, VariantRecord};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The answers of one set-up.
-pub(super) struct Cache {
+/// What came of one set-up; of answers their tokens.
+pub(super) struct Cache<T = Given> {
     path: PathBuf,
     file: File,
-    known: HashMap<String, Kept>,
+    known: HashMap<String, T>,
 }
 
-/// One line of the cache.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Kept {
-    /// What was asked: see [`Cache::key`].
-    pub(super) order: String,
-    /// The tokens of an answer.
+/// What an answer came to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Given {
+    /// Its tokens.
     #[serde(default)]
     pub(super) tokens: Vec<u32>,
     /// Of choices: the log likelihood of each, nats.
@@ -34,9 +33,16 @@ pub(super) struct Kept {
     pub(super) log_likelihoods: Vec<f64>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct Line<T> {
+    order: String,
+    #[serde(flatten)]
+    value: T,
+}
+
 /// Everything that an answer depends on beside its order.
 #[derive(Serialize)]
-struct SetUp<'a> {
+pub(super) struct SetUp<'a> {
     model_sha256: &'a str,
     engine: &'a str,
     version: &'a str,
@@ -47,15 +53,13 @@ struct SetUp<'a> {
     instruction_sets: &'a [String],
 }
 
-impl Cache {
-    /// Opens the cache of a set-up.
-    pub(super) fn open(
-        folder: &Path,
-        record: &VariantRecord,
-        engine: &EngineInfo,
-        machine: &MachineClass,
-    ) -> Result<Cache> {
-        let set_up = SetUp {
+impl<'a> SetUp<'a> {
+    pub(super) fn of(
+        record: &'a VariantRecord,
+        engine: &'a EngineInfo,
+        machine: &'a MachineClass,
+    ) -> SetUp<'a> {
+        SetUp {
             model_sha256: &record.model_sha256,
             engine: &engine.engine,
             version: &engine.version,
@@ -64,8 +68,26 @@ impl Cache {
             threads: record.threads,
             arch: &machine.arch,
             instruction_sets: &machine.instruction_sets,
-        };
-        let json = serde_json::to_string(&set_up).expect("plain data");
+        }
+    }
+}
+
+impl Cache {
+    /// Opens the cache of a set-up.
+    pub(super) fn open(
+        folder: &Path,
+        record: &VariantRecord,
+        engine: &EngineInfo,
+        machine: &MachineClass,
+    ) -> Result<Cache> {
+        Cache::of(folder, &SetUp::of(record, engine, machine))
+    }
+}
+
+impl<T: Clone + Serialize + DeserializeOwned> Cache<T> {
+    /// Opens the cache of a set-up, or of several together.
+    pub(super) fn of(folder: &Path, set_up: &impl Serialize) -> Result<Cache<T>> {
+        let json = serde_json::to_string(set_up).expect("plain data");
         let path = folder.join(format!("{}.jsonl", &hash::of_bytes(json.as_bytes())[..24]));
         let problem =
             |error: std::io::Error| Problem::io(&path, "open the cache of answers", &error);
@@ -78,8 +100,8 @@ impl Cache {
         let known = text
             .lines()
             // A line that was cut by a kill, and the first one, which is for people, are none.
-            .filter_map(|line| serde_json::from_str::<Kept>(line).ok())
-            .map(|kept| (kept.order.clone(), kept))
+            .filter_map(|line| serde_json::from_str::<Line<T>>(line).ok())
+            .map(|line| (line.order, line.value))
             .collect();
         let file = OpenOptions::new().append(true).create(true).open(&path).map_err(problem)?;
         let mut cache = Cache { path, file, known };
@@ -91,19 +113,15 @@ impl Cache {
         Ok(cache)
     }
 
-    /// What tells one thing that is asked from another.
-    pub(super) fn key<T: Serialize>(asked: &T) -> String {
-        hash::of_bytes(&serde_json::to_vec(asked).expect("what is asked is plain data"))
-    }
-
     /// What was kept under a key.
-    pub(super) fn get(&self, key: &str) -> Option<Kept> {
+    pub(super) fn get(&self, key: &str) -> Option<T> {
         self.known.get(key).cloned()
     }
 
-    /// Keeps what an answer came to.
-    pub(super) fn put(&mut self, kept: Kept) -> Result<()> {
-        self.write(&serde_json::to_string(&kept).expect("plain data"))
+    /// Keeps what came of what was asked.
+    pub(super) fn put(&mut self, key: String, value: T) -> Result<()> {
+        let line = Line { order: key, value };
+        self.write(&serde_json::to_string(&line).expect("plain data"))
     }
 
     fn write(&mut self, line: &str) -> Result<()> {
@@ -114,17 +132,22 @@ impl Cache {
     }
 }
 
+/// What tells one thing that is asked from another.
+pub(super) fn key(order: &impl Serialize) -> String {
+    hash::of_bytes(&serde_json::to_vec(order).expect("an order is plain data"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::protocol::Order;
 
-    fn kept(order: &Order, tokens: &[u32]) -> Kept {
-        Kept { order: Cache::key(order), tokens: tokens.to_vec(), log_likelihoods: Vec::new() }
+    fn tokens(cache: &Cache, order: &Order) -> Option<Vec<u32>> {
+        cache.get(&key(order)).map(|given| given.tokens)
     }
 
-    fn tokens(cache: &Cache, order: &Order) -> Option<Vec<u32>> {
-        cache.get(&Cache::key(order)).map(|kept| kept.tokens)
+    fn given(tokens: &[u32]) -> Given {
+        Given { tokens: tokens.to_vec(), ..Given::default() }
     }
 
     fn record(sum: &str) -> VariantRecord {
@@ -159,7 +182,7 @@ mod tests {
         let order = Order { prompt: vec![1, 2], tokens: 3, ..Order::default() };
         let mut cache = open("x", "avx2");
         assert_eq!(tokens(&cache, &order), None);
-        cache.put(kept(&order, &[7, 8])).unwrap();
+        cache.put(key(&order), given(&[7, 8])).unwrap();
         assert_eq!(tokens(&open("x", "avx2"), &order), Some(vec![7, 8]));
         assert_eq!(tokens(&open("y", "avx2"), &order), None, "another model");
         assert_eq!(tokens(&open("x", "amx"), &order), None, "other instructions");
@@ -175,14 +198,14 @@ mod tests {
         let orders: Vec<Order> =
             (1..4).map(|tokens| Order { tokens, ..Order::default() }).collect();
         let mut cache = open();
-        cache.put(kept(&orders[0], &[1])).unwrap();
-        cache.put(kept(&orders[1], &[2])).unwrap();
+        cache.put(key(&orders[0]), given(&[1])).unwrap();
+        cache.put(key(&orders[1]), given(&[2])).unwrap();
         let text = std::fs::read_to_string(&cache.path).unwrap();
         std::fs::write(&cache.path, &text[..text.len() - 5]).unwrap();
         let mut cache = open();
         assert_eq!(tokens(&cache, &orders[0]), Some(vec![1]));
         assert_eq!(tokens(&cache, &orders[1]), None);
-        cache.put(kept(&orders[2], &[3])).unwrap();
+        cache.put(key(&orders[2]), given(&[3])).unwrap();
         assert_eq!(tokens(&open(), &orders[2]), Some(vec![3]));
     }
 }

@@ -1,11 +1,17 @@
-//! Owns the quality pass: every graded task by each variant, free running until a stop token or by the likelihood
-//! of its choices, and some of them again. It measures no time. Answers are cached by what they depend on, so a pass that was cut short goes
-//! on where it stopped, and an unchanged variant answers from the cache.
+//! Owns what follows the rounds and measures no time. The quality pass: every graded task by each variant, free
+//! running until a stop token or by the likelihood of its choices, and some of them again. Answers are cached by
+//! what they depend on, so a pass that was cut short goes on where it stopped, and an unchanged variant answers
+//! from the cache. And the fidelity pass beside it.
 
 mod again;
 mod answers;
 mod cache;
+mod fidelity;
+mod forcer;
+mod logits;
 mod server;
+
+pub use fidelity::FidelityPass;
 
 use crate::config::{Again, Deadlines, Variant};
 use crate::record::{Answer, EngineInfo, MachineClass, Repeat, VariantRecord};

@@ -4,7 +4,7 @@
 use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
-use super::{charts, clean, figures, reproduce, tasks};
+use super::{charts, clean, fidelity, figures, reproduce, tasks};
 use crate::hash;
 use crate::record::{
     Against, Authority, Evidence, Failure, FailureClass, Header, Judgement, Part, Phase, Request,
@@ -44,6 +44,7 @@ pub fn build(results: &Results) -> Report {
         variants,
         details,
         tasks: tasks::tables(results),
+        fidelity: fidelity::grids(results),
         flips,
         failures: failures(results),
         warnings: warnings(results),
@@ -336,7 +337,13 @@ fn failures(results: &Results) -> Vec<String> {
     let answers = results.parts.iter().flat_map(|part| &part.answers).filter_map(|answer| {
         Some((answer.variant.as_str(), "graded tasks", answer.failure.as_ref()?))
     });
-    for (variant, what, failure) in requests.chain(loads).chain(answers) {
+    let documents = results.parts.iter().flat_map(|part| &part.fidelity).filter_map(|one| {
+        let failed = |failure| (one.variant.as_str(), "documents", failure);
+        let of_reference = |failure| (one.reference.as_str(), "documents", failure);
+        let failure = one.failure.as_ref().map(failed);
+        failure.or_else(|| one.reference_failure.as_ref().map(of_reference))
+    });
+    for (variant, what, failure) in requests.chain(loads).chain(answers).chain(documents) {
         seen.entry((variant, what, failure.class)).or_insert((0, failure)).0 += 1;
     }
     seen.into_iter()
@@ -425,6 +432,7 @@ fn method(results: &Results) -> Vec<String> {
         lines.push(of_error(judgement));
     }
     lines.extend(results.parts.iter().filter_map(of_quality));
+    lines.extend(results.parts.iter().filter_map(fidelity::method));
     if let Some(judgement) = &results.judgement {
         lines.extend(of_baseline(judgement));
     }

@@ -37,7 +37,9 @@ pub(super) fn clean(report: &mut Report) {
     for table in [&mut report.variants, &mut report.details] {
         self::table(table);
     }
-    report.tasks.iter_mut().chain(&mut report.flips).for_each(grid);
+    let grids = report.tasks.iter_mut().chain(&mut report.fidelity).chain(&mut report.flips);
+    grids.for_each(grid);
+
     // Only here lines have a meaning: a worker's last words are several.
     report.failures.iter_mut().for_each(lines);
     report.warnings.iter_mut().for_each(one_line);

@@ -74,6 +74,7 @@ pub(super) fn blocks(report: &Report, room: Room) -> Vec<Block> {
     blocks.push(Block { rank: 1, name: "policy changes", text: policy(report, room) });
     blocks.push(Block { rank: 2, name: "variants", text: variants_section(report, room) });
     blocks.push(Block { rank: 3, name: "graded tasks", text: tasks(report, room) });
+    blocks.push(Block { rank: 2, name: "fidelity", text: fidelity(report, room) });
     blocks.push(Block { rank: 3, name: "failures", text: failures(report, room) });
     blocks.push(Block { rank: 4, name: "how to reproduce it", text: reproduce(report) });
     blocks.push(Block { rank: 5, name: "chart", text: charts(report) });
@@ -143,6 +144,13 @@ fn variants_section(report: &Report, room: Room) -> String {
     format!("\n### Variants\n\n{}", variants(&report.variants, room))
 }
 
+/// How far predictions are from the reference's.
+fn fidelity(report: &Report, room: Room) -> String {
+    let section =
+        |table: &Grid| format!("\n### {}\n\n{}", room.text(&table.title), rows(table, room));
+    report.fidelity.iter().map(section).collect()
+}
+
 fn failures(report: &Report, room: Room) -> String {
     if report.failures.is_empty() {
         return String::new();
@@ -203,13 +211,17 @@ fn tasks(report: &Report, room: Room) -> String {
 
 /// A table under its title.
 fn grid(grid: &Grid, room: Room) -> String {
+    format!("\n{}\n\n{}", room.text(&grid.title), rows(grid, room))
+}
+
+/// The table itself.
+fn rows(grid: &Grid, room: Room) -> String {
     let mut table = table();
     table.set_header(grid.header.iter().map(|title| room.text(title)));
     for row in grid.rows.iter().take(room.rows) {
         table.add_row(row.iter().map(|cell| room.text(cell)));
     }
-    let more = room.more(grid.rows.len(), "\n");
-    format!("\n{}\n\n{}\n{more}", room.text(&grid.title), table.trim_fmt())
+    format!("{}\n{}", table.trim_fmt(), room.more(grid.rows.len(), "\n"))
 }
 
 fn details(report: &Report, room: Room) -> String {

@@ -11,6 +11,7 @@ mod clean;
 pub mod comment;
 mod dashboards;
 mod escape;
+mod fidelity;
 mod figures;
 mod history;
 mod html;
@@ -114,6 +115,9 @@ pub struct Report {
     pub details: VariantTable,
     /// What the graded tasks came to, table by table.
     pub tasks: Vec<Grid>,
+    /// How far the variants' predictions of the same documents are from the reference's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fidelity: Vec<Grid>,
     /// Graded tasks whose grade is another than the reference's: those lost, those won.
     pub flips: Vec<Grid>,
     /// Failed requests, one line for each variant and kind of failure.

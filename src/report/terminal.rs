@@ -46,6 +46,7 @@ fn render(report: &Report, style: Style) -> String {
     for flips in &report.flips {
         paragraph(&mut out, "  ", &format!("{} (report.md shows them)", flips.title));
     }
+    report.fidelity.iter().for_each(|table| grid(&mut out, table, style));
     holding.into_iter().for_each(|part| section(&mut out, part, style));
     if style.verbose {
         variants(&mut out, "Details", &report.details, style);
@@ -86,9 +87,8 @@ fn sheet(sheet: &Sheet, style: Style) -> String {
     let mut out = String::new();
     headline(&mut out, &sheet.headline, Tone::Title, style);
     warnings(&mut out, &sheet.warnings, style);
-    for grid in sheet.tables.iter().filter(|grid| !grid.rows.is_empty()) {
-        self::grid(&mut out, grid, style);
-    }
+    let tables = sheet.tables.iter().filter(|grid| !grid.rows.is_empty());
+    tables.for_each(|table| grid(&mut out, table, style));
     out.push('\n');
     for note in &sheet.notes {
         paragraph(&mut out, "", note);

@@ -1,8 +1,9 @@
 //! Owns the words for figures: changes, intervals and limits.
 
-use crate::metric::{Better, Metric, Statistic};
+use crate::metric::{Better, Kind, Metric, Statistic};
 use crate::record::{
-    Against, Effect, Evidence, Limit, Rule, Sample, Severity, Summary, Verdict, VerdictKind,
+    Against, Effect, Evidence, Forcing, Limit, Rule, Sample, Severity, Summary, Verdict,
+    VerdictKind,
 };
 use crate::verdict::Stall;
 
@@ -29,7 +30,9 @@ pub(super) fn rule(rule: &Rule) -> String {
         Evidence::Safety => Some("must be shown".to_string()),
         Evidence::Point => Some("by its point".to_string()),
     };
-    let aside: Vec<String> = only.into_iter().chain(evidence).collect();
+    let forcing = rule.forcing.filter(|forcing| *forcing != Forcing::Whole);
+    let forcing = forcing.map(|forcing| forcing.to_string());
+    let aside: Vec<String> = only.into_iter().chain(forcing).chain(evidence).collect();
     if aside.is_empty() { what } else { format!("{what} ({})", aside.join("; ")) }
 }
 
@@ -76,8 +79,9 @@ pub(super) fn interval(verdict: &Verdict) -> String {
     }
     let (a, b) = (effect_value(&verdict.rule, a), effect_value(&verdict.rule, b));
     // One unit is enough for both.
-    let short =
-        ["%", " pt"].iter().find_map(|unit| b.ends_with(unit).then(|| a.strip_suffix(unit))?);
+    let short = ["%", " pt", " nats"]
+        .iter()
+        .find_map(|unit| b.ends_with(unit).then(|| a.strip_suffix(unit))?);
     format!("{} to {b}", short.unwrap_or(&a))
 }
 
@@ -101,7 +105,9 @@ pub(super) fn detects(verdict: &Verdict) -> String {
 
 /// Whether a rule on times counts the requests beyond its limit.
 fn judged_by_count(rule: &Rule) -> bool {
-    rule.statistic == Statistic::P99 && matches!(rule.limit, Limit::Max(_))
+    rule.statistic == Statistic::P99
+        && rule.metric.kind() != Kind::PerDocument
+        && matches!(rule.limit, Limit::Max(_))
 }
 
 /// A round in which requests stalled.
@@ -207,6 +213,12 @@ pub(super) fn next_step(verdict: &Verdict) -> Option<String> {
         {
             Some("raise `rounds` under [session], or use `perfgate check --rounds N`".to_string())
         }
+        VerdictKind::Inconclusive
+            if rule.severity == Severity::Gate
+                && verdict.needed.is_some_and(|needed| needed.of == Sample::Documents) =>
+        {
+            Some("add documents to the file that [quality.fidelity] names".to_string())
+        }
         VerdictKind::Incomparable if rule.against.anchor().is_some() => Some(
             "name another anchor in thresholds.toml, at which sessions of this workload, machine class \
              and reference were stored"
@@ -258,7 +270,11 @@ pub(super) fn note(summary: &Summary) -> Option<String> {
 pub(super) fn broken(verdict: &Verdict) -> String {
     let rule = &verdict.rule;
     if verdict.effect.is_none() && verdict.now.is_none() {
-        return format!("{} completed no round", rule.variant);
+        let what = match rule.metric.kind() {
+            Kind::PerDocument => "came through no document",
+            _ => "completed no round",
+        };
+        return format!("{} {what}", rule.variant);
     }
     let what = format!("{}: {}", rule.variant, self::rule(rule));
     match (&verdict.effect, &rule.against, verdict.now) {

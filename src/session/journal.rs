@@ -1,7 +1,7 @@
 //! Owns the journal: an append-only file of JSON Lines that holds every sample as it came.
 
 use crate::problem::{Problem, Result};
-use crate::record::{Answer, Entry, Header, JOURNAL_FORMAT, JournalLine, Round};
+use crate::record::{Answer, Entry, Fidelity, Header, JOURNAL_FORMAT, JournalLine, Round};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -76,8 +76,11 @@ impl Journal {
             Problem::io(&self.path, "write to the journal", &error)
                 .help("make room there and run again; the samples up to here are kept")
         })?;
-        self.samples +=
-            u64::from(matches!(entry, Entry::Request(_) | Entry::Answer(_) | Entry::Worker(_)));
+        let sample = matches!(
+            entry,
+            Entry::Request(_) | Entry::Answer(_) | Entry::Fidelity(_) | Entry::Worker(_)
+        );
+        self.samples += u64::from(sample);
         Ok(())
     }
 }
@@ -91,6 +94,8 @@ pub struct Recorded {
     pub rounds: Vec<Round>,
     /// The answers to graded tasks as far as they came.
     pub answers: Vec<Answer>,
+    /// The forced documents as far as they came.
+    pub fidelity: Vec<Fidelity>,
     /// When the session went on after an interruption.
     pub resumed: Vec<String>,
 }
@@ -127,6 +132,7 @@ pub fn parse_journal(path: &Path, text: &str) -> Result<Recorded> {
                     header: *header,
                     rounds: Vec::new(),
                     answers: Vec::new(),
+                    fidelity: Vec::new(),
                     resumed: Vec::new(),
                 });
             }
@@ -161,6 +167,7 @@ impl Recorded {
             (Entry::Worker(worker), Some(round)) if worker.round > 0 => round.workers.push(worker),
             (Entry::RoundEnd { complete, .. }, Some(round)) => round.complete = complete,
             (Entry::Answer(answer), _) => self.answers.push(answer),
+            (Entry::Fidelity(fidelity), _) => self.fidelity.push(fidelity),
             (Entry::Resume { at }, _) => self.resumed.push(at),
             _ => {}
         }

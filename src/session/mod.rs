@@ -20,13 +20,14 @@ pub use results::{add_part, fits, judged, parse_results, read_results, write_ato
 pub use resume::{Interrupted, find_interrupted};
 
 use crate::problem::{Problem, Result};
-use crate::quality::Pass;
-use crate::record::{Entry, JOURNAL_FORMAT, Part, Round, Verdict, engine_of};
-use crate::runner::{Cut, Runner};
+use crate::quality::{FidelityPass, Pass};
+use crate::record::{EngineInfo, Entry, Header, JOURNAL_FORMAT, Part, Round, Verdict, engine_of};
+use crate::runner::{Cut, Runner, Sink};
 use crate::verdict::{self, Measured};
 use crate::worker::Interrupt;
 use crate::workload::Graded;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// What a session came to.
 #[derive(Debug)]
@@ -111,12 +112,8 @@ pub fn run(
         }
         observer.round_done(number, look.map(|look| look.counts()));
     }
-    if let (None, Some(graded)) = (&cut, &prepared.graded) {
-        let pass = quality_pass(prepared, graded, &part.rounds, program, interrupt);
-        match pass.run(&mut sink(journal, observer)) {
-            Ok(done) => (part.answers, part.repeats) = (done.answers, done.repeats),
-            Err(why) => cut = Some(why),
-        }
+    if cut.is_none() {
+        cut = passes(prepared, &mut part, &program, interrupt, &mut sink(journal, observer)).err();
     }
     let complete = complete(&part);
     let interrupted = cut == Some(Cut::Interrupted);
@@ -134,6 +131,26 @@ pub fn run(
             Err(Problem::new(format!("variant '{variant}' cannot run: {}", failure.message)))
         }
     }
+}
+
+/// What follows the rounds: the graded tasks, then the documents.
+fn passes(
+    prepared: &Prepared,
+    part: &mut Part,
+    program: &Path,
+    interrupt: &Interrupt,
+    sink: &mut Sink<'_>,
+) -> std::result::Result<(), Cut> {
+    if let Some(graded) = &prepared.graded {
+        let pass = quality_pass(prepared, graded, &part.rounds, program.into(), interrupt);
+        let done = pass.run(sink)?;
+        (part.answers, part.repeats) = (done.answers, done.repeats);
+    }
+    let pass = fidelity_pass(prepared, &part.rounds, program.into(), interrupt);
+    if let Some(pass) = pass {
+        part.fidelity = pass.run(sink)?;
+    }
+    Ok(())
 }
 
 /// Saves what happens and shows it.
@@ -203,7 +220,6 @@ fn quality_pass<'a>(
 ) -> Pass<'a> {
     let config = &prepared.setup.config;
     let header = &prepared.header;
-    let engine = |name: &String| Some((name.clone(), engine_of(rounds, name)?.clone()));
     Pass {
         variants: &config.variants,
         records: &header.variants,
@@ -211,11 +227,42 @@ fn quality_pass<'a>(
         batch: config.quality.as_ref().map_or(1, |quality| quality.batch),
         again: config.quality.as_ref().map_or_else(Default::default, |quality| quality.again),
         machine: &header.environment.machine,
-        engines: header.plan.variants.iter().filter_map(engine).collect(),
+        engines: engines(header, rounds),
         cache: prepared.use_cache.then(|| config.output.join("quality")),
         deadlines: config.deadlines,
         restarts: config.restarts,
         program,
         interrupt: interrupt.clone(),
     }
+}
+
+/// The fidelity pass behind it, if there is one.
+fn fidelity_pass<'a>(
+    prepared: &'a Prepared,
+    rounds: &[Round],
+    program: PathBuf,
+    interrupt: &Interrupt,
+) -> Option<FidelityPass<'a>> {
+    let config = &prepared.setup.config;
+    let header = &prepared.header;
+    Some(FidelityPass {
+        variants: &config.variants,
+        records: &header.variants,
+        plan: header.plan.fidelity.as_ref()?,
+        documents: prepared.documents.as_ref()?,
+        machine: &header.environment.machine,
+        engines: engines(header, rounds),
+        cache: prepared.use_cache.then(|| config.output.join("quality")),
+        scratch: config.output.clone(),
+        deadlines: config.deadlines,
+        restarts: config.restarts,
+        program,
+        interrupt: interrupt.clone(),
+    })
+}
+
+/// What the engines have said of themselves in the rounds.
+fn engines(header: &Header, rounds: &[Round]) -> BTreeMap<String, EngineInfo> {
+    let engine = |name: &String| Some((name.clone(), engine_of(rounds, name)?.clone()));
+    header.plan.variants.iter().filter_map(engine).collect()
 }

@@ -2,15 +2,15 @@
 
 use super::{models, preflight};
 use crate::baseline::{self, Stores};
-use crate::config::{ChatTemplate, Quality, Setup, Thresholds, Variant};
+use crate::config::{ChatTemplate, Config, Fidelity, Quality, Setup, Thresholds, Variant};
 use crate::engine::Inspected;
 use crate::hash;
 use crate::metric::Kind;
 use crate::problem::{Problem, Result};
 use crate::protocol::monotonic_ns;
-use crate::record::{Header, Plan, QualityPlan, VariantRecord};
+use crate::record::{FidelityPlan, Header, Plan, QualityPlan, VariantRecord};
 use crate::runner::EnergyCounter;
-use crate::workload::{self, Graded, Prompts};
+use crate::workload::{self, Documents, Graded, Prompts};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -25,6 +25,8 @@ pub struct Prepared {
     pub prompts: Prompts,
     /// The graded tasks, if there is a quality pass.
     pub graded: Option<Graded>,
+    /// The documents, if there is a fidelity pass.
+    pub documents: Option<Documents>,
     /// The stored sessions, all that there are, and those of anchors.
     pub stored: Stores,
     /// Whether answers of earlier sessions may be used again.
@@ -54,7 +56,9 @@ pub fn prepare(mut setup: Setup, root: &Path) -> Result<Prepared> {
         }
         None => None,
     };
-    preflight::vocabularies(config, &models, &prompts, graded.as_ref())?;
+    let documents = documents(config)?;
+    preflight::vocabularies(config, &models, &prompts, graded.as_ref(), documents.as_ref())?;
+    preflight::same_vocabulary(config, &models)?;
     if let Some(thresholds) = &setup.thresholds {
         tasks_are_there(thresholds, &prompts, graded.as_ref())?;
     }
@@ -67,32 +71,36 @@ pub fn prepare(mut setup: Setup, root: &Path) -> Result<Prepared> {
     models::leave_out_unchanged(&mut setup, &mut variants, &prompts, graded.as_ref())?;
     let config = &setup.config;
     let started = now();
-    let header = Header {
-        session: session_id(&started),
-        provenance: baseline::provenance(&setup),
-        environment: baseline::environment(root),
-        plan: Plan {
-            variants: config.names(),
-            reference: config.reference.clone(),
-            rounds: config.rounds,
-            warmup: config.warmup,
-            tasks: prompts.ids.clone(),
-            prompt_tokens: config.workload.prompt_tokens,
-            gen_tokens: config.workload.gen_tokens,
-            seed: config.workload.seed,
-            sampling: config.workload.sampling,
-            labels: prompts.labels.clone(),
-            workload_sha256: prompts.sha256.clone(),
-            quality: config.quality.as_ref().zip(graded.as_ref()).map(quality_plan),
-            only: None,
-            stopping: None,
-            absent: setup.absent.clone(),
-        },
-        started,
-        variants,
-    };
+    let header =
+        Header {
+            session: session_id(&started),
+            provenance: baseline::provenance(&setup),
+            environment: baseline::environment(root),
+            plan: Plan {
+                variants: config.names(),
+                reference: config.reference.clone(),
+                rounds: config.rounds,
+                warmup: config.warmup,
+                tasks: prompts.ids.clone(),
+                prompt_tokens: config.workload.prompt_tokens,
+                gen_tokens: config.workload.gen_tokens,
+                seed: config.workload.seed,
+                sampling: config.workload.sampling,
+                labels: prompts.labels.clone(),
+                workload_sha256: prompts.sha256.clone(),
+                quality: config.quality.as_ref().zip(graded.as_ref()).map(quality_plan),
+                fidelity: config.fidelity.as_ref().zip(documents.as_ref()).map(
+                    |(fidelity, documents)| fidelity_plan(fidelity, documents, &config.reference),
+                ),
+                only: None,
+                stopping: None,
+                absent: setup.absent.clone(),
+            },
+            started,
+            variants,
+        };
     let energy = EnergyCounter::find(root).ok();
-    Ok(Prepared { setup, prompts, graded, stored, use_cache: true, energy, header })
+    Ok(Prepared { setup, prompts, graded, documents, stored, use_cache: true, energy, header })
 }
 
 /// Refuses rules on suites or tags that no task has.
@@ -147,6 +155,25 @@ fn quality_plan((quality, graded): (&Quality, &Graded)) -> QualityPlan {
 fn stops(quality: &Quality) -> Vec<String> {
     let all: BTreeSet<&String> = quality.sets.iter().flat_map(|set| &set.stop).collect();
     all.into_iter().cloned().collect()
+}
+
+/// The documents of the fidelity pass, if there is one.
+fn documents(config: &Config) -> Result<Option<Documents>> {
+    let prepare =
+        |fidelity| workload::prepare_documents(fidelity, &config.reference, &config.variants);
+    config.fidelity.as_ref().map(prepare).transpose()
+}
+
+fn fidelity_plan(fidelity: &Fidelity, documents: &Documents, reference: &str) -> FidelityPlan {
+    FidelityPlan {
+        documents: documents.ids.clone(),
+        variants: fidelity.variants.clone(),
+        reference: reference.to_string(),
+        tokens: fidelity.tokens,
+        skip: fidelity.skip,
+        stepwise: fidelity.stepwise,
+        sha256: documents.sha256.clone(),
+    }
 }
 
 /// What is asked of a variant, with the hash of its model.

@@ -6,7 +6,7 @@ use crate::config::{Config, Variant};
 use crate::engine::{self, Inspected};
 use crate::problem::{Problem, Result};
 use crate::record::Header;
-use crate::workload::{self, Ask, Graded, Prompts};
+use crate::workload::{self, Ask, Documents, Graded, Prompts};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -85,7 +85,12 @@ pub(super) fn vocabularies(
     models: &Models,
     prompts: &Prompts,
     graded: Option<&Graded>,
+    documents: Option<&Documents>,
 ) -> Result<()> {
+    let is_forced = |name: &String| {
+        let fidelity = config.fidelity.as_ref();
+        fidelity.is_some_and(|f| f.variants.contains(name) || *name == config.reference)
+    };
     for variant in &config.variants {
         let Some(size) = models[&variant.name].vocab_size else { continue };
         let help = "name the model's own with tokenizer = \"FILE\", or put it into the model's folder as tokenizer.json";
@@ -104,7 +109,10 @@ pub(super) fn vocabularies(
         let timed = prompts.of(&variant.name).iter().map(|task| &task.tokens);
         let asked = graded.into_iter().flat_map(|graded| &graded.asks);
         let asked = asked.filter(|(name, _)| *name == variant.name).flat_map(|(_, asks)| asks);
-        let highest = timed.map(Vec::as_slice).chain(asked.map(Ask::prompt)).flatten().max();
+        let forced = documents.filter(|_| is_forced(&variant.name));
+        let forced = forced.into_iter().flat_map(|documents| &documents.tokens).map(Vec::as_slice);
+        let timed = timed.map(Vec::as_slice);
+        let highest = timed.chain(asked.map(Ask::prompt)).chain(forced).flatten().max();
         if let Some(token) = highest.filter(|token| **token as usize >= size) {
             return refuse(format!(
                 "a prompt has the token {token}, and {} knows {size} tokens",
@@ -113,6 +121,25 @@ pub(super) fn vocabularies(
         }
     }
     Ok(())
+}
+
+/// Refuses to compare predictions over vocabularies of different sizes, as padding may make them.
+///
+/// # Errors
+/// If a variant of the fidelity pass knows more or fewer tokens than the reference.
+pub(super) fn same_vocabulary(config: &Config, models: &Models) -> Result<()> {
+    let Some(fidelity) = &config.fidelity else { return Ok(()) };
+    let size = |name: &String| models.get(name)?.vocab_size;
+    let Some(expected) = size(&config.reference) else { return Ok(()) };
+    match fidelity.variants.iter().find_map(|name| Some((name, size(name)?)).filter(|(_, n)| *n != expected)) {
+        None => Ok(()),
+        Some((name, size)) => Err(Problem::new(format!(
+            "variant '{name}' predicts one of {size} tokens, and the reference '{}' one of {expected}: such \
+             distributions cannot be compared",
+            config.reference
+        ))
+        .help("leave the variant out of variants = [ … ] in [quality.fidelity]")),
+    }
 }
 
 /// What does not hinder a session and should be known at its start.

@@ -134,12 +134,17 @@ fn remaining(parts: Vec<Part>, without: &[String]) -> Vec<Part> {
         if let Some(quality) = &mut plan.quality {
             quality.variants.retain(stays);
         }
+        if let Some(fidelity) = &mut plan.fidelity {
+            fidelity.variants.retain(stays);
+        }
         for round in &mut part.rounds {
             round.workers.retain(|worker| stays(&worker.variant));
             round.requests.retain(|request| stays(&request.variant));
         }
         part.answers.retain(|answer| stays(&answer.variant));
         part.repeats.retain(|repeat| stays(&repeat.variant));
+        // Another reference may be what took this one's place.
+        part.fidelity.retain(|one| stays(&one.variant) && stays(&one.reference));
         part
     };
     parts.into_iter().map(strip).filter(|part| !part.header.variants.is_empty()).collect()

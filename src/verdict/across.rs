@@ -18,7 +18,9 @@ pub fn against_earlier(rules: &[Rule], earlier: &[Part]) -> Vec<Rule> {
     let mut turned: Vec<Rule> = Vec::new();
     for rule in rules {
         let mut rule = rule.clone();
-        if rule.against != Against::Absolute {
+        // Documents are compared within one session only, with its reference.
+        let stays = rule.against == Against::Absolute || rule.metric.kind() == Kind::PerDocument;
+        if !stays {
             let other = rule.against.variant().filter(|other| !has(&rule.variant) && has(other));
             rule.against = Against::Earlier(other.unwrap_or(&rule.variant).to_string());
         }
@@ -26,7 +28,7 @@ pub fn against_earlier(rules: &[Rule], earlier: &[Part]) -> Vec<Rule> {
             (other.metric, other.statistic, &other.variant, &other.against, &other.only)
                 == (rule.metric, rule.statistic, &rule.variant, &rule.against, &rule.only)
         };
-        if rule.against == Against::Absolute || !turned.iter().any(same) {
+        if stays || !turned.iter().any(same) {
             turned.push(rule);
         }
     }

@@ -10,7 +10,9 @@ use super::graded::{MOST_TASKS, bad};
 use super::judge::first_levels;
 use super::{looks, tail};
 use crate::metric::{Better, Kind, Metric, Needs, Statistic};
-use crate::record::{Against, Evidence, Header, Limit, Part, Reading, Rule, Severity};
+use crate::record::{
+    Against, Evidence, Header, Limit, Part, Reading, Rule, Severity, Verdict, VerdictKind,
+};
 use crate::stats::{self, Pairs};
 
 /// Whether a plan can settle a rule.
@@ -42,7 +44,7 @@ pub struct Foreseen {
 pub fn driving(foreseen: &[Foreseen]) -> Vec<String> {
     let drives = |Foreseen { rule, settles, .. }: &&Foreseen| {
         let of_rounds = matches!(rule.against, Against::Variant(_) | Against::Absolute)
-            && rule.metric.kind() != Kind::TaskProportion;
+            && !matches!(rule.metric.kind(), Kind::TaskProportion | Kind::PerDocument);
         rule.severity == Severity::Gate
             && rule.evidence != Evidence::Point
             && of_rounds
@@ -88,6 +90,7 @@ impl Foresight<'_> {
             return (Settles::Yes, "its point decides".to_string());
         }
         match (&rule.against, rule.metric.kind(), rule.limit) {
+            (_, Kind::PerDocument, _) => self.documents(),
             (Against::Baseline { .. }, _, _) => self.baseline(),
             (_, Kind::TaskProportion, Limit::Points(limit)) => self.tasks(limit),
             (_, Kind::TaskProportion, _) => (Settles::Unknown, "depends on the share".to_string()),
@@ -103,6 +106,20 @@ impl Foresight<'_> {
                 (Settles::No, "too few requests for an interval; it only informs".to_string())
             }
             _ => self.rounds(),
+        }
+    }
+
+    /// What the documents of the past came to under this rule: they are the same, so nothing but the models
+    /// moves it.
+    fn documents(&self) -> (Settles, String) {
+        match super::judge::verdict(self.rule, self.past, self.alpha) {
+            Verdict { verdict, .. } if verdict.decided() => {
+                (Settles::Yes, format!("as the latest session did: {verdict}"))
+            }
+            Verdict { verdict: VerdictKind::Inconclusive, reason, .. } => {
+                (Settles::Unknown, reason)
+            }
+            _ => (Settles::Unknown, "depends on how far the predictions are apart".to_string()),
         }
     }
 

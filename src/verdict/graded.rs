@@ -319,6 +319,7 @@ mod tests {
             rounds: rounds.to_vec(),
             answers: answers.to_vec(),
             repeats: vec![],
+            fidelity: Vec::new(),
         };
         let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
         judge(&[rule], &measured, 0.05).remove(0)
@@ -418,6 +419,7 @@ mod tests {
             rounds: vec![Round { round: 1, complete: true, workers: vec![], requests }],
             answers,
             repeats: vec![],
+            fidelity: Vec::new(),
         };
         part.header.plan.quality = Some(QualityPlan {
             tasks: labels.keys().cloned().collect(),

@@ -162,6 +162,9 @@ impl<'a> Case<'a> {
         if let Some(verdict) = self.beforehand() {
             return known(verdict);
         }
+        if rule.metric.kind() == Kind::PerDocument {
+            return self.documents();
+        }
         match &rule.against {
             Against::Absolute => self.absolute(),
             Against::Baseline { relative_to, .. } => match relative_to {
@@ -201,7 +204,7 @@ impl<'a> Case<'a> {
         {
             return Some(self.undecided(VerdictKind::Unavailable, why.clone()));
         }
-        let graded = rule.metric.kind() == Kind::TaskProportion;
+        let graded = matches!(rule.metric.kind(), Kind::TaskProportion | Kind::PerDocument);
         let only = self.now.header.plan.only;
         if only.is_some_and(|only| (only == Only::Quality) != graded) {
             let only = only.map_or("", Only::id);
@@ -398,6 +401,7 @@ pub(super) mod tests {
                 workload_sha256: "w".into(),
                 labels: BTreeMap::new(),
                 quality: None,
+                fidelity: None,
                 stopping: None,
                 absent: BTreeMap::new(),
             },
@@ -413,6 +417,7 @@ pub(super) mod tests {
             rounds: rounds.to_vec(),
             answers: vec![],
             repeats: vec![],
+            fidelity: Vec::new(),
         }
     }
 
@@ -440,6 +445,7 @@ pub(super) mod tests {
             evidence: Evidence::Regression,
             severity: Severity::Gate,
             only: Selection::default(),
+            forcing: None,
             waiver: None,
         }
     }

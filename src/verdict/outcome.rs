@@ -81,6 +81,7 @@ mod tests {
             evidence,
             severity,
             only: Selection::default(),
+            forcing: None,
             waiver: None,
         };
         Verdict {

@@ -36,7 +36,7 @@ pub fn request_value(metric: Metric, request: &Request) -> Option<f64> {
     let value = match metric.info().read {
         Read::Request(value) => value(&stamps),
         Read::Tokens => (stamps.last - stamps.first) / stamps.gaps,
-        Read::Round(_) | Read::Requests(_) | Read::Answers(_) => return None,
+        Read::Round(_) | Read::Requests(_) | Read::Answers(_) | Read::Documents(_) => return None,
     };
     (value.is_finite() && value > 0.0).then_some(value)
 }

@@ -3,7 +3,7 @@
 
 use super::ONE_SIDE;
 use super::graded::bad;
-use super::{Measured, effect, judge, samples};
+use super::{Measured, effect, fidelity, judge, samples};
 use crate::baseline::Stores;
 use crate::metric::{Better, Kind, METRICS, Metric, Needs, Statistic};
 use crate::record::{
@@ -24,8 +24,13 @@ pub fn summarize(
     false_alarms: f64,
 ) -> BTreeMap<String, Vec<Summary>> {
     let graded = measured.parts.iter().any(|part| part.header.plan.quality.is_some());
-    let shown =
-        || METRICS.iter().copied().filter(move |m| graded || m.kind() != Kind::TaskProportion);
+    let forced = measured.parts.iter().any(|part| part.header.plan.fidelity.is_some());
+    let planned = move |metric: &Metric| match metric.kind() {
+        Kind::TaskProportion => graded,
+        Kind::PerDocument => forced,
+        _ => true,
+    };
+    let shown = || METRICS.iter().copied().filter(planned);
     let rows = |statistics: fn(Metric) -> &'static [Statistic]| {
         shown().flat_map(move |metric| statistics(metric).iter().map(move |s| (metric, *s)))
     };
@@ -69,6 +74,7 @@ fn change(
         limit: if metric.is_proportion() { Limit::Points(limit) } else { Limit::Relative(limit) },
         evidence: Evidence::Regression,
         severity: Severity::Inform,
+        forcing: None,
         only: Selection::default(),
         waiver: None,
     };
@@ -82,6 +88,9 @@ fn change(
 fn summary(metric: Metric, statistic: Statistic, part: &Part, variant: &str) -> Summary {
     let rounds: Vec<&Round> = part.complete();
     let kind = metric.kind();
+    if kind == Kind::PerDocument {
+        return of_documents(metric, statistic, part, variant);
+    }
     let answers = part.answers.iter().filter(|answer| answer.variant == variant).count();
     let found = match kind {
         Kind::TaskProportion => share_of_tasks(metric, part, variant),
@@ -107,6 +116,15 @@ fn summary(metric: Metric, statistic: Statistic, part: &Part, variant: &str) -> 
         samples,
         change: None,
     }
+}
+
+fn of_documents(metric: Metric, statistic: Statistic, part: &Part, variant: &str) -> Summary {
+    let (value, interval, samples) = fidelity::value(metric, statistic, part, variant);
+    let unavailable = value.is_none().then(|| match part.header.plan.reference == variant {
+        true => "it is the reference".to_string(),
+        false => "it was not forced through the documents".to_string(),
+    });
+    Summary { metric, statistic, value, unavailable, interval, rounds: 0, samples, change: None }
 }
 
 /// The ends of an interval that describes a value: Student's t over rounds, Clopper and Pearson's of a share.

@@ -1,6 +1,6 @@
 //! Owns the loop inside a worker process: commands in, replies out, nothing written in between.
 
-use crate::engine::{self, Engine, LoadError};
+use crate::engine::{self, Engine, Forced, LoadError, Unforced};
 use crate::protocol::{self, Command, Reply, Together, monotonic_ns};
 use crate::record::{Failure, FailureClass};
 use std::io::BufReader;
@@ -23,7 +23,7 @@ pub fn run_child() -> std::io::Result<()> {
     let socket = unsafe { UnixStream::from_raw_fd(descriptor) };
     let mut reader = BufReader::new(socket.try_clone()?);
     let capabilities =
-        ["load", "generate", "generate_together", "score"].map(str::to_string).to_vec();
+        ["load", "generate", "generate_together", "score", "force"].map(str::to_string).to_vec();
     protocol::send(&socket, &Reply::Hello { protocol: protocol::VERSION, capabilities })?;
     let mut engine: Option<Box<dyn Engine>> = None;
     while let Some(command) = protocol::receive::<Command>(&mut reader)? {
@@ -64,6 +64,16 @@ fn serve(engine: &mut Option<Box<dyn Engine>>, command: Command) -> Reply {
             let log_likelihoods = engine::score(engine, &prompt, &continuations)?;
             Ok(Reply::Scored { id, log_likelihoods })
         }),
+        Command::Force { id, tokens, stepwise, logits } => {
+            with(engine, id, |engine| match engine::force(engine, &tokens, stepwise, &logits) {
+                Ok(Forced { positions, vocabulary }) => {
+                    Ok(Reply::Forced { id, positions, vocabulary })
+                }
+                Err(Unforced { failure, unwritten }) => {
+                    Ok(Reply::Failed { id, failure, fatal: unwritten })
+                }
+            })
+        }
     }
 }
 

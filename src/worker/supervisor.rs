@@ -1,7 +1,7 @@
 //! Owns a worker process from the outside: spawn, handshake, deadlines, kill, and what is said of
 //! one that dies.
 
-use crate::engine::{Generation, wants_memory};
+use crate::engine::{Forced, Generation, wants_memory};
 use crate::protocol::{self, Command, LoadSpec, Order, Reply, Together, WORKER_FD, monotonic_ns};
 use crate::record::{EngineInfo, Failure, FailureClass};
 use rustix::io::FdFlags;
@@ -11,7 +11,7 @@ use std::io::{self, BufReader, Read};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -77,6 +77,8 @@ pub struct Worker {
     output: Arc<Mutex<VecDeque<u8>>>,
     drains: Vec<JoinHandle<()>>,
     next_id: u64,
+    /// What it said that it can do.
+    capabilities: Vec<String>,
     status: Option<ExitStatus>,
     /// Processes that the kernel had killed for want of memory, before the spawn.
     killed_before: Option<u64>,
@@ -146,6 +148,7 @@ impl Worker {
             output,
             drains,
             next_id: 1,
+            capabilities: Vec::new(),
             status: None,
             killed_before,
             spawn_ns,
@@ -168,7 +171,10 @@ impl Worker {
     /// If it does not come in time, or of another version.
     pub fn hello(&mut self, deadline: Duration, interrupt: &Interrupt) -> Result<(), Stop> {
         match self.wait(deadline, interrupt)? {
-            Reply::Hello { protocol: protocol::VERSION, .. } => Ok(()),
+            Reply::Hello { protocol: protocol::VERSION, capabilities } => {
+                self.capabilities = capabilities;
+                Ok(())
+            }
             Reply::Hello { protocol, .. } => Err(self.give_up(
                 FailureClass::Protocol,
                 format!("it speaks protocol {protocol}, and {} is spoken here", protocol::VERSION),
@@ -280,6 +286,39 @@ impl Worker {
                 Ok(log_likelihoods)
             }
             Reply::Failed { id: of, failure, .. } if of == id => Err(Stop::Failed(failure)),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Forces tokens; the logits are in the file `logits` then.
+    ///
+    /// # Errors
+    /// If it fails; the worker may be dead then, see [`Worker::alive`]. One that was built before there was
+    /// forcing is not asked.
+    pub fn force(
+        &mut self,
+        (tokens, stepwise): (&[u32], bool),
+        logits: &Path,
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Forced, Stop> {
+        if !self.capabilities.iter().any(|capability| capability == "force") {
+            let message = "its worker has no teacher forcing: it was built before there was any";
+            let (class, message) = (FailureClass::Unsupported, message.to_string());
+            return Err(Stop::Failed(Failure { class, message }));
+        }
+        let (id, tokens) = (self.id(), tokens.to_vec());
+        let positions = tokens.len();
+        self.send(&Command::Force { id, tokens, stepwise, logits: logits.to_path_buf() })?;
+        match self.wait(deadline, interrupt)? {
+            Reply::Forced { id: of, positions: forced, vocabulary }
+                if of == id && forced == positions && vocabulary > 0 =>
+            {
+                Ok(Forced { positions, vocabulary })
+            }
+            Reply::Failed { id: of, failure, fatal } if of == id => {
+                Err(if fatal { Stop::Fatal(failure) } else { Stop::Failed(failure) })
+            }
             other => Err(self.unexpected(&other)),
         }
     }

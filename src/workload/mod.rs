@@ -3,12 +3,14 @@
 
 mod asked;
 mod formats;
+mod documents;
 mod grade;
 mod graded;
 mod template;
 mod vocabulary;
 
 pub use asked::{Ask, Graded, prepare_graded};
+pub use documents::{Document, Documents, parse_documents, prepare_documents};
 pub use formats::read_tasks;
 pub use grade::{
     Alternatives, Call, CallPlan, Choice, ChoiceScore, Expectation, Normalize, Number, Outcome,

@@ -48,6 +48,17 @@ pub fn attacked(attack: &str, first: bool) -> Results {
         "base": "abcdef", "how": "told", "notes": ["a note"],
         "changes": [{ "subject": "a rule", "change": "is gone", "direction": "looser" }]
     });
+    let forced = json!({
+        "variant": "other", "reference": "base", "document": "d", "forcing": "whole", "positions": 2,
+        "kl": [0.1, 0.2], "agree": 1, "nll": 3.0, "reference_nll": 2.0, "cached": false
+    });
+    let mut failed = forced.clone();
+    failed["failure"] = json!({ "class": "crash", "message": "gone" });
+    results["parts"][0]["fidelity"] = json!([forced, failed]);
+    results["parts"][0]["header"]["plan"]["fidelity"] = json!({
+        "documents": ["d"], "variants": ["other"], "reference": "base", "tokens": 3, "skip": 0,
+        "stepwise": 0, "sha256": "ab"
+    });
     let change = |text: &str| match first {
         true => format!("{attack}{text}"),
         false => format!("{text}{attack}"),

@@ -13,6 +13,7 @@ mod damage;
 mod doctor;
 mod energy;
 mod formats;
+mod fidelity;
 mod gate;
 mod github;
 mod github_server;

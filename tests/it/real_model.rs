@@ -636,3 +636,72 @@ fn a_real_session_that_was_killed_goes_on() {
     let kept: Vec<&Request> = kept.filter(|request| request.phase == Phase::Timed).collect();
     assert!(old.iter().zip(kept).all(|(old, kept)| old == kept), "the samples of before");
 }
+
+/// The logits after each token, fed in one call or one by one.
+fn forced(spec: &LoadSpec, tokens: &[u32], stepwise: bool) -> Vec<Vec<f32>> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("logits");
+    let mut engine = loaded(spec);
+    let forced = engine::force(engine.as_mut(), tokens, stepwise, &file);
+    let forced = forced.map_err(|unforced| unforced.failure.message).unwrap();
+    let bytes = std::fs::read(file).unwrap();
+    assert_eq!(bytes.len(), 4 * forced.vocabulary * tokens.len());
+    let (numbers, _) = bytes.as_chunks();
+    let logits: Vec<f32> = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
+    logits.chunks_exact(forced.vocabulary).map(<[f32]>::to_vec).collect()
+}
+
+/// Mean KL divergence of two set-ups over the first 64 tokens of a document.
+fn mean_divergence(sides: [(&LoadSpec, bool); 2], text: &str) -> f64 {
+    let tokens = &prompt(text)[..64];
+    let [base, other] = sides.map(|(spec, stepwise)| forced(spec, &tokens[..63], stepwise));
+    let each = base.iter().zip(&other).zip(&tokens[1..]);
+    let sum: f64 = each
+        .map(|((base, other), next)| perfgate::stats::divergence(base, other, *next as usize).kl)
+        .sum();
+    sum / 63.0
+}
+
+fn documents() -> Vec<String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads/documents.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let all = perfgate::workload::parse_documents(&file, &text).unwrap();
+    [0, 4].map(|place: usize| all[place].1.text.clone()).to_vec()
+}
+
+#[test]
+fn the_engines_predict_the_same() {
+    let (base, other) = (openvino("ov-fp16"), spec("candle", "fp16"));
+    for text in documents() {
+        for stepwise in [false, true] {
+            let found = mean_divergence([(&base, stepwise), (&other, stepwise)], &text);
+            assert!(found < 1e-3, "{found}");
+        }
+    }
+    let info = |spec: &LoadSpec| loaded(spec).info().all_positions;
+    assert_eq!([info(&base), info(&other)], [true, false]);
+}
+
+#[test]
+fn only_forcing_token_by_token_sees_the_precision_of_the_cache() {
+    let fine = openvino("ov-fp16");
+    let mut coarse = fine.clone();
+    coarse.properties.insert("KV_CACHE_PRECISION".to_string(), "u8".to_string());
+    let text = &documents()[0];
+    let [whole, stepwise] =
+        [false, true].map(|way| mean_divergence([(&fine, way), (&coarse, way)], text));
+    assert!(whole < 1e-9, "one call reads nothing back from the cache: {whole}");
+    assert!(stepwise > 1e-6, "{stepwise}");
+}
+
+#[test]
+fn quantized_activations_make_the_split_into_calls_matter() {
+    let apart = |group: &str| {
+        let mut spec = openvino("ov-int8");
+        let key = "DYNAMIC_QUANTIZATION_GROUP_SIZE".to_string();
+        spec.properties.insert(key, group.to_string());
+        mean_divergence([(&spec, false), (&spec, true)], &documents()[0])
+    };
+    let (quantized, exact) = (apart("32"), apart("0"));
+    assert!(exact < 0.1 * quantized, "{exact} with exact activations, {quantized} with quantized");
+}

@@ -300,3 +300,46 @@ fn change_points_agree_with_otava() {
     }
     assert!(other * 10 <= cases.len(), "{other} of {}", cases.len());
 }
+
+fn fidelity() -> Value {
+    serde_json::from_str(include_str!("../reference/fidelity.json")).unwrap()
+}
+
+#[test]
+fn divergences_agree_with_numpy_by_the_definitions_of_llama_cpp() {
+    let row = |case: &Value, key: &str, position: usize| -> Vec<f32> {
+        let row = case[key][position].as_array().unwrap().iter();
+        row.map(|logit| logit.as_f64().unwrap() as f32).collect()
+    };
+    let cases = fidelity()["positions"].as_array().unwrap().clone();
+    assert_eq!(cases.len(), 8);
+    for case in &cases {
+        for position in 0..4 {
+            let (base, other) =
+                (row(case, "reference", position), row(case, "candidate", position));
+            let next = case["next"][position].as_u64().unwrap() as usize;
+            let found = stats::divergence(&base, &other, next);
+            let expected = |key: &str| case[key][position].as_f64().unwrap();
+            // Both round sums of terms that cancel.
+            assert!((found.kl - expected("kl")).abs() < 1e-11, "{found:?}: {case}");
+            assert_eq!(Some(found.agrees), case["agree"][position].as_bool());
+            close(found.nll, expected("nll"), case);
+            close(found.reference_nll, expected("reference_nll"), case);
+        }
+    }
+}
+
+#[test]
+fn ratios_over_documents_agree_with_numpy_and_scipy() {
+    let cases = fidelity()["ratios"].as_array().unwrap().clone();
+    assert_eq!(cases.len(), 20);
+    for case in &cases {
+        let (sums, positions) = (list(case, "sums"), list(case, "positions"));
+        let (point, spread) = stats::ratio_of_sums(&sums, &positions);
+        let alpha = number(case, "alpha");
+        let interval = stats::t_interval_of(point, spread, sums.len(), alpha);
+        close(interval.point, number(case, "point"), case);
+        close(interval.low, number(case, "low"), case);
+        close(interval.high, number(case, "high"), case);
+    }
+}

@@ -6,9 +6,9 @@ use crate::support::Project;
 use perfgate::baseline::Stored;
 use perfgate::config::{self, WorkTree};
 use perfgate::record::{
-    Answer, Environment, Failure, FailureClass, Grade, Header, MachineClass, MemoryUse, Part,
-    Phase, Plan, Provenance, QualityPlan, Reading, Request, Results, Round, Sampling,
-    VariantRecord, WorkerRun,
+    Answer, Environment, Failure, FailureClass, Fidelity, FidelityPlan, Forcing, Grade, Header,
+    MachineClass, MemoryUse, Part, Phase, Plan, Provenance, QualityPlan, Reading, Request, Results,
+    Round, Sampling, VariantRecord, WorkerRun,
 };
 use perfgate::report::{self, FORMATS, Style};
 use perfgate::session;
@@ -25,6 +25,8 @@ pub struct Case {
     /// Whether the second variant gets through any round.
     starts: bool,
     energy: Option<u64>,
+    /// Whether documents were forced.
+    forced: bool,
     message: &'static str,
     rules: String,
 }
@@ -38,6 +40,7 @@ impl Case {
             crashes: 0,
             starts: true,
             energy: None,
+            forced: false,
             message: "SIGSEGV in the middle of a request",
             rules: rules.to_string(),
         }
@@ -194,6 +197,7 @@ fn part(case: &Case) -> Part {
                     sha256: "ef".repeat(32),
                     ..QualityPlan::default()
                 }),
+                fidelity: case.forced.then(fidelity_plan),
                 stopping: None,
                 absent: BTreeMap::new(),
             },
@@ -204,14 +208,58 @@ fn part(case: &Case) -> Part {
         rounds: (1..=case.rounds).map(round).collect(),
         answers: (0..60).flat_map(|task| [answer(task, false), answer(task, true)]).collect(),
         repeats: vec![],
+        fidelity: if case.forced { fidelity() } else { Vec::new() },
     }
+}
+
+const DOCUMENTS: u32 = 21;
+
+fn fidelity_plan() -> FidelityPlan {
+    FidelityPlan {
+        documents: (0..DOCUMENTS).map(|n| format!("d{n}")).collect(),
+        variants: vec!["int8".into()],
+        reference: "fp16".into(),
+        tokens: 101,
+        skip: 0,
+        stepwise: 2,
+        sha256: "cd".repeat(32),
+    }
+}
+
+/// Documents whose predictions differ a little, more so through the cache, where one is lost.
+fn fidelity() -> Vec<Fidelity> {
+    let document = |n: u32, forcing: Forcing| {
+        let stepwise = forcing == Forcing::Stepwise;
+        let size = if stepwise { 0.02 } else { 0.01 } * (1.0 + 50.0 * (wobble(n) - 1.0));
+        let kl: Vec<f32> =
+            (0..100).map(|at| (size * (0.5 + f64::from(at) / 100.0)) as f32).collect();
+        let lost = stepwise && n == 1;
+        Fidelity {
+            variant: "int8".into(),
+            reference: "fp16".into(),
+            document: format!("d{n}"),
+            forcing,
+            positions: if lost { 0 } else { 100 },
+            kl: if lost { vec![] } else { kl },
+            agree: 92 + n % 3,
+            nll: 301.0 + 200.0 * (wobble(n) - 1.0),
+            reference_nll: 300.0,
+            cached: n == 0,
+            failure: failure(FailureClass::Crash, "gone").filter(|_| lost),
+            reference_failure: None,
+        }
+    };
+    let whole = (0..DOCUMENTS).map(|n| document(n, Forcing::Whole));
+    whole.chain((0..2).map(|n| document(n, Forcing::Stepwise))).collect()
 }
 
 pub fn results(case: &Case, stored: &[Stored]) -> Results {
     let table = |name: &str| format!("[variants.{name}]\nengine = \"scripted\"\n");
     let both = case.variants.map(table).concat();
-    let config =
-        format!("[workload]\ntasks = \"tasks.jsonl\"\n[quality]\ntasks = \"g.jsonl\"\n{both}");
+    let config = format!(
+        "[workload]\ntasks = \"tasks.jsonl\"\n[quality]\ntasks = \"g.jsonl\"\n\
+             [quality.fidelity]\ndocuments = \"d.jsonl\"\n{both}"
+    );
     let project = Project::new(&config, &case.rules);
     let path = |name: &str| project.path().join(name);
     let setup =
@@ -262,6 +310,16 @@ fn twenty_rules() {
     rules += "ttft = { max = \"1 s\" }\nfailure_rate = \"0.1%\"\ncold_start = \"10%\"\n\
               load_time = { limit = \"5%\", severity = \"inform\" }\naccuracy = \"1pt\"\nitl = \"1%\"\n";
     snapshot("twenty_rules", &results(&Case::new(1.04, &rules), &[]));
+}
+
+#[test]
+fn forced_documents() {
+    let rules = "[rules]\nkl_divergence = \"0.05\"\n\
+                 tail = { metric = \"kl_divergence\", statistic = \"p99\", max = \"0.01\" }\n\
+                 steps = { metric = \"kl_divergence\", max = \"0.05\", forcing = \"stepwise\" }\n\
+                 top1_agreement = { min = \"93%\", severity = \"inform\" }\nperplexity = \"2%\"\n";
+    let case = Case { forced: true, ..Case::new(1.0, rules) };
+    snapshot("fidelity", &results(&case, &[]));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use runtime::find_runtime;
 pub use runtime::{FoundRuntime, all_runtimes, install_words};
 
 use super::batch::Batch;
-use super::{Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, failed, size_of};
+use super::{Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, Visit, failed, size_of};
 use crate::document::{Node, Table};
 use crate::problem::{self, Problem};
 use crate::protocol::LoadSpec;
@@ -106,6 +106,7 @@ fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
         version,
         library: Some(library.display().to_string()),
         vocab_size: None,
+        all_positions: true,
     };
     Ok(OpenVino { compiled, has_position_ids, info, _core: core })
 }
@@ -326,6 +327,20 @@ impl OpenVinoSequence {
         Ok(())
     }
 
+    /// Runs `tokens`. Returns the logits `[1, positions, vocabulary]` and the size of the vocabulary.
+    fn logits(&mut self, tokens: &[u32]) -> Result<(&[f32], usize), Failure> {
+        let wrong = |error: openvino::InferenceError| failed(format!("OpenVINO: {error}"));
+        self.run(tokens).map_err(wrong)?;
+        let tensor = self.logits.as_ref().expect("set by a run without an error");
+        let kind = tensor.get_element_type().map_err(wrong)?;
+        if kind != ElementType::F32 {
+            return Err(failed(format!("the IR's logits are {kind:?}, and f32 is supported")));
+        }
+        let shape = tensor.get_shape().map_err(wrong)?;
+        let vocabulary = shape.get_dimensions().last().copied().unwrap_or(0) as usize;
+        Ok((tensor.get_data().map_err(wrong)?, vocabulary))
+    }
+
     /// Sets an input of the shape `[1, length]`.
     fn set(
         &mut self,
@@ -341,13 +356,21 @@ impl OpenVinoSequence {
 
 impl Sequence for OpenVinoSequence {
     fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], Failure> {
-        self.run(tokens).map_err(batch::wrong)?;
-        let tensor = self.logits.as_ref().expect("set by a run without an error");
-        // [1, positions, vocabulary]: only what follows the last position is asked for.
-        let all = logits_of(tensor)?;
-        let shape = tensor.get_shape().map_err(batch::wrong)?;
-        let vocabulary = shape.get_dimensions().last().copied().unwrap_or(0) as usize;
+        let (all, vocabulary) = self.logits(tokens)?;
         Ok(&all[all.len() - vocabulary.min(all.len())..])
+    }
+
+    fn forward_each(&mut self, tokens: &[u32], visit: &mut Visit<'_>) -> Result<(), Failure> {
+        let (all, vocabulary) = self.logits(tokens)?;
+        if vocabulary == 0 || all.len() != tokens.len() * vocabulary {
+            return Err(failed(format!(
+                "the IR gave {} logits for {} positions: it leaves some out",
+                all.len(),
+                tokens.len()
+            )));
+        }
+        let mut rows = all.chunks_exact(vocabulary).enumerate();
+        rows.try_for_each(|(position, row)| visit(position, row))
     }
 }
 

@@ -159,7 +159,8 @@ impl Scale {
             Unit::Proportion => (" (%)", 100.0),
             Unit::TokensPerJoule => (" (tok/J)", 1.0),
             Unit::JoulesPerToken => (" (J)", 1.0),
-            Unit::Ratio => ("", 1.0),
+            Unit::Nats => (" (nats)", 1.0),
+            Unit::Ratio | Unit::Number => ("", 1.0),
         };
         Scale { unit, factor }
     }

@@ -44,6 +44,7 @@ fn render(report: &Report, _: Style) -> String {
         policy => policy(report),
         variants => variants(&report.variants, "Variants"),
         details => variants(&report.details, "Details"),
+        grids => report.fidelity.iter().map(table).collect::<Vec<_>>(),
         figures => charts.charts.iter().enumerate().map(figure).collect::<Vec<_>>(),
         chart_notes => charts.notes.clone(),
         failures => report.failures.clone(),
