@@ -4,7 +4,7 @@
 #
 #     scripts/evidence.sh slowdown     ten sessions of examples/slowdown -> docs/evidence/slowdown.md (20 minutes)
 #     scripts/evidence.sh int4         INT4 in place of INT8: examples/int4 -> docs/evidence/int4.md (5 minutes)
-#     scripts/evidence.sh fidelity     predictions against FP16: examples/fidelity -> docs/evidence/fidelity.md (15 minutes)
+#     scripts/evidence.sh quality      every task and document by seven set-ups -> docs/evidence/quality.md (2 hours, once)
 #     scripts/evidence.sh baseline     three accepted sessions and a fourth -> docs/evidence/baseline.md (15 minutes)
 #     scripts/evidence.sh harness      perfgate against bare loops and GenAI -> docs/evidence/harness.md (25 minutes)
 #     scripts/evidence.sh aa           INT8 against itself, and slowed by 5% and 10% -> docs/evidence/aa.md (60 minutes, once)
@@ -53,12 +53,40 @@ check() { # ARGUMENTS: runs the gate; its exit code is in $code
     [[ $code == 0 || $code == 1 || $code == 3 ]] || exit "$code"
 }
 
-fidelity() {
-    scripts/setup.sh --with-int4
-    check --config examples/fidelity/perfgate.toml
-    page "Predictions against FP16" "perfgate check --config examples/fidelity/perfgate.toml" "$code" \
-        "The same 25 texts forced through each set-up. The rounds are there for the session's sake; their times say nothing." \
-        >docs/evidence/fidelity.md
+quality() {
+    local folder=.perfgate/evidence/quality config=examples/quality/perfgate.toml limit
+    scripts/setup.sh --with-int4 --with-defective
+    mkdir -p "$folder"
+    # All of it first, which fills the cache; then what a gate would have said with fewer tasks, from the cache.
+    for limit in all 960 480 240 120 60 30; do
+        [[ -e $folder/$limit.json ]] && continue
+        echo "quality, tasks: $limit"
+        check --config "$config" --only quality --limit "$limit" --export "json=$folder/report.tmp"
+        [[ $limit != all ]] || { cp .perfgate/report.md "$folder/report.md"; cp .perfgate/benchmark_results.json "$folder/results.json"; }
+        echo "$code" >"$folder/$limit.code"
+        mv "$folder/report.tmp" "$folder/$limit.json"
+    done
+    together
+    PYTHONPATH=.perfgate/python python3 scripts/evidence_quality.py "$folder" >.perfgate/evidence/table.tmp
+    mv .perfgate/evidence/table.tmp docs/evidence/quality.md
+}
+
+# The same tasks one by one and in batches, in turn, so that a machine's mood hits both.
+together() {
+    local folder=.perfgate/evidence/quality turn batch start
+    for turn in 1-8 2-1 3-1 4-8; do
+        batch=${turn#*-}
+        [[ -e $folder/together-$turn.json ]] && continue
+        echo "answered together: batch $batch"
+        sed -e "s/^batch = 8/batch = $batch/" -e '/^\[quality.again\]/,/^$/d' -e '/^\[quality.fidelity\]/,/^$/d' \
+            examples/quality/perfgate.toml >examples/quality/together.tmp.toml
+        start=$EPOCHREALTIME
+        target/release/perfgate run fp16-ov int8 --config examples/quality/together.tmp.toml --only quality --fresh \
+            --limit 120 --quiet --output "$folder/together.tmp" >/dev/null
+        echo "$start $EPOCHREALTIME" >"$folder/together-$turn.seconds"
+        mv "$folder/together.tmp" "$folder/together-$turn.json"
+        rm examples/quality/together.tmp.toml
+    done
 }
 
 int4() {
@@ -189,7 +217,7 @@ case ${1:-} in
     simulation | change-points) # need no model
         "$1"
         ;;
-    slowdown | int4 | fidelity | baseline | harness | aa | speed | against | action | html | tinyllama)
+    slowdown | int4 | quality | baseline | harness | aa | speed | against | action | html | tinyllama)
         # No argument at all, unless it is that case.
         # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)

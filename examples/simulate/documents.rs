@@ -4,7 +4,8 @@
 use crate::cells::{self, Random};
 use crate::page::{self, Table, alarms, covered};
 use perfgate::stats::{
-    FEWEST_BOOTSTRAP_ROUNDS, Interval, Ranked, bootstrap, quantile, ratio_of_sums, t_interval_of,
+    FEWEST_BOOTSTRAP_ROUNDS, Interval, Ranked, bootstrap, log_ratio_of_sums, quantile,
+    t_interval_of,
 };
 use rand_distr::{Distribution, LogNormal, Normal};
 
@@ -112,7 +113,7 @@ pub fn section(replications: usize) -> String {
         "## Divergence over documents
 
 Documents of {POSITIONS} positions; the logs of their levels and of the positions within are normal (standard
-deviation {WITHIN} within). The mean's interval is Student's t over documents, the P99's a bootstrap over
+deviation {WITHIN} within). The mean's interval is Student's t over documents on its log, the P99's a bootstrap over
 documents ({RESAMPLES} resamples here) on its log. False alarms: with the truth at the limit the lower bound at 5%
 lies over it; false passes: the upper one under it. Bold is a coverage under {}, and an error over {}.
 
@@ -133,8 +134,9 @@ fn cell(spread: f64, documents: usize, replications: usize, random: &mut Random)
     for seed in 0..replications {
         let values: Vec<Vec<f64>> = (0..documents).map(|_| world.document(random)).collect();
         let sums: Vec<f64> = values.iter().map(|one| one.iter().sum()).collect();
-        let (point, by_document) = ratio_of_sums(&sums, &vec![POSITIONS as f64; documents]);
-        of_mean.add(|alpha| t_interval_of(point, by_document, documents, alpha), mean);
+        let (point, by_document) = log_ratio_of_sums(&sums, &vec![POSITIONS as f64; documents])
+            .expect("a divergence is above zero");
+        of_mean.add(|alpha| t_interval_of(point, by_document, documents, alpha), mean.ln());
         if documents >= FEWEST_BOOTSTRAP_ROUNDS {
             let ranked = Ranked::new(&values);
             let tail = |times: &[u32]| ranked.quantile(times, 0.99).ln();

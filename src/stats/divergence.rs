@@ -68,6 +68,13 @@ pub fn ratio_of_sums(sums: &[f64], positions: &[f64]) -> (f64, f64) {
     (ratio, standard_deviation(&residuals))
 }
 
+/// The log of such a mean of what is never below zero, and its spread by the delta method: `s / R`. The mean of
+/// a few skewed numbers is itself skewed, and its log is less so. `None` for a mean of zero.
+pub fn log_ratio_of_sums(sums: &[f64], positions: &[f64]) -> Option<(f64, f64)> {
+    let (ratio, spread) = ratio_of_sums(sums, positions);
+    (ratio > 0.0).then(|| (ratio.ln(), spread / ratio))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{mean, standard_deviation};

@@ -219,16 +219,22 @@ impl Estimate {
     /// `None` for no documents.
     fn new(sample: &Documents<'_>, of: Of, statistic: Statistic) -> Option<Estimate> {
         let documents = sample.good.len();
-        let sums = |sum: fn(&Fidelity) -> f64| {
-            let sums: Vec<f64> = sample.good.iter().map(|one| sum(one)).collect();
-            let positions: Vec<f64> =
-                sample.good.iter().map(|one| f64::from(one.positions)).collect();
-            stats::ratio_of_sums(&sums, &positions)
+        let positions: Vec<f64> = sample.good.iter().map(|one| f64::from(one.positions)).collect();
+        let by_document = |sum: fn(&Fidelity) -> f64| -> Vec<f64> {
+            sample.good.iter().map(|one| sum(one)).collect()
+        };
+        let sums = |sum: fn(&Fidelity) -> f64| stats::ratio_of_sums(&by_document(sum), &positions);
+        let divergence = || {
+            let sums = by_document(|one| one.kl.iter().copied().map(f64::from).sum());
+            match stats::log_ratio_of_sums(&sums, &positions) {
+                Some(log) => (log, LOG_NATS),
+                None => (stats::ratio_of_sums(&sums, &positions), NATS),
+            }
         };
         let ((point, spread), scale) = match (of, statistic) {
             _ if documents == 0 => return None,
             (Of::Divergence, Statistic::P99) => (tail(&sample.good), LOG_NATS),
-            (Of::Divergence, _) => (sums(|one| one.kl.iter().copied().map(f64::from).sum()), NATS),
+            (Of::Divergence, _) => divergence(),
             (Of::Agreement, _) => (sums(|one| f64::from(one.agree)), SHARE),
             (Of::Likelihood, _) => (sums(|one| one.nll - one.reference_nll), LOG_RATIO),
         };
@@ -268,11 +274,10 @@ impl Estimate {
     }
 
     /// The noise of a document relative to the value; a share has none.
-    fn noise(&self, of: Of, statistic: Statistic) -> Option<f64> {
-        match (of, statistic) {
-            (Of::Agreement, _) => None,
-            (Of::Divergence, Statistic::Mean) => Some(self.spread / self.point),
-            _ => Some(self.spread),
+    fn noise(&self, of: Of) -> Option<f64> {
+        match of {
+            Of::Agreement => None,
+            Of::Divergence | Of::Likelihood => Some(self.spread),
         }
         .filter(|noise| noise.is_finite())
     }
@@ -373,7 +378,7 @@ impl Case<'_> {
         verdict.effect = Some(self.documents_effect(&estimate, sample, interval, alpha));
         verdict.resolution = Some(Resolution {
             level: alpha,
-            noise: estimate.noise(of, rule.statistic),
+            noise: estimate.noise(of),
             detectable: estimate.detectable(held_against, alpha),
         });
         if verdict.verdict == VerdictKind::Inconclusive {
