@@ -105,6 +105,8 @@ fn tasks_are_there(
         let of_quality = rule.metric.kind() == Kind::TaskProportion;
         let labels = match graded {
             Some(graded) if of_quality => &graded.all_labels,
+            // The rounds alone were asked for, and no graded task was read.
+            None if of_quality => continue,
             _ => &prompts.labels,
         };
         if labels.values().any(|labels| rule.only.takes(Some(labels))) {

@@ -34,3 +34,4 @@ mod snapshots;
 mod statistics;
 mod store;
 mod support;
+mod tasks;
