@@ -8,7 +8,7 @@ mod graded;
 mod template;
 mod vocabulary;
 
-pub use asked::{Ask, Graded, prepare_graded};
+pub use asked::{Ask, Graded, prepare_graded, sha256_of_tasks};
 pub use formats::read_tasks;
 pub use grade::{
     Alternatives, Call, CallPlan, Choice, ChoiceScore, Expectation, Normalize, Number, Outcome,

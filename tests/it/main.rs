@@ -22,6 +22,7 @@ mod history;
 mod html;
 mod init;
 mod interruption;
+mod merge;
 mod models;
 mod parsers;
 mod policy;
