@@ -3,10 +3,13 @@
 //! Those in `real_model` run real engines on the model that `scripts/setup.sh` makes; the others
 //! use the scripted engine, whose latencies are exact.
 
+mod again;
+mod answers;
 mod architecture;
 mod attacks;
 mod bad_input;
 mod baseline;
+mod batches;
 mod bisect;
 mod combined;
 mod damage;
