@@ -630,6 +630,42 @@ pub struct QualityPlan {
     /// How many tasks were answered together.
     #[serde(default = "one")]
     pub batch: u32,
+    /// SHA-256 of all that `sha256` is of, but for which of the tasks were taken: equal for all parts of the tasks.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source_sha256: String,
+    /// The place of each task among all that there are, from 0; missing where all of them were taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<u32>,
+    /// Which parts of the tasks these are, where they were shared out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<Shards>,
+}
+
+/// Parts of the graded tasks that were asked apart.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Shards {
+    /// The numbers of the parts, from 1, rising.
+    pub parts: Vec<u32>,
+    /// How many parts there are.
+    pub of: u32,
+    /// Which of the tasks were shared out, where that is not all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<String>,
+}
+
+impl Shards {
+    /// Whether every part is there.
+    pub fn complete(&self) -> bool {
+        self.parts.len() == self.of as usize
+    }
+}
+
+impl fmt::Display for Shards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers: Vec<String> = self.parts.iter().map(u32::to_string).collect();
+        let plural = if numbers.len() == 1 { "" } else { "s" };
+        write!(f, "part{plural} {} of {}", numbers.join(", "), self.of)
+    }
 }
 
 fn one() -> u32 {

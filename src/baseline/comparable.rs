@@ -175,6 +175,29 @@ pub fn mismatch(now: &Header, then: &Header) -> Vec<String> {
     found
 }
 
+/// Why two sessions are no parts of one: what differs of perfgate, the machine's class, the timing workload and
+/// the variants, in words.
+pub fn unlike_set_ups(now: &Part, then: &Part) -> Vec<String> {
+    let (a, b) = (&now.header, &then.header);
+    let mut found: Vec<String> =
+        moved("perfgate", &a.provenance.perfgate, &b.provenance.perfgate).into_iter().collect();
+    found.extend(class(&a.environment.machine, &b.environment.machine));
+    found.extend(timing(&StoredWorkload::of(&a.plan), &StoredWorkload::of(&b.plan)));
+    found.extend(moved("reference", &a.plan.reference, &b.plan.reference));
+    found.extend(moved("variants", a.plan.variants.join(", "), b.plan.variants.join(", ")));
+    for (name, new) in &a.variants {
+        let Some(old) = b.variants.get(name) else { continue };
+        // Without rounds nothing is known of an engine's build.
+        let unknown = EngineInfo::default();
+        let both = now.engine(name).zip(then.engine(name));
+        let (new_engine, old_engine) = both.unwrap_or((&unknown, &unknown));
+        found.extend(settings(name, (new, new_engine), (old, old_engine)));
+        let switches = |record: &VariantRecord| record.test_switches.join("; ");
+        found.extend(changed(&of("test switch", name), switches(new), switches(old)));
+    }
+    found
+}
+
 fn changed<T: PartialEq + std::fmt::Display>(what: &str, now: T, then: T) -> Option<String> {
     (now != then).then(|| format!("another {what} ({then} then, {now} now)"))
 }

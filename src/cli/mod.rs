@@ -11,6 +11,7 @@ mod exit;
 mod history;
 mod init;
 mod measure;
+mod merge;
 mod plan;
 mod policy;
 mod progress;
@@ -43,6 +44,9 @@ enum Command {
     Check(CheckArguments),
     /// Measure variants without judging them
     Run(RunArguments),
+    /// Join results of parts of the graded tasks (`perfgate run --only quality --shard 1/4`) as if one session had
+    /// asked them all; exits with 2 if they do not belong together
+    Merge(MergeArguments),
     /// Hold one run against another by the rules
     Compare(CompareArguments),
     /// Print the report of an earlier run again
@@ -108,6 +112,19 @@ struct RunArguments {
     /// [default: benchmark_results.json in the output folder]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    display: Display,
+}
+
+#[derive(Debug, clap::Args)]
+struct MergeArguments {
+    /// The file that is written; `perfgate check --results OUT` judges it
+    #[arg(value_name = "OUT")]
+    output: PathBuf,
+    /// Results of the parts: of the same variants, tasks and machine class, no task in two of them; rounds in one
+    /// of them at most
+    #[arg(value_name = "FILE", required = true)]
+    shards: Vec<PathBuf>,
     #[command(flatten)]
     display: Display,
 }
@@ -606,6 +623,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Check(arguments) => check::check(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Merge(arguments) => merge::merge(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Report(arguments) => render::report(&arguments),
         Command::Comment(arguments) => comment::comment(&arguments),

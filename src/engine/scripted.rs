@@ -58,7 +58,7 @@ struct Script {
 struct Line {
     /// The prompt contains this.
     to: String,
-    /// The answer.
+    /// The answer; `{pid}` in it stands for the worker's process id, so that it differs from process to process.
     say: String,
 }
 
@@ -73,6 +73,9 @@ struct Fault {
     /// The token (from 1) before which it strikes.
     #[serde(default = "first")]
     token: u64,
+    /// Strikes at every request whose prompt contains this, in place of one by its number.
+    #[serde(default)]
+    to: Option<String>,
 }
 
 fn first() -> u64 {
@@ -143,8 +146,9 @@ fn fault(node: &Node<'_>) -> problem::Result<Fault> {
     let kind = table.need("kind")?.choice(&KINDS.map(|kind| (kind, kind)))?.to_string();
     let request = table.take("request").map_or(Ok(0), |node| node.integer(0, u64::MAX))?;
     let token = table.take("token").map_or(Ok(1), |node| node.integer(1, u64::MAX))?;
+    let to = table.take("to").map(|node| node.string()).transpose()?;
     table.finish()?;
-    Ok(Fault { kind, request, token })
+    Ok(Fault { kind, request, token, to })
 }
 
 /// The script that a spec holds; an idle one without.
@@ -178,10 +182,10 @@ fn load(spec: &LoadSpec) -> Result<Scripted, LoadError> {
     // The process id makes rounds differ, as they do on a real machine; jitter is 0 unless asked for.
     let random = u64::from(std::process::id());
     let mut engine = Scripted { script, clock_ns: monotonic_ns(), requests: 0, random };
-    if engine.fault(0, 1).is_some_and(|kind| kind == "unsupported") {
+    if engine.fault(1, "").is_some_and(|kind| kind == "unsupported") {
         return Err(LoadError::setup("the script says that this model is unsupported"));
     }
-    engine.strike(1).map_err(|failure| LoadError { failure, fatal: false })?;
+    engine.strike(1, "").map_err(|failure| LoadError { failure, fatal: false })?;
     let load_ms = engine.script.load_ms;
     engine.pass(load_ms);
     std::thread::sleep(Duration::from_secs_f64(load_ms / 1e3));
@@ -209,18 +213,19 @@ impl Scripted {
         (z ^ (z >> 31)) as f64 / u64::MAX as f64
     }
 
-    fn fault(&self, request: u64, token: u64) -> Option<String> {
-        let faults = &self.script.faults;
-        faults
-            .iter()
-            .find(|fault| fault.request == request && fault.token == token)
-            .map(|fault| fault.kind.clone())
+    fn fault(&self, token: u64, prompt: &str) -> Option<String> {
+        let meant = |fault: &&Fault| match &fault.to {
+            Some(to) => prompt.contains(to),
+            None => fault.request == self.requests,
+        };
+        let mut faults = self.script.faults.iter().filter(meant);
+        faults.find(|fault| fault.token == token).map(|fault| fault.kind.clone())
     }
 
     /// Lets the fault strike that the script has for this request and token. Returns what the logits
     /// are to hold where that is the fault.
-    fn strike(&mut self, token: u64) -> Result<Option<f32>, Failure> {
-        match self.fault(self.requests, token).as_deref() {
+    fn strike(&mut self, token: u64, prompt: &str) -> Result<Option<f32>, Failure> {
+        match self.fault(token, prompt).as_deref() {
             Some("kill") => signal_myself(Signal::KILL),
             Some("freeze") => signal_myself(Signal::STOP),
             Some("out-of-memory") => exhaust_memory(),
@@ -293,7 +298,8 @@ impl Engine for Scripted {
     fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {
         self.requests += 1;
         let logits = vec![0.0; VOCABULARY];
-        Ok(Box::new(Play { engine: self, fed: 0, token: 0, answer: Vec::new(), logits }))
+        let (prompt, answer) = (String::new(), Vec::new());
+        Ok(Box::new(Play { engine: self, fed: 0, token: 0, prompt, answer, logits }))
     }
 
     fn now_ns(&self) -> u64 {
@@ -313,6 +319,7 @@ struct Play<'a> {
     engine: &'a mut Scripted,
     fed: usize,
     token: u64,
+    prompt: String,
     /// What is left to say of a scripted answer, backwards.
     answer: Vec<u8>,
     logits: Vec<f32>,
@@ -322,10 +329,11 @@ impl Play<'_> {
     /// The next token: of the answer that the script has for the prompt, or one that counts along.
     fn next(&mut self, tokens: &[u32]) -> usize {
         if self.fed == 0 {
-            let prompt: Vec<u8> = tokens.iter().map(|id| *id as u8).collect();
-            let prompt = String::from_utf8_lossy(&prompt);
-            let line = self.engine.script.answers.iter().find(|line| prompt.contains(&line.to));
-            self.answer = line.map(|line| format!("{}\0", line.say)).unwrap_or_default().into();
+            let lines = &self.engine.script.answers;
+            let line = lines.iter().find(|line| self.prompt.contains(&line.to));
+            let pid = std::process::id().to_string();
+            let say = |line: &Line| format!("{}\0", line.say.replace("{pid}", &pid));
+            self.answer = line.map(say).unwrap_or_default().into();
             self.answer.reverse();
         }
         self.fed += tokens.len();
@@ -351,7 +359,11 @@ impl Play<'_> {
 impl Sequence for Play<'_> {
     fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], Failure> {
         self.token += 1;
-        let not_finite = self.engine.strike(self.token)?;
+        if self.fed == 0 {
+            let prompt: Vec<u8> = tokens.iter().map(|id| *id as u8).collect();
+            self.prompt = String::from_utf8_lossy(&prompt).into_owned();
+        }
+        let not_finite = self.engine.strike(self.token, &self.prompt)?;
         let script = &self.engine.script;
         let duration = if self.fed == 0 { script.prefill_ms } else { script.token_ms };
         self.engine.pass(duration);

@@ -2,13 +2,15 @@
 
 use super::{models, preflight};
 use crate::baseline::{self, Stores};
-use crate::config::{ChatTemplate, Config, Fidelity, Quality, Setup, Thresholds, Variant};
+use crate::config::{
+    ChatTemplate, Config, Fidelity, Quality, Setup, TaskSample, Thresholds, Variant,
+};
 use crate::engine::Inspected;
 use crate::hash;
 use crate::metric::Kind;
 use crate::problem::{Problem, Result};
 use crate::protocol::monotonic_ns;
-use crate::record::{FidelityPlan, Header, Plan, QualityPlan, VariantRecord};
+use crate::record::{FidelityPlan, Header, Plan, QualityPlan, Shards, VariantRecord};
 use crate::runner::EnergyCounter;
 use crate::workload::{self, Documents, Graded, Prompts};
 use serde_json::Value;
@@ -113,6 +115,8 @@ fn tasks_are_there(
         let of_quality = rule.metric.kind() == Kind::TaskProportion;
         let labels = match graded {
             Some(graded) if of_quality => &graded.all_labels,
+            // The rounds alone were asked for, and no graded task was read.
+            None if of_quality => continue,
             _ => &prompts.labels,
         };
         if labels.values().any(|labels| rule.only.takes(Some(labels))) {
@@ -137,6 +141,9 @@ fn tasks_are_there(
 }
 
 fn quality_plan((quality, graded): (&Quality, &Graded)) -> QualityPlan {
+    let sample = &quality.sample;
+    let whole = TaskSample { shard: None, ..sample.clone() };
+    let words = |sample: &TaskSample| sample.is_narrowed().then(|| sample.to_string());
     QualityPlan {
         tasks: graded.ids.clone(),
         variants: quality.variants.clone(),
@@ -146,8 +153,15 @@ fn quality_plan((quality, graded): (&Quality, &Graded)) -> QualityPlan {
         sha256: graded.sha256.clone(),
         tails: graded.tails.clone(),
         of: graded.of,
-        narrowed: quality.sample.is_narrowed().then(|| quality.sample.to_string()),
+        narrowed: words(sample),
         batch: quality.batch,
+        source_sha256: graded.source_sha256.clone(),
+        places: if graded.ids.len() == graded.of { Vec::new() } else { graded.places.clone() },
+        shards: sample.shard.map(|(part, of)| Shards {
+            parts: vec![part],
+            of,
+            whole: words(&whole),
+        }),
     }
 }
 

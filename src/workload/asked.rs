@@ -61,7 +61,11 @@ pub struct Graded {
     pub of: usize,
     /// Most tokens of an answer, of all sets.
     pub max_tokens: u32,
-    /// SHA-256 of tasks, expectations, templates, generation parameters, and which tasks were taken.
+    /// The place of each task among all, by task.
+    pub places: Vec<u32>,
+    /// SHA-256 of tasks, expectations, templates and generation parameters.
+    pub source_sha256: String,
+    /// The same with which tasks were taken.
     pub sha256: String,
     /// Strings that end an answer, by set.
     stops: Vec<Vec<String>>,
@@ -105,9 +109,7 @@ pub fn prepare_graded(
     if taken.iter().all(Vec::is_empty) {
         return Err(no_task(&quality.sample, &all_labels));
     }
-    for task in taken.iter().flatten() {
-        identity += &format!("\0{}", task.id);
-    }
+    let source_sha256 = hash::of_bytes(identity.as_bytes());
     let prompted: Vec<Prompted<'_>> = quality
         .sets
         .iter()
@@ -128,8 +130,12 @@ pub fn prepare_graded(
         vocabularies.insert(variant.name.clone(), vocabulary);
     }
     let tasks: Vec<&GradedTask> = taken.iter().flatten().copied().collect();
+    let ids: Vec<String> = tasks.iter().map(|task| task.id.clone()).collect();
     Ok(Graded {
-        ids: tasks.iter().map(|task| task.id.clone()).collect(),
+        places: places(&ids, &all),
+        sha256: sha256_of_tasks(&source_sha256, &ids),
+        source_sha256,
+        ids,
         labels: labels(tasks.iter().copied()),
         all_labels,
         expectations: tasks.iter().map(|task| task.expectation.clone()).collect(),
@@ -139,10 +145,21 @@ pub fn prepare_graded(
         shared,
         of,
         max_tokens: quality.sets.iter().map(|set| set.max_tokens).max().unwrap_or(0),
-        sha256: hash::of_bytes(identity.as_bytes()),
         stops: quality.sets.iter().map(|set| set.stop.clone()).collect(),
         vocabularies,
     })
+}
+
+/// What identifies some tasks of a source, see [`Graded`].
+pub fn sha256_of_tasks(source_sha256: &str, ids: &[String]) -> String {
+    hash::of_bytes(format!("{source_sha256}\0{}", ids.join("\0")).as_bytes())
+}
+
+/// The places of some tasks among all.
+fn places(ids: &[String], all: &[Vec<GradedTask>]) -> Vec<u32> {
+    let all = all.iter().flatten().map(|task| task.id.as_str());
+    let places: BTreeMap<&str, u32> = all.zip(0..).collect();
+    ids.iter().map(|id| places[id.as_str()]).collect()
 }
 
 /// The tasks of one set; what they depend on is added to `identity`.

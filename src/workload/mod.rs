@@ -9,7 +9,7 @@ mod graded;
 mod template;
 mod vocabulary;
 
-pub use asked::{Ask, Graded, prepare_graded};
+pub use asked::{Ask, Graded, prepare_graded, sha256_of_tasks};
 pub use documents::{Document, Documents, parse_documents, prepare_documents};
 pub use formats::read_tasks;
 pub use grade::{

@@ -347,7 +347,7 @@ fn wrong_task_files() {
         )
     };
     project.write("graded.jsonl", &graded("exakt"));
-    let words = ["graded.jsonl:1:", "unknown variant `exakt`", "graders: exact, tool_call"];
+    let words = ["graded.jsonl:1:", "unknown variant `exakt`", "graders: exact, normalized, regex"];
     check_refused(&project, &words);
     project.write("graded.jsonl", &graded("exact").repeat(2));
     check_refused(&project, &["graded.jsonl:2:1: ", "the id 'a' stands twice"]);

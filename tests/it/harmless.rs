@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const RESULTS: &str = include_str!("../data/results-v2.json");
 
 /// Keys whose values are texts of any origin.
-const TEXTS: [&str; 18] = [
+const TEXTS: [&str; 22] = [
     "branch",
     "change",
     "config",
@@ -28,7 +28,11 @@ const TEXTS: [&str; 18] = [
     "reason",
     "session",
     "subject",
+    "suite",
+    "tails",
     "task",
+    "tasks",
+    "text",
     "version",
 ];
 
@@ -59,6 +63,16 @@ pub fn attacked(attack: &str, first: bool) -> Results {
         "documents": ["d"], "variants": ["other"], "reference": "base", "tokens": 3, "skip": 0,
         "stepwise": 0, "sha256": "ab"
     });
+    let part = &mut results["parts"][0];
+    part["header"]["plan"]["quality"] = json!({
+        "tasks": ["g1", "g2", "g3"], "variants": ["base", "other"], "max_tokens": 8, "stop": [], "sha256": "f",
+        "labels": { "g1": { "suite": "s" }, "g2": { "suite": "u" } }, "tails": ["p1", "p2", "p3"], "of": 3
+    });
+    part["answers"] = ["base", "other"].map(answers).concat().into();
+    part["repeats"] = json!([{
+        "variant": "other", "task": "g1", "way": "same_process", "sampling": { "temperature": 0.0 },
+        "tokens": [1], "grade": "right", "cached": false
+    }]);
     let change = |text: &str| match first {
         true => format!("{attack}{text}"),
         false => format!("{text}{attack}"),
@@ -67,13 +81,33 @@ pub fn attacked(attack: &str, first: bool) -> Results {
     serde_json::from_value(results).expect("texts alone were changed")
 }
 
+/// Three answers, of which the second variant has one wrong, one that is none, and one that is right alone.
+fn answers(variant: &str) -> Vec<Value> {
+    let answer = |task: &str, more: Value| {
+        let mut answer = json!({
+            "variant": variant, "task": task, "prompt_tokens": 3, "tokens": [1, 2], "text": "said", "cached": false
+        });
+        answer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        answer
+    };
+    let right = json!({ "grade": "right" });
+    let wrong = json!({ "grade": "wrong", "reason": "another name" });
+    let empty =
+        json!({ "grade": "failed", "failure": { "class": "empty", "message": "nothing came" } });
+    let [one, two, three] = match variant {
+        "base" => [right.clone(), right, wrong],
+        _ => [wrong, empty, right],
+    };
+    vec![answer("g1", one), answer("g2", two), answer("g3", three)]
+}
+
 fn put(value: &mut Value, key: &str, change: &dyn Fn(&str) -> String) {
     let free = TEXTS.contains(&key) || NAMES.contains(&key);
     match value {
         Value::String(text) if free => *text = change(text),
         Value::Array(list) => list.iter_mut().for_each(|value| put(value, key, change)),
         Value::Object(object) => {
-            let names = matches!(key, "summaries" | "variants");
+            let names = matches!(key, "labels" | "summaries" | "variants");
             for (inner, mut value) in std::mem::take(object) {
                 put(&mut value, &inner, change);
                 object.insert(if names { change(&inner) } else { inner }, value);

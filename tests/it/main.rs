@@ -3,10 +3,13 @@
 //! Those in `real_model` run real engines on the model that `scripts/setup.sh` makes; the others
 //! use the scripted engine, whose latencies are exact.
 
+mod again;
+mod answers;
 mod architecture;
 mod attacks;
 mod bad_input;
 mod baseline;
+mod batches;
 mod bisect;
 mod combined;
 mod damage;
@@ -23,6 +26,7 @@ mod history;
 mod html;
 mod init;
 mod interruption;
+mod merge;
 mod models;
 mod parsers;
 mod policy;
@@ -35,3 +39,4 @@ mod snapshots;
 mod statistics;
 mod store;
 mod support;
+mod tasks;

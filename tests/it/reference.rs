@@ -276,6 +276,23 @@ fn a_bootstrap_of_means_comes_to_their_standard_errors() {
     }
 }
 
+#[test]
+fn shares_of_right_attempts_agree_with_counting_every_choice() {
+    let reference: Value = serde_json::from_str(include_str!("../reference/repeats.json")).unwrap();
+    let cases = reference["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), (1..10).map(|times| times * (times + 1)).sum::<usize>());
+    for case in cases {
+        let count = |key: &str| case[key].as_u64().unwrap() as u32;
+        let (right, times, k) = (count("right"), count("times"), count("k"));
+        for (found, key) in [
+            (stats::all_right(right, times, k), "all_right"),
+            (stats::any_right(right, times, k), "any_right"),
+        ] {
+            assert!((found - number(case, key)).abs() < 1e-12, "{key} is {found}: {case}");
+        }
+    }
+}
+
 /// Against Otava, whose merge is put right where it forgets to test a neighbour anew; as it is, it gives the
 /// same places for nearly all series.
 #[test]

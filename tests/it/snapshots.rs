@@ -7,8 +7,8 @@ use perfgate::baseline::Stored;
 use perfgate::config::{self, WorkTree};
 use perfgate::record::{
     Answer, Environment, Failure, FailureClass, Fidelity, FidelityPlan, Forcing, Grade, Header,
-    MachineClass, MemoryUse, Part, Phase, Plan, Provenance, QualityPlan, Reading, Request, Results,
-    Round, Sampling, VariantRecord, WorkerRun,
+    Labels, MachineClass, MemoryUse, Part, Phase, Plan, Provenance, QualityPlan, Reading, Repeat,
+    Request, Results, Round, Sampling, VariantRecord, Way, WorkerRun,
 };
 use perfgate::report::{self, FORMATS, Style};
 use perfgate::session;
@@ -254,6 +254,11 @@ fn fidelity() -> Vec<Fidelity> {
 }
 
 pub fn results(case: &Case, stored: &[Stored]) -> Results {
+    judged(case, part(case), stored)
+}
+
+/// What a session comes to by the rules of a case.
+fn judged(case: &Case, part: Part, stored: &[Stored]) -> Results {
     let table = |name: &str| format!("[variants.{name}]\nengine = \"scripted\"\n");
     let both = case.variants.map(table).concat();
     let config = format!(
@@ -264,7 +269,7 @@ pub fn results(case: &Case, stored: &[Stored]) -> Results {
     let path = |name: &str| project.path().join(name);
     let setup =
         config::read(&WorkTree, &path("perfgate.toml"), Some(&path("thresholds.toml"))).unwrap();
-    session::judged(vec![part(case)], &setup, &[], &stored.to_vec().into())
+    session::judged(vec![part], &setup, &[], &stored.to_vec().into())
 }
 
 /// Every format of a report, each in a snapshot of its own; of a page what it says.
@@ -361,6 +366,73 @@ fn a_crashed_variant() {
     snapshot("crashes", &results(&some, &[]));
     let all = Case { starts: false, ..Case::new(1.0, rules) };
     snapshot("crashed", &results(&all, &[]));
+}
+
+/// What a model may say, a file of tasks may ask, and a grader may quote.
+const SAID: &str =
+    "| [a](http://b) `x` <b>@someone</b>\n# heading \u{1b}[31m \u{202e} ${{ a }} ::error::b";
+
+/// Graded tasks of two suites, half of them lost with hostile texts, three won, and some asked again.
+fn with_graded_tasks(mut part: Part) -> Part {
+    let quality = part.header.plan.quality.as_mut().unwrap();
+    quality.of = 60;
+    quality.tails = (0..60).map(|task| format!("…the end of prompt {task}: {SAID}")).collect();
+    let suite = |task: u32| Some(if task < 30 { "calls" } else { "sums" }.to_string());
+    let labels = |task| Labels { suite: suite(task), tags: vec![] };
+    quality.labels = (0..60).map(|task| (format!("g{task}"), labels(task))).collect();
+    for answer in &mut part.answers {
+        let task: u32 = answer.task[1..].parse().unwrap();
+        let second = answer.variant == "int8";
+        answer.grade = if second == (task < 3) { Grade::Right } else { Grade::Wrong };
+        if task >= 28 {
+            answer.grade = Grade::Right;
+        }
+        answer.text = format!("answer {task} of {}: {SAID}", answer.variant);
+        if answer.grade == Grade::Wrong {
+            answer.reason = Some(format!("not {SAID}"));
+        }
+        if second && task == 5 {
+            answer.grade = Grade::Failed;
+            answer.reason = None;
+            answer.failure = failure(FailureClass::RunOn, SAID);
+        }
+        // Tokens that part at the second place, for some.
+        answer.tokens = vec![1, if second && task.is_multiple_of(3) { 2 } else { 3 }];
+    }
+    let repeat = |task: u32, way: Way| Repeat {
+        variant: "int8".into(),
+        task: format!("g{task}"),
+        way,
+        sampling: Sampling { temperature: 0.7, ..Sampling::default() },
+        tokens: vec![1],
+        diverges_at: (way == Way::OtherProcess && task == 30).then_some(0),
+        grade: if task == 30 { Grade::Wrong } else { Grade::Right },
+        cached: false,
+        failure: None,
+    };
+    let ways = [Way::SameProcess, Way::OtherProcess, Way::Threads(1), Way::Seed(1), Way::Seed(2)];
+    part.repeats = (30..34).flat_map(|task| ways.map(|way| repeat(task, way))).collect();
+    part
+}
+
+#[test]
+fn graded_tasks() {
+    let rules = "[rules]\naccuracy = \"5pt\"\nlatency = \"50%\"\n";
+    let case = Case::new(1.0, rules);
+    let results = judged(&case, with_graded_tasks(part(&case)), &[]);
+    snapshot("graded_tasks", &results);
+    let report = report::build(&results);
+    let json = FORMATS.iter().find(|format| format.id == "json").unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&(json.render)(&report, Style::default())).unwrap();
+    let rows = |index: usize| json["flips"][index]["rows"].as_array().unwrap().len();
+    assert_eq!((rows(0), rows(1)), (25, 3), "every flipped task stands in the JSON");
+    let markdown = (report::MARKDOWN.render)(&report, Style::default());
+    let lost = markdown.split("Lost tasks, right by fp16").nth(1).unwrap();
+    let lost = lost.split("Won tasks").next().unwrap();
+    let rows = lost.lines().filter(|line| line.starts_with("| g")).count();
+    assert_eq!(rows, 20, "and twenty of them in Markdown: {lost}");
+    assert!(lost.contains("5 more"), "{lost}");
 }
 
 #[test]
