@@ -1251,6 +1251,9 @@ pub struct Part {
     /// What was asked again, by variant in the order of the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repeats: Vec<Repeat>,
+    /// What the engines said of themselves in the quality pass, by variant, where no round tells.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub engines: BTreeMap<String, EngineInfo>,
     /// Every document of the fidelity pass: by document, forcing and variant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fidelity: Vec<Fidelity>,
@@ -1266,6 +1269,7 @@ impl Part {
             rounds: Vec::new(),
             answers: Vec::new(),
             repeats: Vec::new(),
+            engines: BTreeMap::new(),
             fidelity: Vec::new(),
         }
     }
@@ -1282,7 +1286,7 @@ impl Part {
 
     /// What an engine said of itself, if a worker of the variant came so far.
     pub fn engine(&self, variant: &str) -> Option<&EngineInfo> {
-        engine_of(&self.rounds, variant)
+        engine_of(&self.rounds, variant).or_else(|| self.engines.get(variant))
     }
 }
 

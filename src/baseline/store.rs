@@ -307,6 +307,7 @@ impl Stored {
             rounds,
             answers: Vec::new(),
             repeats: Vec::new(),
+            engines: BTreeMap::new(),
             fidelity: Vec::new(),
         }
     }

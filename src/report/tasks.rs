@@ -80,7 +80,7 @@ fn alike(part: &Part, variants: &[&str], reference: &str) -> Grid {
             alike.diverges_at.map_or("-".to_string(), place),
             alike.lost.to_string(),
             alike.won.to_string(),
-            format!("{:.3}", alike.p),
+            p_value(alike.p),
         ])
     };
     let others = variants.iter().filter(|variant| **variant != reference);
@@ -103,6 +103,10 @@ fn alike(part: &Part, variants: &[&str], reference: &str) -> Grid {
             vec![]
         },
     }
+}
+
+fn p_value(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_string() } else { format!("{p:.3}") }
 }
 
 fn again(part: &Part, variants: &[&str]) -> Grid {

@@ -4,7 +4,7 @@
 use crate::baseline::{self, Stores};
 use crate::hash;
 use crate::problem::{Problem, Result};
-use crate::record::{Only, Part, QualityPlan, RESULTS_FORMAT, Results, Shards, Way};
+use crate::record::{FidelityPlan, Only, Part, QualityPlan, RESULTS_FORMAT, Results, Shards, Way};
 use crate::verdict::{self, Measured};
 use crate::workload::sha256_of_tasks;
 use std::collections::BTreeMap;
@@ -30,6 +30,10 @@ impl Shard {
         }
     }
 
+    fn documents(&self) -> Option<&FidelityPlan> {
+        self.part.header.plan.fidelity.as_ref()
+    }
+
     fn quality(&self) -> Option<&QualityPlan> {
         self.part.header.plan.quality.as_ref()
     }
@@ -50,6 +54,12 @@ pub fn merge(shards: Vec<Shard>) -> Result<Results> {
         let asked = shards.iter().find(|shard| shard.quality().is_some());
         if let (Some(now), Some(then)) = (shard.quality(), asked.and_then(Shard::quality)) {
             differences.extend(unlike_tasks(now, then));
+        }
+        let forced = shards.iter().find_map(|shard| shard.documents());
+        if let (Some(now), Some(then)) = (shard.documents(), forced)
+            && now != then
+        {
+            differences.push("other documents".to_string());
         }
         if !differences.is_empty() {
             return Err(refusal(shard, first, &differences.join("; ")));
@@ -137,6 +147,11 @@ fn joined(mut shards: Vec<Shard>) -> Part {
         whole.resumed.extend(part.resumed);
         whole.answers.extend(part.answers);
         whole.repeats.extend(part.repeats);
+        // Each may have been forced through the documents, which are the same.
+        if whole.fidelity.is_empty() {
+            whole.fidelity = part.fidelity;
+            whole.header.plan.fidelity = part.header.plan.fidelity;
+        }
     }
     let header = &mut whole.header;
     header.session = session_id(&header.session, &sessions);

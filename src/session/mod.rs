@@ -23,7 +23,9 @@ pub use resume::{Interrupted, find_interrupted};
 
 use crate::problem::{Problem, Result};
 use crate::quality::{FidelityPass, Pass};
-use crate::record::{EngineInfo, Entry, Header, JOURNAL_FORMAT, Part, Round, Verdict, engine_of};
+use crate::record::{
+    EngineInfo, Entry, Header, JOURNAL_FORMAT, Part, Round, Verdict, WorkerRun, engine_of,
+};
 use crate::runner::{Cut, Runner, Sink};
 use crate::verdict::{self, Measured};
 use crate::worker::Interrupt;
@@ -143,6 +145,13 @@ fn passes(
     interrupt: &Interrupt,
     sink: &mut Sink<'_>,
 ) -> std::result::Result<(), Cut> {
+    let mut engines = BTreeMap::new();
+    let sink: &mut Sink<'_> = &mut |entry: &Entry| {
+        if let Entry::Worker(WorkerRun { variant, engine: Some(engine), .. }) = entry {
+            engines.entry(variant.clone()).or_insert_with(|| engine.clone());
+        }
+        sink(entry)
+    };
     if let Some(graded) = &prepared.graded {
         let pass = quality_pass(prepared, graded, &part.rounds, program.into(), interrupt);
         let done = pass.run(sink)?;
@@ -151,6 +160,9 @@ fn passes(
     let pass = fidelity_pass(prepared, &part.rounds, program.into(), interrupt);
     if let Some(pass) = pass {
         part.fidelity = pass.run(sink)?;
+    }
+    if part.rounds.is_empty() {
+        part.engines = engines;
     }
     Ok(())
 }

@@ -319,6 +319,7 @@ mod tests {
             rounds: rounds.to_vec(),
             answers: answers.to_vec(),
             repeats: vec![],
+            engines: BTreeMap::new(),
             fidelity: Vec::new(),
         };
         let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
@@ -419,6 +420,7 @@ mod tests {
             rounds: vec![Round { round: 1, complete: true, workers: vec![], requests }],
             answers,
             repeats: vec![],
+            engines: BTreeMap::new(),
             fidelity: Vec::new(),
         };
         part.header.plan.quality = Some(QualityPlan {

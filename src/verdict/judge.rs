@@ -417,6 +417,7 @@ pub(super) mod tests {
             rounds: rounds.to_vec(),
             answers: vec![],
             repeats: vec![],
+            engines: BTreeMap::new(),
             fidelity: Vec::new(),
         }
     }

@@ -208,6 +208,7 @@ fn part(case: &Case) -> Part {
         rounds: (1..=case.rounds).map(round).collect(),
         answers: (0..60).flat_map(|task| [answer(task, false), answer(task, true)]).collect(),
         repeats: vec![],
+        engines: BTreeMap::new(),
         fidelity: if case.forced { fidelity() } else { Vec::new() },
     }
 }
