@@ -71,20 +71,24 @@ quality() {
     mv .perfgate/evidence/table.tmp docs/evidence/quality.md
 }
 
-# The same tasks one by one and in batches, in turn, so that a machine's mood hits both.
+# What answering together saves, and what it changes: the same tasks in batches and one by one.
 together() {
-    local folder=.perfgate/evidence/quality turn batch start
-    for turn in 1-8 2-1 3-1 4-8; do
-        batch=${turn#*-}
-        [[ -e $folder/together-$turn.json ]] && continue
-        echo "answered together: batch $batch"
+    local folder=.perfgate/evidence/quality variant batch
+    cargo build --release --locked --example together
+    for variant in fp16-ov int8 fp16; do
+        [[ -e $folder/together-$variant.txt ]] && continue
+        echo "answered together: $variant"
+        target/release/examples/together examples/quality/perfgate.toml "$variant" 60 >"$folder/together.tmp"
+        mv "$folder/together.tmp" "$folder/together-$variant.txt"
+    done
+    for batch in 1 8; do
+        [[ -e $folder/batch-$batch.json ]] && continue
+        echo "answered in batches of $batch"
         sed -e "s/^batch = 8/batch = $batch/" -e '/^\[quality.again\]/,/^$/d' -e '/^\[quality.fidelity\]/,/^$/d' \
             examples/quality/perfgate.toml >examples/quality/together.tmp.toml
-        start=$EPOCHREALTIME
-        target/release/perfgate run fp16-ov int8 --config examples/quality/together.tmp.toml --only quality --fresh \
-            --limit 120 --quiet --output "$folder/together.tmp" >/dev/null
-        echo "$start $EPOCHREALTIME" >"$folder/together-$turn.seconds"
-        mv "$folder/together.tmp" "$folder/together-$turn.json"
+        target/release/perfgate run fp16-ov int8 --config examples/quality/together.tmp.toml --only quality \
+            --limit 240 --quiet --output "$folder/together.tmp" >/dev/null
+        mv "$folder/together.tmp" "$folder/batch-$batch.json"
         rm examples/quality/together.tmp.toml
     done
 }

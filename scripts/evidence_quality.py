@@ -72,29 +72,22 @@ def answers(results: dict[str, Any], variant: str) -> dict[str, dict[str, Any]]:
 
 
 def together(folder: Path) -> str:
-    turns = {name: read(folder / f"together-{name}.json") for name in ("1-8", "2-1", "3-1", "4-8")}
-    seconds: dict[str, list[float]] = {"8": [], "1": []}
-    for name in turns:
-        start, end = map(float, (folder / f"together-{name}.seconds").read_text().split())
-        seconds[name.split("-")[1]].append(end - start)
-    ratio = sum(seconds["1"]) / sum(seconds["8"])
+    one, batch = (read(folder / f"batch-{size}.json") for size in (1, 8))
     lines = [
-        "| variant | free-running tasks | other tokens in a batch of 8 | other grade | other tokens when asked the same way again |",
-        "| --- | --- | --- | --- | --- |",
+        "| variant | free-running tasks | other tokens in a batch of 8 | other grade | lost | won |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for variant in ("fp16-ov", "int8"):
-        one, batch, again = (answers(turns[name], variant) for name in ("2-1", "1-8", "3-1"))
-        free = [task for task in one if "log_likelihoods" not in one[task]]
-        tokens = sum(one[task].get("tokens") != batch[task].get("tokens") for task in free)
-        grades = sum(one[task]["grade"] != batch[task]["grade"] for task in free)
-        same = sum(one[task].get("tokens") != again[task].get("tokens") for task in free)
-        lines.append(f"| {variant} | {len(free)} | {tokens} | {grades} | {same} |")
-    shown = {batch: ", ".join(f"{value:.0f} s" for value in values) for batch, values in seconds.items()}
-    lines.append("")
-    lines.append(
-        f"Both variants with 120 tasks, loading included: one by one {shown['1']}, in batches of 8 {shown['8']}: "
-        f"{ratio:.1f} times as fast."
-    )
+        alone, beside = answers(one, variant), answers(batch, variant)
+        free = [task for task in alone if "log_likelihoods" not in alone[task]]
+        tokens = sum(alone[task].get("tokens") != beside[task].get("tokens") for task in free)
+        pairs = [(alone[task]["grade"] == "right", beside[task]["grade"] == "right") for task in free]
+        grades = sum(alone[task]["grade"] != beside[task]["grade"] for task in free)
+        lost, won = pairs.count((True, False)), pairs.count((False, True))
+        lines.append(f"| {variant} | {len(free)} | {tokens} | {grades} | {lost} | {won} |")
+    for variant in ("fp16-ov", "int8", "fp16"):
+        lines += ["", f"{variant}:", "", "| way | time | times as fast |", "| --- | --- | --- |"]
+        lines.append((folder / f"together-{variant}.txt").read_text(encoding="utf-8").strip())
     return "\n".join(lines)
 
 
