@@ -95,6 +95,7 @@ def main() -> int:
     folder = Path(sys.argv[1])
     results = read(folder / "results.json")
     report = (folder / "report.md").read_text(encoding="utf-8")
+    numpy = (folder / "numpy.txt").read_text(encoding="utf-8").strip()
     all_tasks = len(results["parts"][0]["header"]["plan"]["quality"]["tasks"])
     needed = []
     for variant in ("int4", "defective"):
@@ -116,6 +117,15 @@ What the gate says with so many of the tasks, each sample within the next:
 {verdicts_by_limit(folder)}
 
 Documents of 256 tokens after which the mean KL divergence is proven beyond {KL_LIMIT} nats, and stays so: {"; ".join(needed)}.
+
+## The same by NumPy
+
+`scripts/reference_fidelity.py check` runs the IRs again through OpenVINO's Python, recomputes every position and the summaries by
+llama.cpp's definitions, and compares; 1e-4 is allowed:
+
+```text
+{numpy}
+```
 
 ## Together and one by one
 

@@ -358,5 +358,11 @@ fn ratios_over_documents_agree_with_numpy_and_scipy() {
         close(interval.point, number(case, "point"), case);
         close(interval.low, number(case, "low"), case);
         close(interval.high, number(case, "high"), case);
+        let (log, spread) = stats::log_ratio_of_sums(&sums, &positions).unwrap();
+        let interval = stats::t_interval_of(log, spread, sums.len(), alpha);
+        // The reference's derivative is a difference, good to some seven digits of the end.
+        close_share(interval.low.exp(), number(case, "log_low"), 1e-6, case);
+        close_share(interval.high.exp(), number(case, "log_high"), 1e-6, case);
     }
+    assert_eq!(stats::log_ratio_of_sums(&[0.0, 0.0], &[3.0, 4.0]), None, "no log of nothing");
 }
