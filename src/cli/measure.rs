@@ -109,10 +109,10 @@ pub(super) fn measure(prepared: &mut Prepared, wanted: &Wanted<'_>) -> Result<Do
             Ok(Done { part: *part, folder, journal: place })
         }
         Ended::Interrupted { rounds } => Err(samples(
-            Problem::new(format!(
-                "interrupted after {rounds} of {} rounds; nothing was judged",
-                prepared.header.plan.rounds
-            ))
+            Problem::new(match prepared.header.plan.rounds {
+                0 => "interrupted in the quality pass; nothing was judged".to_string(),
+                all => format!("interrupted after {rounds} of {all} rounds; nothing was judged"),
+            })
             .help("the same command with --resume goes on from there"),
         )),
     }

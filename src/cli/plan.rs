@@ -4,7 +4,7 @@
 use super::render::print;
 use crate::hash;
 use crate::problem::Result;
-use crate::record::{Plan, Severity, VerdictKind};
+use crate::record::{Only, Plan, Severity, VerdictKind};
 use crate::report::wrap;
 use crate::session::{Forecast, Prepared};
 use crate::verdict::{Foreseen, Settles};
@@ -120,22 +120,25 @@ fn stopping(plan: &Plan) -> String {
 
 /// What is done, in one line; also what stands at the head of a session's progress.
 pub(super) fn steps(plan: &Plan) -> String {
-    let mut text = format!(
-        "{}{} rounds of {} requests for each of {}",
-        if plan.stopping.is_some() { "at most " } else { "" },
-        plan.rounds,
-        plan.tasks.len(),
-        plan.variants.join(", ")
-    );
+    let mut steps = Vec::new();
+    if plan.only != Some(Only::Quality) {
+        steps.push(format!(
+            "{}{} rounds of {} requests for each of {}",
+            if plan.stopping.is_some() { "at most " } else { "" },
+            plan.rounds,
+            plan.tasks.len(),
+            plan.variants.join(", ")
+        ));
+    }
     if let Some(quality) = plan.quality.as_ref().filter(|quality| !quality.variants.is_empty()) {
         let (tasks, variants) = (quality.tasks.len(), quality.variants.join(", "));
-        let _ = write!(text, ", then {tasks} graded tasks for each of {variants}");
+        steps.push(format!("{tasks} graded tasks for each of {variants}"));
     }
     if let Some(fidelity) = &plan.fidelity {
         let (documents, variants) = (fidelity.documents.len(), fidelity.variants.join(", "));
-        let _ = write!(text, ", then {documents} documents forced through each of {variants}");
+        steps.push(format!("{documents} documents forced through each of {variants}"));
     }
-    text
+    steps.join(", then ")
 }
 
 fn time(plan: &Plan, forecast: &Forecast) -> String {

@@ -157,6 +157,9 @@ impl Observer for Progress {
             Entry::Spawn { round: 0, variant, .. } => {
                 self.say(format!("quality: starting {variant}"));
             }
+            Entry::Repeat(repeat) => {
+                self.say(format!("asked again: {}, {}", repeat.variant, repeat.task));
+            }
             Entry::Answer(answer) => self.answer(answer),
             Entry::Fidelity(found) => self.forced(found),
             Entry::Spawn { round, variant, .. } => {

@@ -92,7 +92,7 @@ impl Repeating<'_, '_, '_> {
         let usable = alone || known.iter().all(Option::is_some);
         let mut variant = self.variant.clone();
         variant.load.threads = threads;
-        let mut server = Server::new(self.pass, &variant);
+        let mut server = Server::new(self.pass.workers, &variant);
         let all = || -> Result<(), Cut> {
             for (((task, way, order), key), known) in orders.iter().zip(keys).zip(known) {
                 let known = known.filter(|_| usable);

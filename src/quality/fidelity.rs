@@ -2,48 +2,27 @@
 //! compared position by position. Like the graded tasks it measures no time and is cached by what it depends
 //! on, so a pass that was cut short goes on where it stopped.
 
+use super::Workers;
 use super::cache::{Cache, SetUp, key};
-use super::forcer::Forcer;
 use super::logits::{Compared, Logits, compare};
-use crate::config::{Deadlines, Variant};
+use super::server::Server;
 use crate::engine::Forced;
-use crate::record::{
-    EngineInfo, Entry, Failure, FailureClass, Fidelity, FidelityPlan, Forcing, MachineClass,
-    VariantRecord,
-};
+use crate::record::{Entry, Failure, FailureClass, Fidelity, FidelityPlan, Forcing};
 use crate::runner::{Cut, Sink};
-use crate::worker::Interrupt;
 use crate::workload::Documents;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What a fidelity pass needs.
 pub struct FidelityPass<'a> {
-    /// The variants, the reference among them.
-    pub variants: &'a [Variant],
-    /// What they are, for the cache.
-    pub records: &'a BTreeMap<String, VariantRecord>,
+    /// How its workers are started.
+    pub workers: &'a Workers<'a>,
     /// What is held against what.
     pub plan: &'a FidelityPlan,
     /// The documents.
     pub documents: &'a Documents,
-    /// The machine, for the cache.
-    pub machine: &'a MachineClass,
-    /// What the engines said of themselves in this session; one that is missing is asked.
-    pub engines: BTreeMap<String, EngineInfo>,
-    /// The folder of the cache; `None` forces every document anew and keeps nothing.
-    pub cache: Option<PathBuf>,
     /// A folder on whose disk there is room for logits, some 100 MB; nothing is left there.
     pub scratch: PathBuf,
-    /// How long a worker may take.
-    pub deadlines: Deadlines,
-    /// How often a variant's worker may be restarted.
-    pub restarts: u32,
-    /// perfgate's own binary, which is also the worker.
-    pub program: PathBuf,
-    /// Set once the user wants to stop.
-    pub interrupt: Interrupt,
 }
 
 /// What tells one forced document from another of the same two set-ups.
@@ -56,7 +35,7 @@ struct Order<'a> {
 
 /// One variant that is held against the reference.
 struct Candidate<'a> {
-    forcer: Forcer<'a>,
+    server: Server<'a>,
     cache: Option<Cache<Compared>>,
 }
 
@@ -88,18 +67,18 @@ impl FidelityPass<'_> {
     /// # Errors
     /// If it is interrupted, a variant's set-up is at fault, or something cannot be saved.
     pub fn run(&self, sink: &mut Sink<'_>) -> Result<Vec<Fidelity>, Cut> {
-        let named = |name: &String| self.variants.iter().find(|variant| variant.name == *name);
+        let named = |name: &String| self.workers.variant(name);
         let Some(reference) = named(&self.plan.reference) else { return Ok(Vec::new()) };
         let file = || Logits::make(&self.scratch).map_err(Cut::NotSaved);
         let files = [file()?, file()?];
-        let mut reference = Forcer::new(self, reference);
+        let mut reference = Server::new(self.workers, reference);
         let candidates = self.plan.variants.iter().filter_map(named);
         let mut candidates: Vec<Candidate<'_>> = candidates
-            .map(|variant| Candidate { forcer: Forcer::new(self, variant), cache: None })
+            .map(|variant| Candidate { server: Server::new(self.workers, variant), cache: None })
             .collect();
         let done = self.all(&mut reference, &mut candidates, &files, sink);
-        let forcers = candidates.iter_mut().map(|candidate| &mut candidate.forcer);
-        let stopped = forcers.chain([&mut reference]).map(|forcer| forcer.stop(sink));
+        let servers = candidates.iter_mut().map(|candidate| &mut candidate.server);
+        let stopped = servers.chain([&mut reference]).map(|server| server.stop(sink));
         // Every worker is ended, whatever became of the first.
         let stopped: Vec<Result<(), Cut>> = stopped.collect();
         let done = done?;
@@ -109,13 +88,13 @@ impl FidelityPass<'_> {
 
     fn all(
         &self,
-        reference: &mut Forcer<'_>,
+        reference: &mut Server<'_>,
         candidates: &mut [Candidate<'_>],
         files: &[Logits; 2],
         sink: &mut Sink<'_>,
     ) -> Result<Vec<Fidelity>, Cut> {
         for candidate in &mut *candidates {
-            candidate.cache = self.open_cache(reference, &mut candidate.forcer, sink)?;
+            candidate.cache = self.open_cache(reference, &mut candidate.server, sink)?;
         }
         let mut done = Vec::new();
         for item in self.items() {
@@ -142,16 +121,16 @@ impl FidelityPass<'_> {
     /// The cache of a pair; `None` without one, or if an engine does not load.
     fn open_cache(
         &self,
-        reference: &mut Forcer<'_>,
-        candidate: &mut Forcer<'_>,
+        reference: &mut Server<'_>,
+        candidate: &mut Server<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<Option<Cache<Compared>>, Cut> {
-        let Some(folder) = &self.cache else { return Ok(None) };
+        let Some(folder) = &self.workers.cache else { return Ok(None) };
         let (Some(a), Some(b)) = (reference.engine(sink)?, candidate.engine(sink)?) else {
             return Ok(None);
         };
-        let of = |forcer: &Forcer<'_>| &self.records[&forcer.variant.name];
-        let set_up = |record, engine| SetUp::of(record, engine, self.machine);
+        let of = |server: &Server<'_>| &self.workers.records[&server.variant.name];
+        let set_up = |record, engine| SetUp::of(record, engine, self.workers.machine);
         let pair = [set_up(of(reference), &a), set_up(of(candidate), &b)];
         Cache::of(folder, &pair).map(Some).map_err(Cut::NotSaved)
     }
@@ -160,7 +139,7 @@ impl FidelityPass<'_> {
     fn document(
         &self,
         item: &Item<'_>,
-        reference: &mut Forcer<'_>,
+        reference: &mut Server<'_>,
         candidates: &mut [Candidate<'_>],
         files: &[Logits; 2],
         sink: &mut Sink<'_>,
@@ -168,7 +147,7 @@ impl FidelityPass<'_> {
         let mut base: Option<Result<Forced, Failure>> = None;
         let mut found = Vec::new();
         for candidate in candidates {
-            let name = &candidate.forcer.variant.name;
+            let name = &candidate.server.variant.name;
             let known = candidate.cache.as_ref().and_then(|cache| cache.get(&key(&item.order)));
             if let Some(known) = known {
                 found.push(self.record(item, name, known, true));
@@ -203,10 +182,10 @@ impl FidelityPass<'_> {
         files: &[Logits; 2],
         sink: &mut Sink<'_>,
     ) -> Result<Fidelity, Cut> {
-        let Candidate { forcer, cache } = candidate;
-        let name = &forcer.variant.name;
+        let Candidate { server, cache } = candidate;
+        let name = &server.variant.name;
         let [reference, other] = files;
-        let forced = match forcer.force(item.fed(), item.stepwise(), &other.path(), sink)? {
+        let forced = match server.force(item.fed(), item.stepwise(), &other.path(), sink)? {
             Ok(forced) => forced,
             Err(failure) => {
                 let nothing = self.record(item, name, Compared::default(), false);

@@ -7,7 +7,6 @@ mod again;
 mod answers;
 mod cache;
 mod fidelity;
-mod forcer;
 mod logits;
 mod server;
 
@@ -35,23 +34,17 @@ pub struct Done {
     pub repeats: Vec<Repeat>,
 }
 
-/// What a quality pass needs.
-pub struct Pass<'a> {
-    /// The variants.
+/// How the workers of both passes are started, and what is known of what they run.
+pub struct Workers<'a> {
+    /// The variants, the reference among them.
     pub variants: &'a [Variant],
     /// What they are, for the cache.
     pub records: &'a BTreeMap<String, VariantRecord>,
-    /// The tasks.
-    pub graded: &'a Graded,
-    /// How many tasks are answered together.
-    pub batch: u32,
-    /// What is asked again.
-    pub again: Again,
     /// The machine, for the cache.
     pub machine: &'a MachineClass,
     /// What the engines said of themselves in this session; one that is missing is asked.
     pub engines: BTreeMap<String, EngineInfo>,
-    /// The folder of the cache; `None` asks every task anew and keeps nothing.
+    /// The folder of the cache; `None` asks everything anew and keeps nothing.
     pub cache: Option<PathBuf>,
     /// How long a worker may take.
     pub deadlines: Deadlines,
@@ -63,6 +56,25 @@ pub struct Pass<'a> {
     pub interrupt: Interrupt,
 }
 
+impl Workers<'_> {
+    /// The variant of a name.
+    fn variant(&self, name: &str) -> Option<&Variant> {
+        self.variants.iter().find(|variant| variant.name == name)
+    }
+}
+
+/// What a quality pass needs.
+pub struct Pass<'a> {
+    /// How its workers are started.
+    pub workers: &'a Workers<'a>,
+    /// The tasks.
+    pub graded: &'a Graded,
+    /// How many tasks are answered together.
+    pub batch: u32,
+    /// What is asked again.
+    pub again: Again,
+}
+
 impl Pass<'_> {
     /// Runs the pass. What it came to stands by variant in the order of the configuration, then by task.
     ///
@@ -71,8 +83,8 @@ impl Pass<'_> {
     pub fn run(&self, sink: &mut Sink<'_>) -> Result<Done, Cut> {
         let mut done = Done::default();
         for (name, asks) in &self.graded.asks {
-            let Some(variant) = self.variants.iter().find(|v| v.name == *name) else { continue };
-            let mut server = Server::new(self, variant);
+            let Some(variant) = self.workers.variant(name) else { continue };
+            let mut server = Server::new(self.workers, variant);
             let ended = self.of_variant(variant, asks, &mut server, sink, &mut done);
             let stopped = server.stop(sink);
             ended?;
@@ -107,13 +119,9 @@ impl Pass<'_> {
         server: &mut Server<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<Option<Cache>, Cut> {
-        let Some(folder) = &self.cache else { return Ok(None) };
-        let engine = match self.engines.get(&variant.name) {
-            Some(engine) => Some(engine.clone()),
-            None => server.engine(sink)?,
-        };
-        let Some(engine) = engine else { return Ok(None) };
-        let record = &self.records[&variant.name];
-        Cache::open(folder, record, &engine, self.machine).map(Some).map_err(Cut::NotSaved)
+        let Some(folder) = &self.workers.cache else { return Ok(None) };
+        let Some(engine) = server.engine(sink)? else { return Ok(None) };
+        let record = &self.workers.records[&variant.name];
+        Cache::open(folder, record, &engine, self.workers.machine).map(Some).map_err(Cut::NotSaved)
     }
 }

@@ -1,16 +1,18 @@
-//! Owns the worker that answers graded tasks: started when first needed, restarted when it dies.
+//! Owns the worker of one variant in the passes: started when first needed, restarted when it dies.
 
-use super::Pass;
+use super::Workers;
 use crate::config::Variant;
+use crate::engine::Forced;
 use crate::protocol::Order;
 use crate::record::{EngineInfo, Entry, Failure, FailureClass, WorkerRun};
 use crate::runner::{Cut, Sink, Starter};
 use crate::worker::{Stop, Worker};
+use std::path::Path;
 
-/// Answers the tasks of one variant.
+/// Asks one variant.
 pub(super) struct Server<'a> {
-    pass: &'a Pass<'a>,
-    variant: &'a Variant,
+    workers: &'a Workers<'a>,
+    pub(super) variant: &'a Variant,
     worker: Option<Worker>,
     run: Option<WorkerRun>,
     attempt: u32,
@@ -19,12 +21,15 @@ pub(super) struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    pub(super) fn new(pass: &'a Pass<'a>, variant: &'a Variant) -> Server<'a> {
-        Server { pass, variant, worker: None, run: None, attempt: 0, spare: 0 }
+    pub(super) fn new(workers: &'a Workers<'a>, variant: &'a Variant) -> Server<'a> {
+        Server { workers, variant, worker: None, run: None, attempt: 0, spare: 0 }
     }
 
     /// What the engine says of itself; `None` if it does not load.
     pub(super) fn engine(&mut self, sink: &mut Sink<'_>) -> Result<Option<EngineInfo>, Cut> {
+        if let Some(engine) = self.workers.engines.get(&self.variant.name) {
+            return Ok(Some(engine.clone()));
+        }
         self.ensure_worker(sink)?;
         Ok(self.run.as_ref().and_then(|run| run.engine.clone()))
     }
@@ -38,8 +43,8 @@ impl<'a> Server<'a> {
         sink: &mut Sink<'_>,
     ) -> Result<Vec<Result<Vec<u32>, Failure>>, Cut> {
         if orders.len() > 1 {
-            let deadline = self.pass.deadlines.request * orders.len() as u32;
-            let interrupt = self.pass.interrupt.clone();
+            let deadline = self.workers.deadlines.request * orders.len() as u32;
+            let interrupt = self.workers.interrupt.clone();
             let together = self.with(sink, |worker| {
                 worker.generate_together(orders, prefix, deadline, &interrupt)
             })?;
@@ -57,7 +62,8 @@ impl<'a> Server<'a> {
         order: &Order,
         sink: &mut Sink<'_>,
     ) -> Result<Result<Vec<u32>, Failure>, Cut> {
-        let (deadline, interrupt) = (self.pass.deadlines.request, self.pass.interrupt.clone());
+        let (deadline, interrupt) =
+            (self.workers.deadlines.request, self.workers.interrupt.clone());
         let done = self.with(sink, |worker| worker.generate(order, deadline, &interrupt))?;
         Ok(done.map(|done| done.tokens))
     }
@@ -69,8 +75,22 @@ impl<'a> Server<'a> {
         choices: &[Vec<u32>],
         sink: &mut Sink<'_>,
     ) -> Result<Result<Vec<f64>, Failure>, Cut> {
-        let (deadline, interrupt) = (self.pass.deadlines.request, self.pass.interrupt.clone());
+        let (deadline, interrupt) =
+            (self.workers.deadlines.request, self.workers.interrupt.clone());
         self.with(sink, |worker| worker.score(prompt, choices, deadline, &interrupt))
+    }
+
+    /// Writes the logits after each of `tokens` to a file, or says why there are none.
+    pub(super) fn force(
+        &mut self,
+        tokens: &[u32],
+        stepwise: bool,
+        logits: &Path,
+        sink: &mut Sink<'_>,
+    ) -> Result<Result<Forced, Failure>, Cut> {
+        let (deadline, interrupt) =
+            (self.workers.deadlines.request, self.workers.interrupt.clone());
+        self.with(sink, |worker| worker.force((tokens, stepwise), logits, deadline, &interrupt))
     }
 
     /// Asks the worker, which is started if there is none, and reported if it dies of it.
@@ -113,11 +133,11 @@ impl<'a> Server<'a> {
 
     fn ensure_worker(&mut self, sink: &mut Sink<'_>) -> Result<(), Cut> {
         let starter = Starter {
-            program: &self.pass.program,
-            deadline: self.pass.deadlines.load,
-            interrupt: &self.pass.interrupt,
+            program: &self.workers.program,
+            deadline: self.workers.deadlines.load,
+            interrupt: &self.workers.interrupt,
         };
-        while self.worker.is_none() && self.attempt <= self.pass.restarts + self.spare {
+        while self.worker.is_none() && self.attempt <= self.workers.restarts + self.spare {
             self.attempt += 1;
             let (worker, run) = starter.start(self.variant, 0, self.attempt, sink)?;
             self.run = Some(run);

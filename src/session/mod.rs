@@ -22,14 +22,13 @@ pub use results::{add_part, fits, judged, parse_results, read_results, write_ato
 pub use resume::{Interrupted, find_interrupted};
 
 use crate::problem::{Problem, Result};
-use crate::quality::{FidelityPass, Pass};
+use crate::quality::{FidelityPass, Pass, Workers};
 use crate::record::{
     EngineInfo, Entry, Header, JOURNAL_FORMAT, Part, Round, Verdict, WorkerRun, engine_of,
 };
 use crate::runner::{Cut, Runner, Sink};
 use crate::verdict::{self, Measured};
 use crate::worker::Interrupt;
-use crate::workload::Graded;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -152,14 +151,16 @@ fn passes(
         }
         sink(entry)
     };
-    if let Some(graded) = &prepared.graded {
-        let pass = quality_pass(prepared, graded, &part.rounds, program.into(), interrupt);
-        let done = pass.run(sink)?;
+    let (config, plan) = (&prepared.setup.config, &prepared.header.plan);
+    let workers = &workers(prepared, &part.rounds, program, interrupt);
+    if let (Some(quality), Some(graded)) = (&config.quality, &prepared.graded) {
+        let (batch, again) = (quality.batch, quality.again);
+        let done = Pass { workers, graded, batch, again }.run(sink)?;
         (part.answers, part.repeats) = (done.answers, done.repeats);
     }
-    let pass = fidelity_pass(prepared, &part.rounds, program.into(), interrupt);
-    if let Some(pass) = pass {
-        part.fidelity = pass.run(sink)?;
+    if let (Some(plan), Some(documents)) = (&plan.fidelity, &prepared.documents) {
+        let scratch = config.output.clone();
+        part.fidelity = FidelityPass { workers, plan, documents, scratch }.run(sink)?;
     }
     if part.rounds.is_empty() {
         part.engines = engines;
@@ -224,55 +225,25 @@ fn complete(part: &Part) -> u32 {
     part.complete().len() as u32
 }
 
-/// The quality pass after the rounds, which have told what the engines are.
-fn quality_pass<'a>(
+/// How both passes start their workers; the rounds have told what the engines are.
+fn workers<'a>(
     prepared: &'a Prepared,
-    graded: &'a Graded,
     rounds: &[Round],
-    program: PathBuf,
+    program: &Path,
     interrupt: &Interrupt,
-) -> Pass<'a> {
-    let config = &prepared.setup.config;
-    let header = &prepared.header;
-    Pass {
+) -> Workers<'a> {
+    let (config, header) = (&prepared.setup.config, &prepared.header);
+    Workers {
         variants: &config.variants,
         records: &header.variants,
-        graded,
-        batch: config.quality.as_ref().map_or(1, |quality| quality.batch),
-        again: config.quality.as_ref().map_or_else(Default::default, |quality| quality.again),
         machine: &header.environment.machine,
         engines: engines(header, rounds),
         cache: prepared.use_cache.then(|| config.output.join("quality")),
         deadlines: config.deadlines,
         restarts: config.restarts,
-        program,
+        program: program.to_path_buf(),
         interrupt: interrupt.clone(),
     }
-}
-
-/// The fidelity pass behind it, if there is one.
-fn fidelity_pass<'a>(
-    prepared: &'a Prepared,
-    rounds: &[Round],
-    program: PathBuf,
-    interrupt: &Interrupt,
-) -> Option<FidelityPass<'a>> {
-    let config = &prepared.setup.config;
-    let header = &prepared.header;
-    Some(FidelityPass {
-        variants: &config.variants,
-        records: &header.variants,
-        plan: header.plan.fidelity.as_ref()?,
-        documents: prepared.documents.as_ref()?,
-        machine: &header.environment.machine,
-        engines: engines(header, rounds),
-        cache: prepared.use_cache.then(|| config.output.join("quality")),
-        scratch: config.output.clone(),
-        deadlines: config.deadlines,
-        restarts: config.restarts,
-        program,
-        interrupt: interrupt.clone(),
-    })
 }
 
 /// What the engines have said of themselves in the rounds.
