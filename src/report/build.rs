@@ -520,9 +520,10 @@ fn of_quality(part: &Part) -> Option<String> {
     let quality = plan.quality.as_ref().filter(|quality| !quality.variants.is_empty())?;
     let all = part.answers.len();
     let cached = part.answers.iter().filter(|answer| answer.cached).count();
-    let of = match quality.of {
-        of if of > quality.tasks.len() => format!(" (of {of}, the same ones each time)"),
-        _ => String::new(),
+    let of = match (quality.of, &quality.narrowed) {
+        (of, _) if of <= quality.tasks.len() => String::new(),
+        (of, None) => format!(" (of {of}, the same ones each time)"),
+        (of, Some(some)) => format!(" (of {of}, those of {some})"),
     };
     let together = match quality.batch {
         0 | 1 => "one at a time".to_string(),

@@ -44,7 +44,11 @@ fn by_suite(part: &Part, variants: &[&str]) -> Grid {
     if suites.len() > 1 {
         rows.extend(suites.iter().map(|suite| row(suite.as_deref().unwrap_or("-"), Some(suite))));
     }
-    rows.push(row("all", None));
+    let name = match &suites[..] {
+        [Some(only)] => only,
+        _ => "all",
+    };
+    rows.push(row(name, None));
     Grid {
         title: "Right answers by suite, with exact 95% intervals".to_string(),
         header: header(["suite", "tasks"], variants),

@@ -73,34 +73,32 @@ pub fn prepare(mut setup: Setup, root: &Path) -> Result<Prepared> {
     models::leave_out_unchanged(&mut setup, &mut variants, &prompts, graded.as_ref())?;
     let config = &setup.config;
     let started = now();
-    let header =
-        Header {
-            session: session_id(&started),
-            provenance: baseline::provenance(&setup),
-            environment: baseline::environment(root),
-            plan: Plan {
-                variants: config.names(),
-                reference: config.reference.clone(),
-                rounds: config.rounds,
-                warmup: config.warmup,
-                tasks: prompts.ids.clone(),
-                prompt_tokens: config.workload.prompt_tokens,
-                gen_tokens: config.workload.gen_tokens,
-                seed: config.workload.seed,
-                sampling: config.workload.sampling,
-                labels: prompts.labels.clone(),
-                workload_sha256: prompts.sha256.clone(),
-                quality: config.quality.as_ref().zip(graded.as_ref()).map(quality_plan),
-                fidelity: config.fidelity.as_ref().zip(documents.as_ref()).map(
-                    |(fidelity, documents)| fidelity_plan(fidelity, documents, &config.reference),
-                ),
-                only: None,
-                stopping: None,
-                absent: setup.absent.clone(),
-            },
-            started,
-            variants,
-        };
+    let forced = config.fidelity.as_ref().zip(documents.as_ref());
+    let header = Header {
+        session: session_id(&started),
+        provenance: baseline::provenance(&setup),
+        environment: baseline::environment(root),
+        plan: Plan {
+            variants: config.names(),
+            reference: config.reference.clone(),
+            rounds: config.rounds,
+            warmup: config.warmup,
+            tasks: prompts.ids.clone(),
+            prompt_tokens: config.workload.prompt_tokens,
+            gen_tokens: config.workload.gen_tokens,
+            seed: config.workload.seed,
+            sampling: config.workload.sampling,
+            labels: prompts.labels.clone(),
+            workload_sha256: prompts.sha256.clone(),
+            quality: config.quality.as_ref().zip(graded.as_ref()).map(quality_plan),
+            fidelity: forced.map(|both| fidelity_plan(both, &config.reference)),
+            only: None,
+            stopping: None,
+            absent: setup.absent.clone(),
+        },
+        started,
+        variants,
+    };
     let energy = EnergyCounter::find(root).ok();
     Ok(Prepared { setup, prompts, graded, documents, stored, use_cache: true, energy, header })
 }
@@ -178,7 +176,7 @@ fn documents(config: &Config) -> Result<Option<Documents>> {
     config.fidelity.as_ref().map(prepare).transpose()
 }
 
-fn fidelity_plan(fidelity: &Fidelity, documents: &Documents, reference: &str) -> FidelityPlan {
+fn fidelity_plan((fidelity, documents): (&Fidelity, &Documents), reference: &str) -> FidelityPlan {
     FidelityPlan {
         documents: documents.ids.clone(),
         variants: fidelity.variants.clone(),
