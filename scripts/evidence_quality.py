@@ -24,7 +24,7 @@ def read(file: Path) -> Any:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def level_of(report: dict[str, Any], results: dict[str, Any], rule: str) -> float:
+def level_of(results: dict[str, Any], rule: str) -> float:
     """The level that the rule had in the whole session."""
     verdicts = results["judgement"]["verdicts"]
     return next(v["resolution"]["level"] for v in verdicts if v["rule"]["id"] == rule)
@@ -99,7 +99,7 @@ def main() -> int:
     all_tasks = len(results["parts"][0]["header"]["plan"]["quality"]["tasks"])
     needed = []
     for variant in ("int4", "defective"):
-        level = level_of({}, results, f"kl_divergence@{variant}")
+        level = level_of(results, f"kl_divergence@{variant}")
         count = documents_needed(results, variant, "whole", level)
         needed.append(f"{variant}: {count if count is not None else 'not proven'}")
     print(

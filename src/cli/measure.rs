@@ -2,7 +2,7 @@
 
 use super::progress::Progress;
 use super::render::tell;
-use super::{Loudness, Measuring, OnlyWhat, TaskLimit, own_binary, relative};
+use super::{Loudness, Measuring, TaskLimit, own_binary, relative};
 use crate::config::{Config, Setup};
 use crate::problem::{Problem, Result};
 use crate::record::{Only, Part, Results};
@@ -31,30 +31,26 @@ pub(super) fn prepare(mut setup: Setup, measuring: &Measuring) -> Result<Prepare
     if let Some(rounds) = measuring.rounds {
         setup.config.rounds = rounds;
     }
-    let only = measuring.only.map(|what| match what {
-        OnlyWhat::Quality => Only::Quality,
-        OnlyWhat::Timing => Only::Timing,
-    });
-    narrow(&mut setup.config, measuring, only)?;
+    narrow(&mut setup.config, measuring)?;
     let mut prepared = session::prepare(setup, Path::new("/"))?;
     prepared.use_cache = !measuring.fresh;
-    prepared.header.plan.only = only;
+    prepared.header.plan.only = measuring.only;
     Ok(prepared)
 }
 
 /// Takes out of the configuration what is not asked for.
-fn narrow(config: &mut Config, measuring: &Measuring, only: Option<Only>) -> Result<()> {
+fn narrow(config: &mut Config, measuring: &Measuring) -> Result<()> {
     let some = !measuring.suite.is_empty()
         || !measuring.tags.is_empty()
         || measuring.limit.is_some()
         || measuring.shard.is_some();
-    match only {
+    match measuring.only {
         Some(Only::Timing) => (config.quality, config.fidelity) = (None, None),
         Some(Only::Quality) => config.rounds = 0,
         None => {}
     }
     let Some(quality) = &mut config.quality else {
-        let nothing = only == Some(Only::Quality) && config.fidelity.is_none();
+        let nothing = measuring.only == Some(Only::Quality) && config.fidelity.is_none();
         return match some || nothing {
             true => Err(Problem::new("there are no graded tasks to choose from")
                 .help("add [quality] with tasks = \"FILE\" to perfgate.toml, or leave out --only, --suite, --tags, --limit and --shard")),

@@ -22,6 +22,7 @@ mod run;
 use crate::github::address::Repository;
 use crate::github::mark::Id;
 use crate::problem::{Problem, Result};
+use crate::record::Only;
 use crate::report::{FORMATS, Format};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -248,7 +249,7 @@ struct Measuring {
     resume: bool,
     /// Measure the graded tasks alone, or the rounds alone; rules on the rest stay undecided
     #[arg(long, value_name = "WHAT", value_enum, conflicts_with = "results")]
-    only: Option<OnlyWhat>,
+    only: Option<Only>,
     /// Ask the graded tasks of this suite alone; may be given several times
     #[arg(long, value_name = "NAME", conflicts_with = "results")]
     suite: Vec<String>,
@@ -263,13 +264,18 @@ struct Measuring {
     shard: Option<Shard>,
 }
 
-/// What alone is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum OnlyWhat {
-    /// The graded tasks
-    Quality,
-    /// The rounds
-    Timing,
+impl ValueEnum for Only {
+    fn value_variants<'a>() -> &'a [Only] {
+        &[Only::Quality, Only::Timing]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Only::Quality => "The graded tasks",
+            Only::Timing => "The rounds",
+        };
+        Some(PossibleValue::new(self.id()).help(help))
+    }
 }
 
 /// How many graded tasks are asked.
@@ -307,10 +313,7 @@ fn shard(text: &str) -> std::result::Result<Shard, String> {
 impl Measuring {
     /// The options that change what is measured beside the rounds, and their values.
     fn narrowed(&self) -> Vec<(String, String)> {
-        let only = self.only.map(|what| match what {
-            OnlyWhat::Quality => "quality".to_string(),
-            OnlyWhat::Timing => "timing".to_string(),
-        });
+        let only = self.only.map(|only| only.id().to_string());
         let limit = self.limit.map(|limit| match limit {
             TaskLimit::All => "all".to_string(),
             TaskLimit::Some(count) => count.to_string(),

@@ -1,6 +1,7 @@
 //! Owns several sequences behind one prefix, which is computed once: answers that are generated together,
 //! and the log likelihoods of the choices of a question. An engine that cannot is asked one by one.
 
+use super::force::step;
 use super::sampler::Sampler;
 use super::{Engine, generate};
 use crate::protocol::Order;
@@ -160,9 +161,7 @@ pub fn score(
         if !prefix.is_empty() {
             sequence.forward(prefix)?;
         }
-        for (place, token) in tokens.iter().enumerate() {
-            add(row, place, sequence.forward(&[*token])?)?;
-        }
+        step(sequence.as_mut(), tokens, &mut |place, logits| add(row, place, logits))?;
     }
     Ok(sums)
 }

@@ -16,7 +16,7 @@ pub(super) struct Repeating<'a, 'b, 's> {
     pub(super) pass: &'a Pass<'a>,
     pub(super) variant: &'a Variant,
     pub(super) asks: &'a [Ask],
-    pub(super) cache: &'b mut Option<Cache>,
+    pub(super) cache: &'b mut Cache,
     pub(super) sink: &'b mut Sink<'s>,
 }
 
@@ -85,8 +85,7 @@ impl Repeating<'_, '_, '_> {
         repeats: &mut Vec<Repeat>,
     ) -> Result<(), Cut> {
         let keys: Vec<String> = orders.iter().map(|(_, way, order)| key(order, *way)).collect();
-        let known: Vec<Option<Given>> =
-            keys.iter().map(|key| self.cache.as_ref().and_then(|cache| cache.get(key))).collect();
+        let known: Vec<Option<Given>> = keys.iter().map(|key| self.cache.get(key)).collect();
         // What is to be the same in one process is asked in one process, or not at all.
         let alone = orders.iter().all(|(_, way, _)| matches!(way, Way::Seed(_)));
         let usable = alone || known.iter().all(Option::is_some);
@@ -101,9 +100,8 @@ impl Repeating<'_, '_, '_> {
                     Some(given) => Ok(given.tokens),
                     None => server.ask_one(order, self.sink)?,
                 };
-                if let (Ok(tokens), Some(cache), false) = (&outcome, &mut *self.cache, cached) {
-                    let tokens = tokens.clone();
-                    cache.put(key, Given { tokens, ..Given::default() }).map_err(Cut::NotSaved)?;
+                if let (Ok(tokens), false) = (&outcome, cached) {
+                    self.cache.put(key, Given::of(tokens)).map_err(Cut::NotSaved)?;
                 }
                 let asked = (*task, *way, order);
                 let repeat = repeat(self.pass, self.variant, asked, outcome, cached, first);

@@ -16,7 +16,7 @@ pub(super) struct Answering<'a, 'b, 's> {
     pub(super) variant: &'a Variant,
     pub(super) asks: &'a [Ask],
     pub(super) server: &'b mut Server<'a>,
-    pub(super) cache: &'b mut Option<Cache>,
+    pub(super) cache: &'b mut Cache,
     pub(super) sink: &'b mut Sink<'s>,
 }
 
@@ -38,15 +38,15 @@ impl Answering<'_, '_, '_> {
         for task in set {
             let Ask::Choose { prompt, choices } = &self.asks[task] else { continue };
             let place = key(&(prompt, choices));
-            let known = self.cached(&place);
+            let known = self.cache.get(&place);
             let cached = known.is_some();
             let scores = match known {
                 Some(given) => Ok(given.log_likelihoods),
                 None => self.server.score(prompt, choices, self.sink)?,
             };
             if let (Ok(scores), false) = (&scores, cached) {
-                let log_likelihoods = scores.clone();
-                self.keep(place, Given { log_likelihoods, ..Given::default() })?;
+                let given = Given { log_likelihoods: scores.clone(), ..Given::default() };
+                self.cache.put(place, given).map_err(Cut::NotSaved)?;
             }
             let answer = self.chosen(task, choices, scores, cached);
             self.done(task, answer, answers)?;
@@ -75,7 +75,7 @@ impl Answering<'_, '_, '_> {
                 _ => key(&(order, batch, prefix)),
             };
             let keys: Vec<String> = group.iter().map(|(_, order)| place(order)).collect();
-            let known: Option<Vec<Given>> = keys.iter().map(|key| self.cached(key)).collect();
+            let known: Option<Vec<Given>> = keys.iter().map(|key| self.cache.get(key)).collect();
             let cached = known.is_some();
             let outcomes = match known {
                 Some(given) => given.into_iter().map(|given| Ok(given.tokens)).collect(),
@@ -86,25 +86,13 @@ impl Answering<'_, '_, '_> {
             };
             for ((outcome, key), (task, order)) in outcomes.into_iter().zip(keys).zip(group) {
                 if let (Ok(tokens), false) = (&outcome, cached) {
-                    let tokens = tokens.clone();
-                    self.keep(key, Given { tokens, ..Given::default() })?;
+                    self.cache.put(key, Given::of(tokens)).map_err(Cut::NotSaved)?;
                 }
                 let answer = self.pass.answer(&self.variant.name, *task, order, outcome, cached);
                 self.done(*task, answer, answers)?;
             }
         }
         Ok(())
-    }
-
-    fn cached(&self, key: &str) -> Option<Given> {
-        self.cache.as_ref().and_then(|cache| cache.get(key))
-    }
-
-    fn keep(&mut self, key: String, given: Given) -> Result<(), Cut> {
-        match self.cache {
-            Some(cache) => cache.put(key, given).map_err(Cut::NotSaved),
-            None => Ok(()),
-        }
     }
 
     fn done(

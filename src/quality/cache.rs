@@ -15,22 +15,27 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// What came of one set-up; of answers their tokens.
+/// What came of one set-up; of answers their tokens. A cache that is off knows and keeps nothing.
 pub(super) struct Cache<T = Given> {
-    path: PathBuf,
-    file: File,
+    file: Option<(PathBuf, File)>,
     known: HashMap<String, T>,
 }
 
 /// What an answer came to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Given {
-    /// Its tokens.
-    #[serde(default)]
+    /// Its tokens; none of choices.
     pub(super) tokens: Vec<u32>,
     /// Of choices: the log likelihood of each, nats.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) log_likelihoods: Vec<f64>,
+}
+
+impl Given {
+    /// A free-running answer.
+    pub(super) fn of(tokens: &[u32]) -> Given {
+        Given { tokens: tokens.to_vec(), log_likelihoods: Vec::new() }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,6 +90,11 @@ impl Cache {
 }
 
 impl<T: Clone + Serialize + DeserializeOwned> Cache<T> {
+    /// No cache.
+    pub(super) fn off() -> Cache<T> {
+        Cache { file: None, known: HashMap::new() }
+    }
+
     /// Opens the cache of a set-up, or of several together.
     pub(super) fn of(folder: &Path, set_up: &impl Serialize) -> Result<Cache<T>> {
         let json = serde_json::to_string(set_up).expect("plain data");
@@ -104,7 +114,7 @@ impl<T: Clone + Serialize + DeserializeOwned> Cache<T> {
             .map(|line| (line.order, line.value))
             .collect();
         let file = OpenOptions::new().append(true).create(true).open(&path).map_err(problem)?;
-        let mut cache = Cache { path, file, known };
+        let mut cache = Cache { file: Some((path, file)), known };
         match text {
             text if text.is_empty() => cache.write(&json)?,
             text if !text.ends_with('\n') => cache.write("")?,
@@ -120,13 +130,17 @@ impl<T: Clone + Serialize + DeserializeOwned> Cache<T> {
 
     /// Keeps what came of what was asked.
     pub(super) fn put(&mut self, key: String, value: T) -> Result<()> {
+        if self.file.is_none() {
+            return Ok(());
+        }
         let line = Line { order: key, value };
         self.write(&serde_json::to_string(&line).expect("plain data"))
     }
 
     fn write(&mut self, line: &str) -> Result<()> {
-        self.file.write_all(format!("{line}\n").as_bytes()).map_err(|error| {
-            Problem::io(&self.path, "write to the cache of answers", &error)
+        let Some((path, file)) = &mut self.file else { return Ok(()) };
+        file.write_all(format!("{line}\n").as_bytes()).map_err(|error| {
+            Problem::io(path, "write to the cache of answers", &error)
                 .help("make room there and run again; the answers up to here are kept")
         })
     }
@@ -144,10 +158,6 @@ mod tests {
 
     fn tokens(cache: &Cache, order: &Order) -> Option<Vec<u32>> {
         cache.get(&key(order)).map(|given| given.tokens)
-    }
-
-    fn given(tokens: &[u32]) -> Given {
-        Given { tokens: tokens.to_vec(), ..Given::default() }
     }
 
     fn record(sum: &str) -> VariantRecord {
@@ -182,7 +192,7 @@ mod tests {
         let order = Order { prompt: vec![1, 2], tokens: 3, ..Order::default() };
         let mut cache = open("x", "avx2");
         assert_eq!(tokens(&cache, &order), None);
-        cache.put(key(&order), given(&[7, 8])).unwrap();
+        cache.put(key(&order), Given::of(&[7, 8])).unwrap();
         assert_eq!(tokens(&open("x", "avx2"), &order), Some(vec![7, 8]));
         assert_eq!(tokens(&open("y", "avx2"), &order), None, "another model");
         assert_eq!(tokens(&open("x", "amx"), &order), None, "other instructions");
@@ -198,14 +208,15 @@ mod tests {
         let orders: Vec<Order> =
             (1..4).map(|tokens| Order { tokens, ..Order::default() }).collect();
         let mut cache = open();
-        cache.put(key(&orders[0]), given(&[1])).unwrap();
-        cache.put(key(&orders[1]), given(&[2])).unwrap();
-        let text = std::fs::read_to_string(&cache.path).unwrap();
-        std::fs::write(&cache.path, &text[..text.len() - 5]).unwrap();
+        cache.put(key(&orders[0]), Given::of(&[1])).unwrap();
+        cache.put(key(&orders[1]), Given::of(&[2])).unwrap();
+        let (path, _) = cache.file.as_ref().unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        std::fs::write(path, &text[..text.len() - 5]).unwrap();
         let mut cache = open();
         assert_eq!(tokens(&cache, &orders[0]), Some(vec![1]));
         assert_eq!(tokens(&cache, &orders[1]), None);
-        cache.put(key(&orders[2]), given(&[3])).unwrap();
+        cache.put(key(&orders[2]), Given::of(&[3])).unwrap();
         assert_eq!(tokens(&open(), &orders[2]), Some(vec![3]));
     }
 }

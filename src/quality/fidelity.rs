@@ -36,7 +36,7 @@ struct Order<'a> {
 /// One variant that is held against the reference.
 struct Candidate<'a> {
     server: Server<'a>,
-    cache: Option<Cache<Compared>>,
+    cache: Cache<Compared>,
 }
 
 /// One document, forced in one way.
@@ -74,7 +74,10 @@ impl FidelityPass<'_> {
         let mut reference = Server::new(self.workers, reference);
         let candidates = self.plan.variants.iter().filter_map(named);
         let mut candidates: Vec<Candidate<'_>> = candidates
-            .map(|variant| Candidate { server: Server::new(self.workers, variant), cache: None })
+            .map(|variant| Candidate {
+                server: Server::new(self.workers, variant),
+                cache: Cache::off(),
+            })
             .collect();
         let done = self.all(&mut reference, &mut candidates, &files, sink);
         let servers = candidates.iter_mut().map(|candidate| &mut candidate.server);
@@ -118,21 +121,21 @@ impl FidelityPass<'_> {
         })
     }
 
-    /// The cache of a pair; `None` without one, or if an engine does not load.
+    /// The cache of a pair; it is off if none is wanted, or if an engine does not load.
     fn open_cache(
         &self,
         reference: &mut Server<'_>,
         candidate: &mut Server<'_>,
         sink: &mut Sink<'_>,
-    ) -> Result<Option<Cache<Compared>>, Cut> {
-        let Some(folder) = &self.workers.cache else { return Ok(None) };
+    ) -> Result<Cache<Compared>, Cut> {
+        let Some(folder) = &self.workers.cache else { return Ok(Cache::off()) };
         let (Some(a), Some(b)) = (reference.engine(sink)?, candidate.engine(sink)?) else {
-            return Ok(None);
+            return Ok(Cache::off());
         };
         let of = |server: &Server<'_>| &self.workers.records[&server.variant.name];
         let set_up = |record, engine| SetUp::of(record, engine, self.workers.machine);
         let pair = [set_up(of(reference), &a), set_up(of(candidate), &b)];
-        Cache::of(folder, &pair).map(Some).map_err(Cut::NotSaved)
+        Cache::of(folder, &pair).map_err(Cut::NotSaved)
     }
 
     /// One document against every variant. The reference is forced once for all that are not known.
@@ -148,8 +151,7 @@ impl FidelityPass<'_> {
         let mut found = Vec::new();
         for candidate in candidates {
             let name = &candidate.server.variant.name;
-            let known = candidate.cache.as_ref().and_then(|cache| cache.get(&key(&item.order)));
-            if let Some(known) = known {
+            if let Some(known) = candidate.cache.get(&key(&item.order)) {
                 found.push(self.record(item, name, known, true));
                 continue;
             }
@@ -197,9 +199,7 @@ impl FidelityPass<'_> {
         }
         let compared = compare([reference, other], forced, item.next(), item.order.skip);
         let compared = compared.map_err(Cut::NotSaved)?;
-        if let Some(cache) = cache {
-            cache.put(key(&item.order), compared.clone()).map_err(Cut::NotSaved)?;
-        }
+        cache.put(key(&item.order), compared.clone()).map_err(Cut::NotSaved)?;
         Ok(self.record(item, name, compared, false))
     }
 

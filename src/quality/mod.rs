@@ -112,16 +112,16 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// The cache of a variant; `None` without one, or for an engine that does not load.
+    /// The cache of a variant; it is off if none is wanted, or for an engine that does not load.
     fn open_cache(
         &self,
         variant: &Variant,
         server: &mut Server<'_>,
         sink: &mut Sink<'_>,
-    ) -> Result<Option<Cache>, Cut> {
-        let Some(folder) = &self.workers.cache else { return Ok(None) };
-        let Some(engine) = server.engine(sink)? else { return Ok(None) };
+    ) -> Result<Cache, Cut> {
+        let Some(folder) = &self.workers.cache else { return Ok(Cache::off()) };
+        let Some(engine) = server.engine(sink)? else { return Ok(Cache::off()) };
         let record = &self.workers.records[&variant.name];
-        Cache::open(folder, record, &engine, self.workers.machine).map(Some).map_err(Cut::NotSaved)
+        Cache::open(folder, record, &engine, self.workers.machine).map_err(Cut::NotSaved)
     }
 }

@@ -184,18 +184,17 @@ fn share(share: &Share) -> String {
 pub(super) fn flipped(results: &Results) -> Vec<Grid> {
     let Some(base_part) = results.part_of(&results.reference) else { return Vec::new() };
     let base: BTreeMap<&str, &Answer> = tasks::answers(base_part, &results.reference)
-        .into_iter()
         .map(|answer| (answer.task.as_str(), answer))
         .collect();
     let rows = |wanted: fn(bool, bool) -> bool| {
         let of = |variant: &String| {
             let part = results.part_of(variant)?;
-            let row = |now: &&Answer| {
+            let row = |now: &Answer| {
                 let base = base.get(now.task.as_str())?;
                 let right = |answer: &Answer| answer.grade == Grade::Right;
                 wanted(right(base), right(now)).then(|| flip(part, base, now))
             };
-            Some(tasks::answers(part, variant).iter().filter_map(row).collect::<Vec<_>>())
+            Some(tasks::answers(part, variant).filter_map(row).collect::<Vec<_>>())
         };
         results.variants.iter().filter_map(of).flatten().collect::<Vec<_>>()
     };

@@ -1,6 +1,7 @@
 //! Owns the rules on forced documents, and what a table says of them. The document is the unit: positions
 //! within one hang together.
 
+use super::ONE_SIDE;
 use super::change::{MOST_ROUNDS, POWER};
 use super::judge::{Case, Test};
 use crate::metric::{Metric, Of, Read, Statistic};
@@ -12,9 +13,6 @@ use crate::stats::{self, FEWEST_BOOTSTRAP_ROUNDS, Interval, RESAMPLES, Ranked};
 
 /// The seed of the resamples: the same documents give the same report.
 const SEED: u64 = 99;
-
-/// An error of 2.5% on each side, of intervals that describe and decide nothing.
-const ONE_SIDE: f64 = 0.025;
 
 /// What the documents of one variant come to, forced in one way.
 #[derive(Debug, Clone, PartialEq)]

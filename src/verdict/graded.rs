@@ -2,6 +2,7 @@
 
 use super::change::POWER;
 use super::judge::{Case, Test};
+use super::tasks::answers;
 use crate::metric::{Better, Metric, Read};
 use crate::record::{
     Answer, Effect, Grade, Needed, Part, Resolution, Sample, Verdict, VerdictKind,
@@ -253,10 +254,6 @@ impl Case<'_> {
 
 fn p_value(p: f64) -> String {
     if p < 0.001 { "p < 0.001".to_string() } else { format!("p = {p:.3}") }
-}
-
-fn answers<'a>(part: &'a Part, variant: &'a str) -> impl Iterator<Item = &'a Answer> {
-    part.answers.iter().filter(move |answer| answer.variant == variant)
 }
 
 /// Why a reference's answers say nothing: those that its engine failed to give are not its own.

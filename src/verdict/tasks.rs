@@ -74,8 +74,8 @@ pub struct Repeated {
 }
 
 /// A variant's graded tasks.
-pub fn answers<'a>(part: &'a Part, variant: &'a str) -> Vec<&'a Answer> {
-    part.answers.iter().filter(|answer| answer.variant == variant).collect()
+pub fn answers<'a>(part: &'a Part, variant: &'a str) -> impl Iterator<Item = &'a Answer> {
+    part.answers.iter().filter(move |answer| answer.variant == variant)
 }
 
 /// The suites of the graded tasks of a session, in the order of their tasks; `None` for tasks without one.
@@ -94,12 +94,11 @@ pub fn suites(part: &Part) -> Vec<Option<String>> {
 /// The share of right answers of a variant in a suite, or in all.
 pub fn right(part: &Part, variant: &str, suite: Option<&Option<String>>) -> Share {
     let labels = part.header.plan.quality.as_ref().map(|quality| &quality.labels);
-    let of_suite = |answer: &&&Answer| {
+    let of_suite = |answer: &&Answer| {
         let own = labels.and_then(|labels| labels.get(&answer.task)?.suite.clone());
         suite.is_none_or(|suite| *suite == own)
     };
-    let answers = answers(part, variant);
-    let answers: Vec<&&Answer> = answers.iter().filter(of_suite).collect();
+    let answers: Vec<&Answer> = answers(part, variant).filter(of_suite).collect();
     let right = answers.iter().filter(|answer| answer.grade == Grade::Right).count();
     Share::of(right as u64, answers.len() as u64)
 }
@@ -111,7 +110,7 @@ pub fn kinds_of_failure(part: &Part) -> BTreeSet<FailureClass> {
 
 /// The share of a variant's answers that failed in one way, or in any.
 pub fn failed(part: &Part, variant: &str, class: Option<FailureClass>) -> Share {
-    let answers = answers(part, variant);
+    let answers: Vec<&Answer> = answers(part, variant).collect();
     let of_class = |answer: &&&Answer| {
         let failed = answer.failure.as_ref();
         failed.is_some_and(|failure| class.is_none_or(|class| class == failure.class))
@@ -122,9 +121,8 @@ pub fn failed(part: &Part, variant: &str, class: Option<FailureClass>) -> Share 
 /// How far a variant's answers are the reference's; `None` if they share no free-running task that both answered.
 pub fn alike(part: &Part, variant: &str, reference: &str) -> Option<Alike> {
     let base: BTreeMap<&str, &Answer> =
-        answers(part, reference).into_iter().map(|a| (a.task.as_str(), a)).collect();
+        answers(part, reference).map(|a| (a.task.as_str(), a)).collect();
     let pairs: Vec<(&Answer, &Answer)> = answers(part, variant)
-        .into_iter()
         .filter_map(|now| Some((*base.get(now.task.as_str())?, now)))
         .collect();
     let count = |wanted: fn(bool, bool) -> bool| {

@@ -98,9 +98,11 @@ pub fn prepare_graded(
     variants: &[Variant],
 ) -> Result<Graded> {
     let mut identity = format!("{}\0{}\0{}", workload.seed, workload.sampling, quality.batch);
-    let mut all = Vec::new();
+    let (mut all, mut templates) = (Vec::new(), Vec::new());
     for set in &quality.sets {
-        all.push(read_set(set, &mut identity)?);
+        let (tasks, template) = read_set(set, &mut identity)?;
+        all.push(tasks);
+        templates.push(template);
     }
     ids_are_unique(quality, &all)?;
     let all_labels = labels(all.iter().flatten());
@@ -113,8 +115,9 @@ pub fn prepare_graded(
     let prompted: Vec<Prompted<'_>> = quality
         .sets
         .iter()
+        .zip(&templates)
         .zip(&taken)
-        .map(|(set, tasks)| Prompted::new(set, tasks))
+        .map(|((set, template), tasks)| Prompted::new(set, template.as_deref(), tasks))
         .collect::<Result<_>>()?;
     let (mut asks, mut shared, mut vocabularies) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     for variant in variants.iter().filter(|v| quality.variants.contains(&v.name)) {
@@ -162,8 +165,8 @@ fn places(ids: &[String], all: &[Vec<GradedTask>]) -> Vec<u32> {
     ids.iter().map(|id| places[id.as_str()]).collect()
 }
 
-/// The tasks of one set; what they depend on is added to `identity`.
-fn read_set(set: &TaskSet, identity: &mut String) -> Result<Vec<GradedTask>> {
+/// The tasks of one set, and the template around their prompts; what they depend on is added to `identity`.
+fn read_set(set: &TaskSet, identity: &mut String) -> Result<(Vec<GradedTask>, Option<String>)> {
     let text = read_text(&set.tasks, "[quality] tasks")?;
     let answers = match &set.answers {
         Some(file) => Some((file.as_path(), read_text(file, "[quality] answers")?)),
@@ -185,7 +188,7 @@ fn read_set(set: &TaskSet, identity: &mut String) -> Result<Vec<GradedTask>> {
         set.max_tokens,
         set.stop
     );
-    Ok(tasks)
+    Ok((tasks, around))
 }
 
 /// By its id a task's results are compared, so no two files may share one.
@@ -275,13 +278,13 @@ struct Prompted<'a> {
 }
 
 impl<'a> Prompted<'a> {
-    fn new(set: &'a TaskSet, taken: &[&'a GradedTask]) -> Result<Prompted<'a>> {
-        let around = match &set.prompt_template {
-            Some(file) => Some((file, read_text(file, "[quality] prompt_template")?)),
-            None => None,
-        };
+    fn new(
+        set: &'a TaskSet,
+        around: Option<&str>,
+        taken: &[&'a GradedTask],
+    ) -> Result<Prompted<'a>> {
         let task = |of: &GradedTask, prompt: &str| -> Result<Task> {
-            let prompt = match &around {
+            let prompt = match set.prompt_template.as_deref().zip(around) {
                 Some((file, around)) => template::fill(file, around, prompt)?,
                 None => prompt.to_string(),
             };

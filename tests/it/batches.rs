@@ -1,21 +1,11 @@
 //! Several sequences behind one prefix, by the real engines on the real model: batches come to what each request
 //! comes to by itself, and choices to what the logits of each step say.
 
+use crate::support::{model, root};
 use perfgate::engine::{self, Engine, generate, generate_together, score, shared_prefix};
 use perfgate::protocol::{LoadSpec, Order};
 use perfgate::workload::load_tokenizer;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(".perfgate")
-}
-
-fn model(name: &str) -> PathBuf {
-    let folder = root().join("models/smollm2-135m").join(name);
-    assert!(folder.is_dir(), "{} is missing: run scripts/setup.sh first", folder.display());
-    folder
-}
 
 fn encode(text: &str) -> Vec<u32> {
     let tokenizer = load_tokenizer(&model("fp16").join("tokenizer.json")).unwrap();

@@ -1,20 +1,15 @@
 //! Which model a variant really has, on the real models that `scripts/setup.sh` makes: locked, made by a recipe,
 //! held in the base, or held by Git LFS; and what of a change is unchanged.
 
-use crate::support::{Project, Run};
+use crate::support::{Project, Run, model, root};
 use perfgate::record::{Direction, VerdictKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const RULES: &str = "[rules]\nlatency = { limit = \"900%\" }\nmodel_size = \"5%\"\n";
 
-fn made() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(".perfgate")
-}
-
 /// A folder of hard links to a model's files.
 fn link(name: &str, to: &Path) {
-    let from = made().join("models/smollm2-135m").join(name);
-    assert!(from.is_dir(), "{} is missing: run scripts/setup.sh first", from.display());
+    let from = model(name);
     let _ = std::fs::remove_dir_all(to);
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().flatten() {
@@ -47,7 +42,7 @@ fn repository(keys: &str, lock: bool) -> Project {
     project.git(&["init", "-q", "-b", "main"]);
     project.write(".gitignore", ".perfgate/\nmodels/\n");
     std::fs::create_dir_all(project.path().join(".perfgate")).unwrap();
-    let runtimes = made().join("runtimes");
+    let runtimes = root().join("runtimes");
     std::os::unix::fs::symlink(runtimes, project.path().join(".perfgate/runtimes")).unwrap();
     link("ov-fp16", &project.path().join("models/fp16"));
     link("ov-int8", &project.path().join("models/int8"));
@@ -171,7 +166,7 @@ fn a_model_that_nothing_identifies_is_invalid_and_never_unchanged() {
 #[test]
 fn a_recipe_makes_the_model_of_each_side() {
     // The recipe copies what another file names: made in a checkout of the base it makes the base's model.
-    let source = made().join("models/smollm2-135m");
+    let source = root().join("models/smollm2-135m");
     let recipe = format!(
         "prepare = 'mkdir -p \"$PERFGATE_MODEL\" && cp -lf {}/$(cat which.txt)/openvino_model.* \
          {}/ov-fp16/*.json \"$PERFGATE_MODEL\" && echo made >> made.log'",

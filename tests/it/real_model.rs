@@ -1,6 +1,6 @@
 //! The real engines on the real model that `scripts/setup.sh` makes.
 
-use crate::support::{Project, finished, holds};
+use crate::support::{Project, finished, holds, model, root};
 use perfgate::engine::{self, Engine, Generation, Sequence};
 use perfgate::protocol::{LoadSpec, Order, monotonic_ns};
 use perfgate::record::{
@@ -10,16 +10,6 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(".perfgate")
-}
-
-fn model(name: &str) -> PathBuf {
-    let folder = root().join("models/smollm2-135m").join(name);
-    assert!(folder.is_dir(), "{} is missing: run scripts/setup.sh first", folder.display());
-    folder
-}
 
 fn spec(engine: &str, name: &str) -> LoadSpec {
     LoadSpec {

@@ -42,6 +42,18 @@ pub struct Run {
     pub stderr: String,
 }
 
+/// Where `scripts/setup.sh` puts what it makes.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(".perfgate")
+}
+
+/// A variant of the real model.
+pub fn model(name: &str) -> PathBuf {
+    let folder = root().join("models/smollm2-135m").join(name);
+    assert!(folder.is_dir(), "{} is missing: run scripts/setup.sh first", folder.display());
+    folder
+}
+
 /// The common head of configurations for the scripted engine: two rounds or so of four tasks, all of which
 /// are run.
 pub fn scripted(rounds: u32, variants: &str) -> String {

@@ -1,15 +1,10 @@
 //! Owns several sequences in one inference request of OpenVINO: rows of a batch that the input `beam_idx`
 //! branches off one prefix, and lets go one by one.
 
+use super::{infer, left_out, logits_of, set, wrong};
 use crate::engine::batch::{Batch, Show, Visit};
-use crate::engine::failed;
 use crate::record::Failure;
 use openvino::{ElementType, InferRequest, InferenceError, Shape, Tensor};
-
-/// OpenVINO's error as a failure.
-pub(super) fn wrong(error: InferenceError) -> Failure {
-    failed(format!("OpenVINO: {error}"))
-}
 
 /// The rows that a request still has.
 pub(super) struct OpenVinoBatch {
@@ -69,25 +64,19 @@ impl OpenVinoBatch {
             rows.push(row);
         }
         let mask: Vec<i64> = rows.iter().flat_map(|row| row.mask.iter().copied()).collect();
-        self.set("input_ids", fed.len(), &ids)?;
-        self.set("attention_mask", fed.len(), &mask)?;
+        let shape = [fed.len(), longest];
+        set(&mut self.request, "input_ids", shape, |all| all.copy_from_slice(&ids))?;
+        let seen = [fed.len(), mask.len() / fed.len()];
+        set(&mut self.request, "attention_mask", seen, |all| all.copy_from_slice(&mask))?;
         if self.has_position_ids {
-            self.set("position_ids", fed.len(), &positions)?;
+            set(&mut self.request, "position_ids", shape, |all| all.copy_from_slice(&positions))?;
         }
         let mut beam = Tensor::new(ElementType::I32, &Shape::new(&[beams.len() as i64])?)?;
         beam.get_data_mut::<i32>()?.copy_from_slice(&beams);
         self.request.set_tensor("beam_idx", &beam)?;
-        self.request.infer()?;
+        infer(&mut self.request)?;
         self.rows = rows;
         Ok(longest)
-    }
-
-    /// Sets an input of the shape `[rows, values / rows]`.
-    fn set(&mut self, name: &str, rows: usize, values: &[i64]) -> Result<(), InferenceError> {
-        let shape = Shape::new(&[rows as i64, (values.len() / rows) as i64])?;
-        let mut tensor = Tensor::new(ElementType::I64, &shape)?;
-        tensor.get_data_mut::<i64>()?.copy_from_slice(values);
-        self.request.set_tensor(name, &tensor)
     }
 }
 
@@ -100,8 +89,10 @@ impl Batch for OpenVinoBatch {
     ) -> Result<(), Failure> {
         let longest = self.feed(rows).map_err(wrong)?;
         let tensor = self.request.get_tensor("logits").map_err(wrong)?;
-        let all = super::logits_of(&tensor)?;
-        let vocabulary = all.len() / (rows.len() * longest);
+        let (all, vocabulary) = logits_of(&tensor)?;
+        if all.len() != rows.len() * longest * vocabulary {
+            return Err(left_out(all.len(), rows.len() * longest));
+        }
         for (index, (row, tokens)) in rows.iter().enumerate() {
             let first = match show {
                 Show::Last => tokens.len() - 1,

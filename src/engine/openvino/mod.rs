@@ -15,8 +15,8 @@ use crate::problem::{self, Problem};
 use crate::protocol::LoadSpec;
 use crate::record::{EngineInfo, Failure};
 use openvino::{
-    CompiledModel, Core, DeviceType, ElementType, InferRequest, Model, PropertyKey, RwPropertyKey,
-    Shape, Tensor,
+    CompiledModel, Core, DeviceType, ElementType, InferRequest, InferenceError, Model, PropertyKey,
+    RwPropertyKey, Shape, Tensor,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -237,7 +237,7 @@ fn effective(
 
 /// Checks that the IR is a stateful language model; tells whether it takes `position_ids`.
 fn check_inputs(model: &Model, xml: &Path) -> Result<bool, LoadError> {
-    let unreadable = |error: openvino::InferenceError| {
+    let unreadable = |error: InferenceError| {
         LoadError::setup(format!("{}: its inputs cannot be read: {error}", xml.display()))
     };
     let mut names = BTreeSet::new();
@@ -285,7 +285,7 @@ impl Engine for OpenVino {
     }
 
     fn batch(&mut self, prefix: &[u32]) -> Result<Box<dyn Batch + '_>, Failure> {
-        let request = self.compiled.create_infer_request().map_err(batch::wrong)?;
+        let request = self.compiled.create_infer_request().map_err(wrong)?;
         let rows = batch::OpenVinoBatch::new(request, self.has_position_ids, prefix)?;
         Ok(Box::new(rows))
     }
@@ -299,17 +299,18 @@ struct OpenVinoSequence {
 }
 
 impl OpenVinoSequence {
-    fn run(&mut self, tokens: &[u32]) -> Result<(), openvino::InferenceError> {
+    fn run(&mut self, tokens: &[u32]) -> Result<(), InferenceError> {
         let count = tokens.len();
         let past = self.past;
-        self.set("input_ids", count, |ids| {
+        let request = &mut self.request;
+        set(request, "input_ids", [1, count], |ids| {
             for (place, token) in ids.iter_mut().zip(tokens) {
                 *place = i64::from(*token);
             }
         })?;
-        self.set("attention_mask", past + count, |mask| mask.fill(1))?;
+        set(request, "attention_mask", [1, past + count], |mask| mask.fill(1))?;
         if self.has_position_ids {
-            self.set("position_ids", count, |positions| {
+            set(request, "position_ids", [1, count], |positions| {
                 for (index, place) in positions.iter_mut().enumerate() {
                     *place = (past + index) as i64;
                 }
@@ -317,40 +318,18 @@ impl OpenVinoSequence {
         }
         if past == 0 {
             let beam = Tensor::new(ElementType::I32, &Shape::new(&[1])?)?;
-            self.request.set_tensor("beam_idx", &beam)?;
+            request.set_tensor("beam_idx", &beam)?;
         }
-        // Not `infer`: decoding with it was found to take about 4% longer (OpenVINO 2026.4).
-        self.request.infer_async()?;
-        self.request.wait(LONG_MS)?;
+        infer(request)?;
+        self.logits = Some(request.get_tensor("logits")?);
         self.past += count;
-        self.logits = Some(self.request.get_tensor("logits")?);
         Ok(())
     }
 
     /// Runs `tokens`. Returns the logits `[1, positions, vocabulary]` and the size of the vocabulary.
     fn logits(&mut self, tokens: &[u32]) -> Result<(&[f32], usize), Failure> {
-        let wrong = |error: openvino::InferenceError| failed(format!("OpenVINO: {error}"));
         self.run(tokens).map_err(wrong)?;
-        let tensor = self.logits.as_ref().expect("set by a run without an error");
-        let kind = tensor.get_element_type().map_err(wrong)?;
-        if kind != ElementType::F32 {
-            return Err(failed(format!("the IR's logits are {kind:?}, and f32 is supported")));
-        }
-        let shape = tensor.get_shape().map_err(wrong)?;
-        let vocabulary = shape.get_dimensions().last().copied().unwrap_or(0) as usize;
-        Ok((tensor.get_data().map_err(wrong)?, vocabulary))
-    }
-
-    /// Sets an input of the shape `[1, length]`.
-    fn set(
-        &mut self,
-        name: &str,
-        length: usize,
-        fill: impl FnOnce(&mut [i64]),
-    ) -> Result<(), openvino::InferenceError> {
-        let mut tensor = Tensor::new(ElementType::I64, &Shape::new(&[1, length as i64])?)?;
-        fill(tensor.get_data_mut()?);
-        self.request.set_tensor(name, &tensor)
+        logits_of(self.logits.as_ref().expect("set by a run without an error"))
     }
 }
 
@@ -363,22 +342,49 @@ impl Sequence for OpenVinoSequence {
     fn forward_each(&mut self, tokens: &[u32], visit: &mut Visit<'_>) -> Result<(), Failure> {
         let (all, vocabulary) = self.logits(tokens)?;
         if vocabulary == 0 || all.len() != tokens.len() * vocabulary {
-            return Err(failed(format!(
-                "the IR gave {} logits for {} positions: it leaves some out",
-                all.len(),
-                tokens.len()
-            )));
+            return Err(left_out(all.len(), tokens.len()));
         }
         let mut rows = all.chunks_exact(vocabulary).enumerate();
         rows.try_for_each(|(position, row)| visit(position, row))
     }
 }
 
-/// The logits of an inference, `[rows, positions, vocabulary]`.
-fn logits_of(tensor: &Tensor) -> Result<&[f32], Failure> {
-    let kind = tensor.get_element_type().map_err(batch::wrong)?;
+/// OpenVINO's error as a failure.
+fn wrong(error: InferenceError) -> Failure {
+    failed(format!("OpenVINO: {error}"))
+}
+
+/// Why logits cannot be told apart by position.
+fn left_out(logits: usize, positions: usize) -> Failure {
+    failed(format!("the IR gave {logits} logits for {positions} positions: it leaves some out"))
+}
+
+/// Sets an input of the shape `[rows, length]`.
+fn set(
+    request: &mut InferRequest,
+    name: &str,
+    [rows, length]: [usize; 2],
+    fill: impl FnOnce(&mut [i64]),
+) -> Result<(), InferenceError> {
+    let shape = Shape::new(&[rows as i64, length as i64])?;
+    let mut tensor = Tensor::new(ElementType::I64, &shape)?;
+    fill(tensor.get_data_mut()?);
+    request.set_tensor(name, &tensor)
+}
+
+/// Runs a request. Not by its `infer`: decoding with that was found to take about 4% longer (OpenVINO 2026.4).
+fn infer(request: &mut InferRequest) -> Result<(), InferenceError> {
+    request.infer_async()?;
+    request.wait(LONG_MS)
+}
+
+/// The logits of an inference, `[rows, positions, vocabulary]`, and the size of the vocabulary.
+fn logits_of(tensor: &Tensor) -> Result<(&[f32], usize), Failure> {
+    let kind = tensor.get_element_type().map_err(wrong)?;
     if kind != ElementType::F32 {
         return Err(failed(format!("the IR's logits are {kind:?}, and f32 is supported")));
     }
-    tensor.get_data().map_err(batch::wrong)
+    let shape = tensor.get_shape().map_err(wrong)?;
+    let vocabulary = shape.get_dimensions().last().copied().unwrap_or(0) as usize;
+    Ok((tensor.get_data().map_err(wrong)?, vocabulary))
 }

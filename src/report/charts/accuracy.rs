@@ -3,8 +3,8 @@
 
 use super::super::Grid;
 use super::{Axis, Chart, Layer, Look, Marks, Ticks, cut, lane, titles};
-use crate::record::{Answer, Grade, Results};
-use std::collections::BTreeMap;
+use crate::record::{Part, Results};
+use crate::verdict::tasks::{self, Share};
 
 /// Most suites that are drawn; the table has them all.
 const MOST_SUITES: usize = 12;
@@ -12,30 +12,30 @@ const MOST_SUITES: usize = 12;
 /// Most flipped tasks that are shown beside the chart.
 const MOST_FLIPS: usize = 40;
 
-/// What a variant answered, by task.
-struct Answers<'a> {
+/// A variant that answered tasks.
+struct Asked<'a> {
     look: Look,
     name: &'a str,
-    by_task: BTreeMap<&'a str, &'a Answer>,
+    part: &'a Part,
 }
 
-/// Right answers of all, by suite, with the variants in order.
+/// Right answers of a suite, with the variants in order.
 struct Suite<'a> {
     name: String,
-    tallies: Vec<(&'a Answers<'a>, [usize; 2])>,
+    shares: Vec<(&'a Asked<'a>, Share)>,
 }
 
 /// The chart of graded tasks; nothing where none was asked.
 pub(super) fn chart(results: &Results, flips: &[Grid]) -> Option<Chart> {
-    let variants = answers(results);
+    let variants = asked(results);
     if variants.is_empty() {
         return None;
     }
-    let suites = suites(results, &variants);
+    let suites = suites(&variants);
     let drawn = &suites[..suites.len().min(MOST_SUITES)];
     let words = |suite: &Suite<'_>| {
-        let each = suite.tallies.iter().map(|(answers, [right, all])| {
-            format!("{} {right} of {all} ({})", answers.name, percent(*right, *all))
+        let each = suite.shares.iter().map(|(asked, share)| {
+            format!("{} {} of {} ({})", asked.name, share.hits, share.of, percent(share))
         });
         format!("{}: {}", suite.name, each.collect::<Vec<_>>().join(", "))
     };
@@ -70,55 +70,29 @@ fn in_short(grid: &Grid) -> Grid {
     Grid { rows: cut(grid.rows.clone(), MOST_FLIPS), ..grid.clone() }
 }
 
-fn answers(results: &Results) -> Vec<Answers<'_>> {
-    let of = |(look, name)| Answers {
-        look,
-        name,
-        by_task: results
-            .part_of(name)
-            .into_iter()
-            .flat_map(|part| &part.answers)
-            .filter(|answer| answer.variant == name)
-            .map(|answer| (answer.task.as_str(), answer))
-            .collect(),
-    };
-    let named = results.variants.iter().map(String::as_str).enumerate();
-    named.map(of).filter(|answers| !answers.by_task.is_empty()).collect()
-}
-
-/// The suite of a graded task, if it has one.
-fn suite_of<'a>(results: &'a Results, task: &str) -> Option<&'a str> {
-    let mut plans = results.parts.iter().filter_map(|part| part.header.plan.quality.as_ref());
-    plans.find_map(|plan| plan.labels.get(task)?.suite.as_deref())
+fn asked(results: &Results) -> Vec<Asked<'_>> {
+    let of = |(look, name)| Some(Asked { look, name, part: results.part_of(name)? });
+    let named = results.variants.iter().map(String::as_str).enumerate().filter_map(of);
+    named.filter(|asked| tasks::answers(asked.part, asked.name).next().is_some()).collect()
 }
 
 /// All tasks together, and each suite where there are several.
-fn suites<'a>(results: &Results, variants: &'a [Answers<'a>]) -> Vec<Suite<'a>> {
-    let mut names: Vec<Option<&str>> = variants
-        .iter()
-        .flat_map(|answers| answers.by_task.keys())
-        .map(|task| suite_of(results, task))
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    let tally = |answers: &'a Answers<'a>, takes: &dyn Fn(&str) -> bool| {
-        let of = answers.by_task.iter().filter(|(task, _)| takes(task));
-        let [mut right, mut all] = [0, 0];
-        for (_, answer) in of {
-            all += 1;
-            right += usize::from(answer.grade == Grade::Right);
+fn suites<'a>(variants: &'a [Asked<'a>]) -> Vec<Suite<'a>> {
+    let mut names: Vec<Option<String>> = Vec::new();
+    for name in variants.iter().flat_map(|asked| tasks::suites(asked.part)) {
+        if !names.contains(&name) {
+            names.push(name);
         }
-        (answers, [right, all])
+    }
+    let suite = |name: String, of: Option<&Option<String>>| {
+        let share = |asked: &'a Asked<'a>| (asked, tasks::right(asked.part, asked.name, of));
+        Suite { name, shares: variants.iter().map(share).collect() }
     };
-    let suite = |name: String, takes: &dyn Fn(&str) -> bool| Suite {
-        name,
-        tallies: variants.iter().map(|answers| tally(answers, takes)).collect(),
-    };
-    let mut suites = vec![suite("all tasks".to_string(), &|_| true)];
+    let mut suites = vec![suite("all tasks".to_string(), None)];
     if names.len() > 1 {
-        suites.extend(names.into_iter().map(|name| {
-            let title = name.map_or("no suite".to_string(), |name| format!("suite {name}"));
-            suite(title, &|task| suite_of(results, task) == name)
+        suites.extend(names.iter().map(|of| {
+            let name = of.as_ref().map_or("no suite".to_string(), |name| format!("suite {name}"));
+            suite(name, Some(of))
         }));
     }
     suites
@@ -126,34 +100,34 @@ fn suites<'a>(results: &Results, variants: &'a [Answers<'a>]) -> Vec<Suite<'a>> 
 
 fn layers(suites: &[Suite<'_>], lanes: usize) -> Vec<Layer> {
     let of_row = |(row, suite): (usize, &Suite<'_>)| {
-        let layer = |(at, (answers, [right, all])): (usize, &(&Answers<'_>, [usize; 2]))| {
-            let share = *right as f64 / (*all).max(1) as f64 * 100.0;
-            let place = vec![(share, lane(row, at, lanes, 0.5))];
-            let look = answers.look;
+        let layer = |(at, (asked, share)): (usize, &(&Asked<'_>, Share))| {
+            let right = if share.of == 0 { 0.0 } else { share.point() * 100.0 };
+            let place = vec![(right, lane(row, at, lanes, 0.5))];
+            let look = asked.look;
             [
                 Layer { look, marks: Marks::Bars(place.clone()) },
                 Layer { look, marks: Marks::Points(place) },
             ]
         };
-        suite.tallies.iter().enumerate().flat_map(layer).collect::<Vec<_>>()
+        suite.shares.iter().enumerate().flat_map(layer).collect::<Vec<_>>()
     };
     suites.iter().enumerate().flat_map(of_row).collect()
 }
 
-fn percent(right: usize, all: usize) -> String {
-    match all {
+fn percent(share: &Share) -> String {
+    match share.of {
         0 => "-".to_string(),
-        _ => format!("{:.1}%", right as f64 / all as f64 * 100.0),
+        _ => format!("{:.1}%", share.point() * 100.0),
     }
 }
 
 fn table(suites: &[Suite<'_>]) -> Grid {
-    let row = |suite: &str, (answers, [right, all]): &(&Answers<'_>, [usize; 2])| {
-        let [name, suite] = [answers.name, suite].map(str::to_string);
-        vec![suite, name, right.to_string(), all.to_string(), percent(*right, *all)]
+    let row = |suite: &str, (asked, share): &(&Asked<'_>, Share)| {
+        let [name, suite] = [asked.name, suite].map(str::to_string);
+        vec![suite, name, share.hits.to_string(), share.of.to_string(), percent(share)]
     };
     let rows = suites.iter().flat_map(|suite| {
-        suite.tallies.iter().map(|tally| row(&suite.name, tally)).collect::<Vec<_>>()
+        suite.shares.iter().map(|share| row(&suite.name, share)).collect::<Vec<_>>()
     });
     Grid {
         title: "Right answers".to_string(),
@@ -166,7 +140,7 @@ fn table(suites: &[Suite<'_>]) -> Grid {
 mod tests {
     use super::super::tests::results;
     use super::*;
-    use crate::record::{Labels, QualityPlan};
+    use crate::record::{Answer, Grade, Labels, QualityPlan};
     use crate::report::tasks::flipped;
 
     /// Answers of `base` and `now` to tasks, by suite, task and both grades.
@@ -180,7 +154,6 @@ mod tests {
             tokens: vec![],
             text: String::new(),
             cached: false,
-
             log_likelihoods: vec![],
             reason: None,
             grade,
