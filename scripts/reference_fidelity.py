@@ -15,6 +15,7 @@ configuration; variants of other engines are left out, and named.
 """
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -67,6 +68,8 @@ def log_interval(sums, positions, alpha):
         less[place] -= step
         return count * (log_mean(more) - log_mean(less)) / (2 * step)
 
+    if not sums.any():
+        return (0.0,)  # The log of nothing has no interval.
     point = log_mean(np.ones(count))
     spread = np.std([moves(place) for place in range(count)], ddof=1)
     half = stats.t.ppf(1 - alpha, count - 1) * spread / np.sqrt(count)
@@ -167,6 +170,7 @@ def tokenized(core, folder, texts, most):
 def differs(what, found, expected):
     """Says so if two figures are not the same; returns how far they are apart."""
     apart = float(np.max(np.abs(np.asarray(found) - np.asarray(expected))))
+    apart = apart if math.isfinite(apart) else math.inf
     if not apart <= TOLERANCE:
         print(f"{what}: perfgate {found}, NumPy {expected}", file=sys.stderr)
     return apart
