@@ -85,7 +85,7 @@ def together(folder: Path) -> str:
         grades = sum(alone[task]["grade"] != beside[task]["grade"] for task in free)
         lost, won = pairs.count((True, False)), pairs.count((False, True))
         lines.append(f"| {variant} | {len(free)} | {tokens} | {grades} | {lost} | {won} |")
-    for variant in ("fp16-ov", "int8", "fp16"):
+    for variant in ("fp16-ov", "int8"):
         lines += ["", f"{variant}:", "", "| way | time | times as fast |", "| --- | --- | --- |"]
         lines.append((folder / f"together-{variant}.txt").read_text(encoding="utf-8").strip())
     return "\n".join(lines)
