@@ -60,7 +60,6 @@ quality() {
     if [[ ! -e $folder/all.json ]]; then
         echo "quality: every task and document"
         check --config "$config" --only quality --limit all --export "json=$folder/report.tmp"
-        cp .perfgate/report.md "$folder/report.md"
         cp .perfgate/benchmark_results.json "$folder/results.json"
         echo "$code" >"$folder/all.code"
         mv "$folder/report.tmp" "$folder/all.json"
@@ -85,6 +84,9 @@ quality() {
         mv .perfgate/evidence/numpy.tmp "$folder/numpy.txt"
     fi
     together
+    code=0
+    target/release/perfgate report --format markdown "$folder/results.json" >"$folder/report.md" || code=$?
+    [[ $code == [013] ]] || exit "$code"
     PYTHONPATH=.perfgate/python python3 scripts/evidence_quality.py "$folder" >.perfgate/evidence/table.tmp
     mv .perfgate/evidence/table.tmp docs/evidence/quality.md
 }
@@ -115,9 +117,9 @@ together() {
         echo "answered in batches of $batch"
         answers_alone "$batch"
         target/release/perfgate run fp16-ov int8 --config "$alone" --only quality \
-            --limit 240 --quiet --output "$folder/together.tmp" >/dev/null
+            --limit 240 --quiet --output "$folder/together/results.json" >/dev/null
         rm "$alone" "$rules"
-        mv "$folder/together.tmp" "$folder/batch-$batch.json"
+        mv "$folder/together/results.json" "$folder/batch-$batch.json"
     done
 }
 

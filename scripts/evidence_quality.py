@@ -106,7 +106,7 @@ def main() -> int:
         f"""# Every task and document by seven set-ups
 
 Made by `scripts/evidence.sh quality`, which runs `perfgate check --config examples/quality/perfgate.toml --only quality` with
-all {all_tasks} tasks, which exited with {(folder / "all.code").read_text().strip()}, and then with fewer of them. `defective` is what
+all {all_tasks} tasks (exit code {(folder / "all.code").read_text().strip()}), and then with fewer of them. `defective` is what
 OpenVINO GenAI makes of the 4-bit GGUF itself; `fp16` is candle; `cache-u8` is FP16 with a KV cache of 8 bits; `int8-exact` is
 INT8 without quantized activations.
 
