@@ -54,12 +54,12 @@ check() { # ARGUMENTS: runs the gate; its exit code is in $code
 }
 
 quality() {
-    local folder=.perfgate/evidence/quality config=examples/quality/perfgate.toml limit
+    local folder=.perfgate/evidence/quality limit
     scripts/setup.sh --with-int4 --with-defective
     mkdir -p "$folder"
     if [[ ! -e $folder/all.json ]]; then
         echo "quality: every task and document"
-        check --config "$config" --only quality --limit all --export "json=$folder/report.tmp"
+        check --config examples/quality/perfgate.toml --only quality --limit all --export "json=$folder/report.tmp"
         cp .perfgate/benchmark_results.json "$folder/results.json"
         echo "$code" >"$folder/all.code"
         mv "$folder/report.tmp" "$folder/all.json"
@@ -104,6 +104,8 @@ answers_alone() { # BATCH
 # What answering together saves, and what it changes: the same tasks in batches and one by one.
 together() {
     local folder=.perfgate/evidence/quality variant batch
+    # A run writes its report beside its results: not beside those of the whole session.
+    mkdir -p "$folder/together"
     cargo build --release --locked --example together
     # Not candle, which runs one row after the other and shares the prefix alone.
     for variant in fp16-ov int8; do
