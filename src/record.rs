@@ -126,9 +126,16 @@ pub struct Request {
     /// The generated token ids; empty if it failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<u32>,
-    /// Energy of the processor packages from request to answer, microjoules, where it can be read.
+    /// Energy of the processor packages from request to answer, microjoules, where it can be read; idle
+    /// power is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_uj: Option<u64>,
+    /// Energy of the memory (DRAM) in the same time, microjoules, where it is counted apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dram_energy_uj: Option<u64>,
+    /// Time between the two readings of the counters, nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_ns: Option<u64>,
     /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -344,6 +351,125 @@ pub struct Round {
     pub workers: Vec<WorkerRun>,
     /// All requests in the order of their execution, warm-up included.
     pub requests: Vec<Request>,
+    /// Idle power that is subtracted from the energy of the round's requests, watts; missing where it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_watts: Option<f64>,
+    /// What the machine did meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Conditions>,
+}
+
+/// What the machine did during a round: whether it was throttled, and how fast its clocks were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Conditions {
+    /// How often processors were throttled, or why that is not known.
+    pub throttled: Told<Throttled>,
+    /// Their frequency, or why it is not known.
+    pub frequency: Told<Frequency>,
+}
+
+/// How often the processors got too hot and slowed themselves down, by what the kernel counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Throttled {
+    /// Events of single cores, of all of them together; missing where they are not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core: Option<u64>,
+    /// Events of whole packages, of all of them together; missing where they are not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<u64>,
+}
+
+impl Throttled {
+    /// Whether anything was throttled.
+    pub fn any(self) -> bool {
+        self.core.is_some_and(|count| count > 0) || self.package.is_some_and(|count| count > 0)
+    }
+}
+
+impl fmt::Display for Throttled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of =
+            |count: Option<u64>, what: &str| count.map(|count| format!("{what} {count} times"));
+        let parts = [of(self.core, "cores"), of(self.package, "packages")];
+        f.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// The frequency of the processors that could be used, sampled right behind requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Frequency {
+    /// How many of them tell.
+    pub cpus: usize,
+    /// The mean over them at each sample, kHz, in the order of the samples.
+    pub mean_khz: Vec<u64>,
+}
+
+/// Something that a machine tells, or the reason why it does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Told<T> {
+    /// What was read.
+    Available(T),
+    /// Why nothing was read.
+    Unavailable(String),
+}
+
+impl<T> Told<T> {
+    /// What was read, if anything was.
+    pub fn available(&self) -> Option<&T> {
+        match self {
+            Told::Available(value) => Some(value),
+            Told::Unavailable(_) => None,
+        }
+    }
+
+    /// Why nothing was read, if nothing was.
+    pub fn unavailable(&self) -> Option<&str> {
+        match self {
+            Told::Available(_) => None,
+            Told::Unavailable(why) => Some(why),
+        }
+    }
+}
+
+impl<T> From<Result<T, String>> for Told<T> {
+    fn from(read: Result<T, String>) -> Told<T> {
+        match read {
+            Ok(value) => Told::Available(value),
+            Err(why) => Told::Unavailable(why),
+        }
+    }
+}
+
+/// The power of all that is counted while no worker is alive.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IdlePower {
+    /// Energy over time of all samples, watts.
+    pub watts: f64,
+    /// Standard deviation of the samples' power, watts.
+    pub sd_watts: f64,
+    /// What was read.
+    pub samples: Vec<IdleSample>,
+}
+
+/// The energy of some time in which no worker was alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IdleSample {
+    /// How long it was, nanoseconds.
+    pub ns: u64,
+    /// Energy of the processor packages, microjoules.
+    pub package_uj: u64,
+    /// Energy of the memory (DRAM), microjoules, where it is counted apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dram_uj: Option<u64>,
+}
+
+impl IdleSample {
+    /// Its power, packages and memory together, watts.
+    pub fn watts(&self) -> f64 {
+        let uj = self.package_uj as f64 + self.dram_uj.unwrap_or(0) as f64;
+        uj * 1e3 / self.ns as f64
+    }
 }
 
 /// State of the git repository that holds the configuration.
@@ -538,6 +664,10 @@ pub struct Plan {
     /// Variants that rules may name and that are not measured, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub absent: BTreeMap<String, Absent>,
+    /// How long idle power is measured before the first round, to be subtracted from the energy of requests,
+    /// milliseconds; missing where it is kept, and where no energy is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_ms: Option<u64>,
 }
 
 /// What alone a session measures.
@@ -720,6 +850,19 @@ pub enum Entry {
     Fidelity(Fidelity),
     /// A worker ended.
     Worker(WorkerRun),
+    /// Idle power was measured, or could not be: before the first round, and before the first of a session
+    /// that goes on.
+    Idle {
+        /// What it is; it is subtracted in the rounds that follow.
+        power: Told<IdlePower>,
+    },
+    /// What the machine did during a round that was not cut short.
+    Conditions {
+        /// From 1.
+        round: u32,
+        /// What it did.
+        conditions: Conditions,
+    },
     /// A round ended.
     RoundEnd {
         /// From 1.
@@ -1257,6 +1400,10 @@ pub struct Part {
     /// Every document of the fidelity pass: by document, forcing and variant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fidelity: Vec<Fidelity>,
+    /// Idle power, where it is subtracted: as measured before the first round, and each time that the session
+    /// went on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idle: Vec<Told<IdlePower>>,
 }
 
 impl Part {
@@ -1271,6 +1418,7 @@ impl Part {
             repeats: Vec::new(),
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
+            idle: Vec::new(),
         }
     }
 
@@ -1504,6 +1652,8 @@ mod tests {
                 prompt_tokens: 128,
                 tokens: vec![5, 6, 7],
                 energy_uj: None,
+                dram_energy_uj: None,
+                energy_ns: None,
                 failure: None,
             }),
         };

@@ -1,8 +1,8 @@
 //! Owns what must be equal for two sessions to be compared, and the naming of each difference.
 
-use super::store::{Stored, StoredWorkload};
+use super::store::{Stored, StoredEnergy, StoredWorkload};
 use crate::hash;
-use crate::metric::{Kind, Metric};
+use crate::metric::{Kind, Metric, Needs};
 use crate::record::{EngineInfo, Header, MachineClass, Part, VariantRecord};
 use std::collections::BTreeMap;
 
@@ -23,6 +23,7 @@ pub fn differences(
     let side = Side {
         workload: &StoredWorkload::of(&now.header.plan),
         machine: &now.header.environment.machine,
+        energy: StoredEnergy::of(&now.header),
         variants: now
             .header
             .variants
@@ -50,6 +51,7 @@ type SetUp<'a> = (&'a VariantRecord, &'a EngineInfo);
 struct Side<'a> {
     workload: &'a StoredWorkload,
     machine: &'a MachineClass,
+    energy: Option<StoredEnergy>,
     variants: BTreeMap<&'a str, SetUp<'a>>,
 }
 
@@ -59,6 +61,7 @@ impl<'a> Side<'a> {
         Side {
             workload: &stored.workload,
             machine: &stored.machine,
+            energy: stored.energy.clone(),
             variants: variants.map(|(name, v)| (&name[..], (&v.asked, &v.engine))).collect(),
         }
     }
@@ -70,6 +73,7 @@ impl<'a> Side<'a> {
         relative_to: Option<[&str; 2]>,
     ) -> Vec<String> {
         let mut found = workloads(metric, self.workload, then.workload);
+        found.extend(energies(metric, self.energy.as_ref(), then.energy.as_ref()));
         match relative_to {
             _ if metric.is_proportion() => {}
             None => found.extend(class(self.machine, then.machine)),
@@ -121,7 +125,26 @@ pub fn unlike(now: &Header, then: &Header, metric: Metric) -> Vec<String> {
     if !metric.is_proportion() {
         found.extend(class(&now.environment.machine, &then.environment.machine));
     }
+    let energy = [now, then].map(StoredEnergy::of);
+    found.extend(energies(metric, energy[0].as_ref(), energy[1].as_ref()));
     found
+}
+
+/// What differs of what is counted as energy. Of a side without any there is nothing to say here.
+fn energies(
+    metric: Metric,
+    now: Option<&StoredEnergy>,
+    then: Option<&StoredEnergy>,
+) -> Option<String> {
+    let (now, then) = (now?, then?);
+    if metric.info().needs != Needs::Energy || now == then {
+        return None;
+    }
+    let idle = |energy: &StoredEnergy| if energy.less_idle { "subtracted" } else { "kept" };
+    let parts =
+        [moved("counted", &now.counted, &then.counted), moved("idle power", idle(now), idle(then))];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    Some(format!("other energy ({})", parts.join("; ")))
 }
 
 /// What differs between two stored sessions, each difference in words.

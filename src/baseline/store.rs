@@ -1,6 +1,7 @@
 //! Owns the store of accepted sessions: one file for each, with all variants by round and aligned by
 //! task, in deterministic bytes that a person can review.
 
+use crate::metric::request_joules;
 use crate::problem::{Problem, Result};
 use crate::record::{
     EngineInfo, Environment, Failure, FailureClass, GitState, Grade, Header, MachineClass,
@@ -44,6 +45,9 @@ pub struct Stored {
     pub machine: MachineClass,
     /// The kernel.
     pub kernel: String,
+    /// What its energy is of, where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<StoredEnergy>,
     /// What was asked of the variants.
     pub workload: StoredWorkload,
     /// The variants by name.
@@ -59,6 +63,29 @@ pub struct Stored {
     /// What a reader must know before trusting it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<StoredMark>,
+}
+
+/// What the energy of a stored session is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StoredEnergy {
+    /// What was counted, as the report names it.
+    pub counted: String,
+    /// Whether idle power was subtracted.
+    pub less_idle: bool,
+}
+
+impl StoredEnergy {
+    /// What a session's energy is of, if there are counters.
+    pub fn of(header: &Header) -> Option<StoredEnergy> {
+        match &header.environment.energy {
+            Reading::Available(counted) => Some(StoredEnergy {
+                counted: counted.clone(),
+                less_idle: header.plan.idle_ms.is_some(),
+            }),
+            Reading::Unavailable(_) => None,
+        }
+    }
 }
 
 /// What the rules said of a session when it was accepted.
@@ -178,7 +205,8 @@ pub struct StoredRun {
     pub ttft_us: Vec<Option<u64>>,
     /// Latency by task.
     pub latency_us: Vec<Option<u64>>,
-    /// Energy by task, microjoules, where it was measured.
+    /// Energy by task, microjoules, where it was measured: as it is judged, packages and memory together, less
+    /// the idle power where that is subtracted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub energy_uj: Vec<Option<u64>>,
 }
@@ -208,6 +236,7 @@ impl Stored {
             git: header.provenance.git.clone(),
             machine: header.environment.machine.clone(),
             kernel: header.environment.kernel.clone(),
+            energy: StoredEnergy::of(header),
             workload: StoredWorkload::of(plan),
             variants: header.variants.iter().filter(|(name, _)| own(name)).map(stored).collect(),
             quality: quality(part),
@@ -247,6 +276,7 @@ impl Stored {
             complete: true,
             workers: runs.iter().map(|run| worker(run)).collect(),
             requests: runs.iter().flat_map(|run| self.requests(run)).collect(),
+            ..Round::default()
         };
         rounds.into_iter().map(round).collect()
     }
@@ -274,7 +304,10 @@ impl Stored {
                     machine: self.machine.clone(),
                     kernel: self.kernel.clone(),
                     governor: unknown(),
-                    energy: unknown(),
+                    energy: match &self.energy {
+                        Some(energy) => Reading::Available(energy.counted.clone()),
+                        None => unknown(),
+                    },
                     throttling: unknown(),
                     memory_bytes: 0,
                 },
@@ -295,6 +328,7 @@ impl Stored {
                     fidelity: None,
                     stopping: None,
                     absent: BTreeMap::new(),
+                    idle_ms: None,
                 },
                 variants: self
                     .variants
@@ -309,6 +343,7 @@ impl Stored {
             repeats: Vec::new(),
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
+            idle: Vec::new(),
         }
     }
 
@@ -342,6 +377,8 @@ impl Stored {
                 prompt_tokens: self.workload.prompt_tokens.unwrap_or(0),
                 tokens: Vec::new(),
                 energy_uj: None,
+                dram_energy_uj: None,
+                energy_ns: None,
                 failure,
             }
         };
@@ -462,7 +499,10 @@ fn run(round: &Round, variant: &str, tasks: &[String]) -> StoredRun {
     let by_task = |value: &dyn Fn(&Request) -> Option<u64>| -> Vec<Option<u64>> {
         tasks.iter().map(|task| value(timed.get(task.as_str())?)).collect()
     };
-    let energy = by_task(&|request| request.energy_uj);
+    let energy = by_task(&|request| {
+        let joules = request_joules(round, request).ok()?;
+        Some((joules * 1e6).round() as u64)
+    });
     StoredRun {
         round: round.round,
         variant: variant.to_string(),

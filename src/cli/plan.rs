@@ -121,6 +121,10 @@ fn stopping(plan: &Plan) -> String {
 /// What is done, in one line; also what stands at the head of a session's progress.
 pub(super) fn steps(plan: &Plan) -> String {
     let mut steps = Vec::new();
+    if let Some(ms) = plan.idle_ms {
+        let time = humantime::format_duration(Duration::from_millis(ms));
+        steps.push(format!("idle power for {time}"));
+    }
     if plan.only != Some(Only::Quality) {
         steps.push(format!(
             "{}{} rounds of {} requests for each of {}",

@@ -9,7 +9,7 @@ use crate::report::harmless;
 use crate::session::Observer;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The display of a session's progress.
 pub(super) struct Progress {
@@ -188,6 +188,14 @@ impl Observer for Progress {
                 tell(&format!("round {round} of {} cut short{}", self.rounds, self.failed()));
             }
             _ => {}
+        }
+    }
+
+    fn idle(&mut self, time: Duration) {
+        let text = format!("measuring idle power for {}", humantime::format_duration(time));
+        self.say(text.clone());
+        if self.lines {
+            tell(&text);
         }
     }
 

@@ -8,7 +8,7 @@ mod thresholds;
 
 pub use fidelity::{FEWEST_TOKENS, Fidelity};
 pub use perfgate_toml::{
-    Again, ChatTemplate, Config, Deadlines, ForTests, Quality, Recipe, Store, TaskFormat,
+    Again, ChatTemplate, Config, Deadlines, Energy, ForTests, Quality, Recipe, Store, TaskFormat,
     TaskSample, TaskSet, Variant, Workload,
 };
 pub use source::{CommitTree, Source, WorkTree};

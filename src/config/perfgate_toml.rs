@@ -39,6 +39,8 @@ pub struct Config {
     pub restarts: u32,
     /// How long a worker may take.
     pub deadlines: Deadlines,
+    /// What is counted as a request's energy.
+    pub energy: Energy,
     /// The variants in the order of the file.
     pub variants: Vec<Variant>,
     /// What is let into runs that gate a change, although it is for tests.
@@ -195,6 +197,13 @@ pub struct Deadlines {
     pub request: Duration,
 }
 
+/// What is counted as a request's energy, where the machine has counters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Energy {
+    /// For how long idle power is measured before the first round, to be subtracted; nothing where it is kept.
+    pub subtract_idle: Option<Duration>,
+}
+
 /// Where a variant's chat template comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChatTemplate {
@@ -343,6 +352,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Config> {
         Some(node) => passes(node.table()?, &folder, &variants, &reference)?,
         None => (None, None),
     };
+    let energy = energy(root.take("energy"))?;
     let baselines = store(root.take("baselines"), &folder)?;
     let allow = match root.take("allow") {
         Some(node) => node.list()?.iter().map(|node| node.choice(&ALLOW)).collect::<Result<_>>()?,
@@ -362,6 +372,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Config> {
         warmup: session.warmup,
         restarts: session.restarts,
         deadlines: session.deadlines,
+        energy,
         variants,
         allow,
     })
@@ -654,6 +665,27 @@ fn session(node: Option<Node<'_>>) -> Result<Session> {
     Ok(session)
 }
 
+/// `[energy]`: idle power is kept, unless it is to be subtracted.
+fn energy(node: Option<Node<'_>>) -> Result<Energy> {
+    const SHORTEST: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_secs(600);
+    let Some(node) = node else { return Ok(Energy::default()) };
+    let mut table = node.table()?;
+    let choices = [("keep", false), ("subtract", true)];
+    let subtract = table.take("idle").map_or(Ok(false), |node| node.choice(&choices))?;
+    let mut time = Duration::from_secs(10);
+    if let Some(node) = table.take("idle_time") {
+        time = node.duration()?;
+        if !(SHORTEST..=LONGEST).contains(&time) {
+            return Err(node
+                .problem("'energy.idle_time' should be between 1 s and 10 min")
+                .help("10 s are usual: ten samples of a second each"));
+        }
+    }
+    table.finish()?;
+    Ok(Energy { subtract_idle: subtract.then_some(time) })
+}
+
 fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Result<Variant> {
     let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.is_empty() || !name.chars().all(legal) {
@@ -785,6 +817,18 @@ properties = { KV_CACHE_PRECISION = "f16", INFERENCE_NUM_THREADS = 2, ENABLE_CPU
         assert_eq!(int8.properties["ENABLE_CPU_PINNING"], "YES");
         assert_eq!(int8.properties["INFERENCE_NUM_THREADS"], "2");
         assert_eq!(config.rounds, 6);
+        assert_eq!(config.energy.subtract_idle, None, "idle power is kept");
+    }
+
+    #[test]
+    fn idle_power_is_subtracted_where_that_is_asked_for() {
+        let idle = |keys: &str| {
+            let text = SHORTEST.replace("[workload]", &format!("[energy]\n{keys}\n[workload]"));
+            read(&text).unwrap().energy.subtract_idle
+        };
+        assert_eq!(idle("idle = \"keep\"\nidle_time = \"3s\""), None);
+        assert_eq!(idle("idle = \"subtract\""), Some(Duration::from_secs(10)));
+        assert_eq!(idle("idle = \"subtract\"\nidle_time = \"3s\""), Some(Duration::from_secs(3)));
     }
 
     #[test]
@@ -805,6 +849,14 @@ properties = { KV_CACHE_PRECISION = "f16", INFERENCE_NUM_THREADS = 2, ENABLE_CPU
             (
                 SHORTEST.replace("[workload]", "[session]\nrounds = 0\n[workload]"),
                 "3:10: 'session.rounds' is 0; it should be between 1 and 10000",
+            ),
+            (
+                SHORTEST.replace("[workload]", "[energy]\nidle = \"sub\"\n[workload]"),
+                "3:8: 'energy.idle' cannot be 'sub'",
+            ),
+            (
+                SHORTEST.replace("[workload]", "[energy]\nidle_time = \"1ms\"\n[workload]"),
+                "3:13: 'energy.idle_time' should be between 1 s and 10 min\n  help: 10 s are usual",
             ),
             (
                 SHORTEST.replace("[workload]", "[session]\nload_deadline = \"soon\"\n[workload]"),

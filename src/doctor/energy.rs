@@ -1,13 +1,20 @@
-//! Owns the findings about energy and throttle counters: readable, or why not and what helps.
+//! Owns the findings about energy counters, throttle counters and frequencies: readable, or why not and what helps.
 
 use super::{Finding, Section};
 use crate::baseline;
 use crate::record::Reading;
-use crate::runner::{self, EnergyCounter, NoCounters};
+use crate::runner::{self, EnergyCounter, Heat, NoCounters};
 use std::path::Path;
 
 const BARE_METAL: &str = "run on bare metal: hosts rarely pass the counters on to virtual machines. \
                           Everything else is measured here as well";
+
+const OPEN_COUNTERS: &str = "until the next boot: `sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj`. For \
+                             good, this line in /etc/udev/rules.d/99-rapl.rules:\n\
+                             SUBSYSTEM==\"powercap\", KERNEL==\"intel-rapl:*\", \
+                             RUN+=\"/bin/chmod a+r /sys%p/energy_uj\"\n\
+                             Who can read them can guess at what others compute, so not on a machine shared with \
+                             strangers";
 
 /// Looks for the counters below a root.
 pub(super) fn section(root: &Path) -> Section {
@@ -15,25 +22,26 @@ pub(super) fn section(root: &Path) -> Section {
     let findings = vec![
         energy(EnergyCounter::find(root), is_virtual),
         throttling(&runner::host(root).throttling, is_virtual),
+        frequency(Heat::find(root).khz(), is_virtual),
     ];
     Section { title: "Energy and throttling", findings }
 }
 
 fn energy(found: Result<EnergyCounter, NoCounters>, is_virtual: bool) -> Finding {
     let why = match found {
-        Ok(counter) => return Finding::ok("energy", counter.name()),
+        Ok(counter) if counter.left_out().is_empty() => {
+            return Finding::ok("energy", counter.name());
+        }
+        Ok(counter) => {
+            let text = format!("{}; the memory's energy is then in no figure", counter.name());
+            return Finding::warning("energy", text, OPEN_COUNTERS);
+        }
         Err(why) => why,
     };
     let (text, remedy) = match &why {
-        NoCounters::Forbidden(file) => (
-            format!("{} may be read by root only", file.display()),
-            "until the next boot: `sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj`. For \
-             good, this line in /etc/udev/rules.d/99-rapl.rules:\n\
-             SUBSYSTEM==\"powercap\", KERNEL==\"intel-rapl:*\", \
-             RUN+=\"/bin/chmod a+r /sys%p/energy_uj\"\n\
-             Who can read them can guess at what others compute, so not on a machine shared with \
-             strangers",
-        ),
+        NoCounters::Forbidden(file) => {
+            (format!("{} may be read by root only", file.display()), OPEN_COUNTERS)
+        }
         NoCounters::Absent(why) if is_virtual => {
             (format!("{why}: it is a virtual machine"), BARE_METAL)
         }
@@ -55,9 +63,7 @@ fn energy(found: Result<EnergyCounter, NoCounters>, is_virtual: bool) -> Finding
 
 fn throttling(throttling: &Reading, is_virtual: bool) -> Finding {
     match throttling {
-        Reading::Available(count) => {
-            Finding::ok("throttling", format!("the package was throttled {count} times since boot"))
-        }
+        Reading::Available(counts) => Finding::ok("throttling", format!("throttled: {counts}")),
         Reading::Unavailable(why) if is_virtual => Finding::warning(
             "throttling",
             format!("{why}: it is a virtual machine, whose host alone sees when it gets too hot"),
@@ -68,6 +74,28 @@ fn throttling(throttling: &Reading, is_virtual: bool) -> Finding {
             why.clone(),
             "only Intel's processors count it; elsewhere watch the temperature (`sensors`) while the \
              gate runs",
+        ),
+    }
+}
+
+fn frequency(khz: Result<u64, String>, is_virtual: bool) -> Finding {
+    match khz {
+        Ok(khz) => {
+            let ghz = khz as f64 * 1e-6;
+            Finding::ok("frequency", format!("{ghz:.2} GHz now, the mean of the usable processors"))
+        }
+        Err(why) if is_virtual => Finding::warning(
+            "frequency",
+            format!(
+                "{why}: it is a virtual machine, whose host alone sees how fast its processors are"
+            ),
+            BARE_METAL,
+        ),
+        Err(why) => Finding::warning(
+            "frequency",
+            why,
+            "load a driver that tells it, such as `sudo modprobe acpi-cpufreq`; without, a report cannot say whether the \
+             processors became slower during a session",
         ),
     }
 }
@@ -90,7 +118,22 @@ mod tests {
         put(root, "sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count", "3\n");
         let section = section(root);
         assert_eq!(about(&section, "energy"), &Finding::ok("energy", "RAPL package-0"));
-        assert_eq!(about(&section, "throttling").mark, Mark::Ok);
+        let throttling = "throttled: packages 3 times since boot";
+        assert_eq!(about(&section, "throttling"), &Finding::ok("throttling", throttling));
+        assert_eq!(about(&section, "frequency").mark, Mark::Warning, "nothing tells of it");
+        put(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "2100000\n");
+        let text = "2.10 GHz now, the mean of the usable processors";
+        assert_eq!(about(&super::section(root), "frequency"), &Finding::ok("frequency", text));
+        // Memory whose counter cannot be made sense of is left out, and that is said.
+        put(root, &format!("{ZONE}:0/name"), "dram\n");
+        let section = super::section(root);
+        let energy = about(&section, "energy");
+        assert_eq!(energy.mark, Mark::Warning);
+        assert!(
+            energy.text.contains("RAPL package-0; without dram of package-0 ("),
+            "{}",
+            energy.text
+        );
     }
 
     #[test]

@@ -26,6 +26,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 pub use accuracy::{ACCURACY, TASK_FAILURE_RATE};
+pub use energy::{NoEnergy, request_joules};
 pub use failure_rate::FAILURE_RATE;
 pub use fidelity::{KL_DIVERGENCE, PERPLEXITY, TOP1_AGREEMENT};
 pub use latency::LATENCY;
@@ -288,7 +289,7 @@ pub struct MetricInfo {
     pub table: &'static [Statistic],
     /// What the folded table of details shows.
     pub details: &'static [Statistic],
-    /// Whether tables show the quotient to the reference in place of the value.
+    /// Whether tables show the quotient to the reference beside the value.
     pub shown_as_ratio: bool,
     /// A change to the better and one to the worse in words: `faster`, `slower`.
     pub words: [&'static str; 2],

@@ -169,6 +169,11 @@ fn session(table: &mut Table, old: &Config, new: &Config) {
         let direction = more_is_looser(&old, &new);
         table.moved(subject, [seconds(old), seconds(new)], |_, _| direction);
     }
+    let idle = |config: &Config| match config.energy.subtract_idle {
+        None => "keep".to_string(),
+        Some(time) => format!("subtract, measured for {}", seconds(time)),
+    };
+    table.moved("energy.idle", [idle(old), idle(new)], other);
     let allowed: Vec<&str> =
         new.allow.iter().filter(|w| !old.allow.contains(w)).map(|what| what.id()).collect();
     if !allowed.is_empty() {

@@ -4,7 +4,7 @@
 use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
-use super::{charts, clean, fidelity, figures, reproduce, tasks};
+use super::{charts, clean, energy, fidelity, figures, reproduce, tasks};
 use crate::hash;
 use crate::record::{
     Against, Authority, Evidence, Failure, FailureClass, Header, Judgement, Part, Phase, Request,
@@ -279,7 +279,9 @@ fn variant_row(results: &Results, by_variant: &[(&str, &Summary)]) -> VariantRow
         .filter(|_| info.shown_as_ratio);
     let cell = |(_, summary): &(&str, &Summary)| VariantCell {
         text: match (summary.value, of_reference) {
-            (Some(value), Some(reference)) => format!("{:.2}×", value / reference),
+            (Some(value), Some(reference)) => {
+                format!("{}, {:.2}×", unit.format(value), value / reference)
+            }
             (Some(value), None) => unit.format(value),
             (None, _) => "not available".to_string(),
         },
@@ -382,6 +384,7 @@ fn warnings(results: &Results) -> Vec<String> {
 fn of_session(part: &Part) -> Vec<String> {
     let header = &part.header;
     let mut warnings: Vec<String> = stalls(part).iter().map(words::stall).collect();
+    warnings.extend(energy::warnings(part));
     for (variant, tasks) in deviations(part) {
         warnings.push(format!(
             "'{variant}' answered {} of {} timed tasks by other tokens in some rounds than in \
@@ -431,6 +434,7 @@ fn method(results: &Results) -> Vec<String> {
         lines.extend(results.parts.iter().filter_map(of_looks));
         lines.push(of_error(judgement));
     }
+    lines.extend(results.parts.iter().filter_map(energy::method));
     lines.extend(results.parts.iter().filter_map(of_quality));
     lines.extend(results.parts.iter().filter_map(fidelity::method));
     if let Some(judgement) = &results.judgement {
@@ -582,7 +586,10 @@ fn of_part(part: &Part) -> Vec<(String, String)> {
     add("machine", header.environment.machine.key());
     add("kernel", header.environment.kernel.clone());
     add("governor", header.environment.governor.to_string());
-    add("throttling", header.environment.throttling.to_string());
+    add("throttling", energy::throttling(part));
+    if let Some(frequency) = energy::frequency(part) {
+        add("frequency", frequency);
+    }
     add("workload", format!("sha256 {}", hash::short(&header.plan.workload_sha256, 16)));
     for name in &header.plan.variants {
         let Some(variant) = header.variants.get(name) else { continue };

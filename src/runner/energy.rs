@@ -1,17 +1,52 @@
 //! Owns the processors' energy counters (RAPL), as Linux shows them under `/sys/class/powercap`.
 
+use crate::protocol::monotonic_ns;
+use crate::record::IdleSample;
+use crate::worker::Interrupt;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const POWERCAP: &str = "sys/class/powercap";
 
-/// The energy counters of the processor packages.
+/// Power of one zone beyond which a difference is none of energy, watts: no package comes near it, and a
+/// counter that was set back (by a sleep, or a driver that was loaded anew) looks like such a one.
+const MOST_WATTS: f64 = 10_000.0;
+
+/// Samples that idle power is made of.
+const IDLE_SAMPLES: u32 = 10;
+
+/// The energy counters of the processor packages, and of their memory where that is counted apart.
 ///
 /// They count everything on the package, so idle workers and the rest of the machine are in it: a
-/// measurement on a busy machine says little.
+/// measurement on a busy machine says little. Parts of packages (`core`, `uncore`) are in the packages'
+/// counters already; `psys` is the whole platform and contains them.
 #[derive(Debug, Clone)]
 pub struct EnergyCounter {
-    packages: Vec<Package>,
+    packages: Vec<Zone>,
+    drams: Vec<Zone>,
+    /// Memory that has a counter which cannot be read, with the reason.
+    left_out: Vec<String>,
+}
+
+/// What all counters said at one time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnergyReading {
+    /// When, monotonic nanoseconds.
+    at_ns: u64,
+    /// The packages', then those of memory, microjoules.
+    counts: Vec<u64>,
+}
+
+/// What was spent between two readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    /// Time between them, nanoseconds.
+    pub ns: u64,
+    /// Energy of all packages, microjoules.
+    pub package_uj: u64,
+    /// Energy of the memory, microjoules, where it is counted apart.
+    pub dram_uj: Option<u64>,
 }
 
 /// Why there are no energy counters.
@@ -39,77 +74,224 @@ impl fmt::Display for NoCounters {
 }
 
 #[derive(Debug, Clone)]
-struct Package {
+struct Zone {
     name: String,
     counter: PathBuf,
     /// The counter starts anew from 0 above this, microjoules.
     range: u64,
 }
 
+impl Zone {
+    /// Makes sense of a zone's files.
+    fn open(folder: &Path, name: String) -> Result<Zone, NoCounters> {
+        let counter = folder.join("energy_uj");
+        let file = folder.join("max_energy_range_uj");
+        let range = number(&file)?;
+        if range == 0 {
+            let why =
+                format!("{} is 0, so where the counter starts anew is not known", file.display());
+            return Err(NoCounters::Broken(why));
+        }
+        let zone = Zone { name, counter, range };
+        zone.read()?;
+        Ok(zone)
+    }
+
+    fn read(&self) -> Result<u64, NoCounters> {
+        let count = number(&self.counter)?;
+        if count > self.range {
+            let (file, range) = (self.counter.display(), self.range);
+            let why = format!("{file} holds {count}, which is over its largest value {range}");
+            return Err(NoCounters::Broken(why));
+        }
+        Ok(count)
+    }
+
+    /// Energy between two counts, microjoules: a counter that is smaller than before has started anew.
+    ///
+    /// That it did so several times cannot be seen. What bounds the time in which it does not is its range over
+    /// the zone's power: 262 kJ (2^32 steps of 61 µJ, as most packages have) last 22 minutes at 200 W, 65.5 kJ
+    /// (steps of 15.3 µJ, as AMD and the memory of servers have) 2.7 minutes at 400 W and 22 at 50 W. Requests
+    /// take seconds, and idle samples are bounded by the configuration.
+    ///
+    /// `None` for more than any zone can have spent in that time.
+    fn between(&self, before: u64, after: u64, ns: u64) -> Option<u64> {
+        let spent = match after >= before {
+            true => after - before,
+            false => after + self.range.saturating_sub(before),
+        };
+        (spent as f64 * 1e3 <= MOST_WATTS * ns as f64).then_some(spent)
+    }
+}
+
 impl EnergyCounter {
     /// Finds the counters below a root, which is `/` but in tests.
     ///
     /// # Errors
-    /// If there are none, or they cannot be read; the reason is for the report.
+    /// If there are none of packages, or one of them cannot be read; the reason is for the report.
     pub fn find(root: &Path) -> Result<EnergyCounter, NoCounters> {
-        let folder = root.join(POWERCAP);
-        let mut packages = Vec::new();
-        // The zones `intel-rapl:N` (AMD's too) are packages; `intel-rapl:N:M` are parts of them, and
-        // `intel-rapl-mmio` shows the same counters again.
-        let mut zones: Vec<PathBuf> = std::fs::read_dir(&folder)
+        // The zones `intel-rapl:N` (AMD's too) are packages; `intel-rapl:N:M` are parts of them.
+        // `intel-rapl-mmio` shows the same packages by another way.
+        let ways = ["intel-rapl", "intel-rapl-mmio"];
+        let mut others = Vec::new();
+        for way in ways {
+            let (packages, other): (Vec<Named>, Vec<Named>) = zones(root, way)?
+                .into_iter()
+                .filter(|zone| zone.part.is_none())
+                .partition(|zone| zone.name.starts_with("package"));
+            others.extend(other);
+            if !packages.is_empty() {
+                return EnergyCounter::of(root, way, packages);
+            }
+        }
+        let found: Vec<&str> = others.iter().map(|zone| zone.name.as_str()).collect();
+        Err(NoCounters::Absent(match found.is_empty() {
+            true => format!("/{POWERCAP} has no energy counters (RAPL) on this machine"),
+            false => {
+                format!("/{POWERCAP} counts the energy of {} and of no package", found.join(", "))
+            }
+        }))
+    }
+
+    fn of(root: &Path, way: &str, packages: Vec<Named>) -> Result<EnergyCounter, NoCounters> {
+        let mut found =
+            EnergyCounter { packages: Vec::new(), drams: Vec::new(), left_out: Vec::new() };
+        let drams: Vec<Named> = zones(root, way)?
             .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                name.strip_prefix("intel-rapl:").is_some_and(|rest| !rest.contains(':'))
-            })
+            .filter(|z| z.part.is_some() && z.name == "dram")
             .collect();
-        zones.sort();
-        for zone in zones {
-            let name = read(&zone.join("name"))?;
-            if !name.starts_with("package") {
-                continue; // `psys` is the whole platform and contains the packages.
+        for package in packages {
+            for dram in drams.iter().filter(|dram| dram.number == package.number) {
+                let name = format!("dram of {}", package.name);
+                match Zone::open(&dram.folder, name.clone()) {
+                    Ok(zone) => found.drams.push(zone),
+                    Err(NoCounters::Forbidden(_)) => {
+                        found.left_out.push(format!("{name} (may be read by root only)"));
+                    }
+                    Err(why) => found.left_out.push(format!("{name} ({why})")),
+                }
             }
-            let counter = zone.join("energy_uj");
-            let range = number(&zone.join("max_energy_range_uj"))?;
-            number(&counter)?;
-            packages.push(Package { name, counter, range });
+            found.packages.push(Zone::open(&package.folder, package.name)?);
         }
-        if packages.is_empty() {
-            let why = format!("/{POWERCAP} has no energy counters (RAPL) on this machine");
-            return Err(NoCounters::Absent(why));
-        }
-        Ok(EnergyCounter { packages })
+        Ok(found)
     }
 
-    /// What is counted, for the report.
+    /// What is counted, and what could be and is not, for the report.
     pub fn name(&self) -> String {
-        let names: Vec<&str> = self.packages.iter().map(|package| package.name.as_str()).collect();
-        format!("RAPL {}", names.join(", "))
+        let names =
+            |zones: &[Zone]| -> Vec<String> { zones.iter().map(|z| z.name.clone()).collect() };
+        let counted = [names(&self.packages), names(&self.drams)].concat().join(", ");
+        match self.left_out.is_empty() {
+            true => format!("RAPL {counted}"),
+            false => format!("RAPL {counted}; without {}", self.left_out.join(", ")),
+        }
     }
 
-    /// The counters now, microjoules; `None` if one can no longer be read.
-    pub fn read(&self) -> Option<Vec<u64>> {
-        self.packages.iter().map(|package| number(&package.counter).ok()).collect()
+    /// Memory that has a counter which cannot be read, with the reason.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
-    /// Energy between two readings of all packages, microjoules. A counter that is smaller than before
-    /// has started anew once.
-    pub fn between(&self, before: &[u64], after: &[u64]) -> u64 {
-        let spent = |(package, (before, after)): (&Package, (&u64, &u64))| {
-            if after >= before {
-                after - before
-            } else {
-                after + package.range.saturating_sub(*before)
+    /// The counters now; `None` if one can no longer be read.
+    pub fn read(&self) -> Option<EnergyReading> {
+        let at_ns = monotonic_ns();
+        let zones = self.packages.iter().chain(&self.drams);
+        let counts: Option<Vec<u64>> = zones.map(|zone| zone.read().ok()).collect();
+        Some(EnergyReading { at_ns, counts: counts? })
+    }
+
+    /// What was spent between two readings; `None` if that makes no sense.
+    pub fn between(&self, before: &EnergyReading, after: &EnergyReading) -> Option<Spent> {
+        let ns = after.at_ns.saturating_sub(before.at_ns);
+        let counts = before.counts.iter().zip(&after.counts);
+        let zones = self.packages.iter().chain(&self.drams);
+        let spent: Vec<u64> =
+            zones.zip(counts).map(|(z, (a, b))| z.between(*a, *b, ns)).collect::<Option<_>>()?;
+        let (packages, drams) = spent.split_at(self.packages.len().min(spent.len()));
+        let dram_uj = (!self.drams.is_empty()).then(|| drams.iter().sum());
+        Some(Spent { ns, package_uj: packages.iter().sum(), dram_uj })
+    }
+
+    /// What is spent while nothing is asked of the machine, in samples of equal length over `time`; one sample
+    /// before them is not counted. Whoever calls it sees to it that no worker is alive. Fewer samples if the
+    /// user wants to stop.
+    ///
+    /// # Errors
+    /// If a counter can no longer be read.
+    pub fn idle(&self, time: Duration, interrupt: &Interrupt) -> Result<Vec<IdleSample>, String> {
+        let mut samples = Vec::new();
+        sleep(time / IDLE_SAMPLES, interrupt);
+        for _ in 0..IDLE_SAMPLES {
+            let before = self.read();
+            sleep(time / IDLE_SAMPLES, interrupt);
+            if interrupt.is_set() {
+                break;
             }
-        };
-        self.packages.iter().zip(before.iter().zip(after)).map(spent).sum()
+            let spent =
+                before.zip(self.read()).and_then(|(before, after)| self.between(&before, &after));
+            let Some(Spent { ns, package_uj, dram_uj }) = spent else {
+                return Err(
+                    "an energy counter could not be read while the machine was idle".to_string()
+                );
+            };
+            samples.push(IdleSample { ns, package_uj, dram_uj });
+        }
+        Ok(samples)
     }
 }
 
-fn read(file: &Path) -> Result<String, NoCounters> {
+/// Waits, in steps that a user who wants to stop does not notice.
+fn sleep(time: Duration, interrupt: &Interrupt) {
+    const STEP: Duration = Duration::from_millis(500);
+    let mut left = time;
+    while !left.is_zero() && !interrupt.is_set() {
+        let step = left.min(STEP);
+        std::thread::sleep(step);
+        left -= step;
+    }
+}
+
+/// A zone's folder and what it is called.
+struct Named {
+    folder: PathBuf,
+    name: String,
+    /// The N of `intel-rapl:N:M`.
+    number: u32,
+    /// The M.
+    part: Option<u32>,
+}
+
+/// The zones of a way to the counters, by number. Deeper ones are parts of parts.
+fn zones(root: &Path, way: &str) -> Result<Vec<Named>, NoCounters> {
+    let mut zones = Vec::new();
+    for entry in std::fs::read_dir(root.join(POWERCAP)).into_iter().flatten().flatten() {
+        let file_name = entry.file_name();
+        let file_name = file_name.to_string_lossy();
+        let Some(numbers) = file_name.strip_prefix(way).and_then(|rest| rest.strip_prefix(':'))
+        else {
+            continue;
+        };
+        let numbers: Option<Vec<u32>> = numbers.split(':').map(|n| n.parse().ok()).collect();
+        let (number, part) = match numbers.as_deref() {
+            Some([number]) => (*number, None),
+            Some([number, part]) => (*number, Some(*part)),
+            _ => continue,
+        };
+        let folder = entry.path();
+        let name = match (read(&folder.join("name")), part) {
+            (Ok(name), _) => name,
+            (Err(why), None) => return Err(why),
+            // A part that says not what it is hinders nothing.
+            (Err(_), Some(_)) => continue,
+        };
+        zones.push(Named { folder, name, number, part });
+    }
+    zones.sort_by_key(|zone| (zone.number, zone.part));
+    Ok(zones)
+}
+
+/// The text of a file of the kernel's, without the line's end.
+pub(super) fn read(file: &Path) -> Result<String, NoCounters> {
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(text.trim().to_string()),
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
@@ -121,69 +303,39 @@ fn read(file: &Path) -> Result<String, NoCounters> {
     }
 }
 
-fn number(file: &Path) -> Result<u64, NoCounters> {
+/// The count that a file of the kernel's holds.
+pub(super) fn number(file: &Path) -> Result<u64, NoCounters> {
     let text = read(file)?;
     text.parse().map_err(|_| {
         NoCounters::Broken(format!("{} holds '{text}', which is no count", file.display()))
     })
 }
 
+// What is found on machines of many kinds is tested in tests/it/energy.rs.
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn zone(root: &Path, zone: &str, files: &[(&str, &str)]) {
-        let folder = root.join(POWERCAP).join(zone);
-        std::fs::create_dir_all(&folder).unwrap();
-        for (name, content) in files {
-            std::fs::write(folder.join(name), format!("{content}\n")).unwrap();
-        }
-    }
-
-    fn package(name: &str, energy: &str) -> [(&'static str, String); 3] {
-        [
-            ("name", name.to_string()),
-            ("energy_uj", energy.to_string()),
-            ("max_energy_range_uj", "1000".to_string()),
-        ]
-    }
-
-    fn put(root: &Path, name: &str, files: &[(&'static str, String)]) {
-        let files: Vec<(&str, &str)> = files.iter().map(|(n, c)| (*n, c.as_str())).collect();
-        zone(root, name, &files);
+    #[test]
+    fn a_counter_that_starts_anew_goes_on_and_one_that_is_set_back_says_nothing() {
+        let zone =
+            Zone { name: "package-0".into(), counter: PathBuf::new(), range: 262_143_328_850 };
+        let second = 1_000_000_000;
+        assert_eq!(zone.between(1_000, 15_001_000, second), Some(15_000_000));
+        assert_eq!(zone.between(5, 5, second), Some(0));
+        assert_eq!(zone.between(262_143_328_850 - 1_000_000, 14_000_000, second), Some(15_000_000));
+        // As after a sleep: a jump over nearly the whole range would be hundreds of kilowatts.
+        assert_eq!(zone.between(5_000_000, 1_000, second), None);
+        assert_eq!(zone.between(0, 5_000, 0), None, "energy without time");
+        assert_eq!(zone.between(262_143_328_851, 0, second), Some(0), "never below nothing");
     }
 
     #[test]
-    fn packages_are_added_and_parts_are_not() {
-        let root = tempfile::tempdir().unwrap();
-        let root = root.path();
-        put(root, "intel-rapl:0", &package("package-0", "100"));
-        put(root, "intel-rapl:0:0", &package("core", "50"));
-        put(root, "intel-rapl:1", &package("package-1", "900"));
-        put(root, "intel-rapl:2", &package("psys", "5000"));
-        put(root, "intel-rapl-mmio:0", &package("package-0", "100"));
-        zone(root, "intel-rapl", &[("enabled", "1")]);
-        let counter = EnergyCounter::find(root).unwrap();
-        assert_eq!(counter.name(), "RAPL package-0, package-1");
-        let before = counter.read().unwrap();
-        assert_eq!(before, [100, 900]);
-        // The second one starts anew above 1000.
-        put(root, "intel-rapl:0", &package("package-0", "130"));
-        put(root, "intel-rapl:1", &package("package-1", "20"));
-        assert_eq!(counter.between(&before, &counter.read().unwrap()), 30 + 120);
-    }
-
-    #[test]
-    fn what_cannot_be_read_says_why() {
-        let root = tempfile::tempdir().unwrap();
-        let why = || EnergyCounter::find(root.path()).unwrap_err().to_string();
-        assert!(why().contains("no energy counters (RAPL) on this machine"));
-        put(root.path(), "intel-rapl:0", &package("package-0", "many"));
-        assert!(why().contains("energy_uj holds 'many', which is no count"));
-        zone(root.path(), "intel-rapl:0", &[("energy_uj", "1")]);
-        let counter = EnergyCounter::find(root.path()).unwrap();
-        std::fs::remove_file(root.path().join(POWERCAP).join("intel-rapl:0/energy_uj")).unwrap();
-        assert_eq!(counter.read(), None);
-        assert!(why().contains("cannot be read"));
+    fn a_wait_ends_with_the_wish_to_stop() {
+        let interrupt = Interrupt::default();
+        interrupt.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        // Three hundred years, were it not for the wish.
+        sleep(Duration::from_secs(10_000_000_000), &interrupt);
+        assert!(interrupt.is_set());
     }
 }

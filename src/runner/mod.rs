@@ -2,11 +2,13 @@
 //! task for every variant in lockstep. It reports what happens and compares nothing.
 
 mod energy;
+mod heat;
 mod order;
 mod probe;
 mod start;
 
-pub use energy::{EnergyCounter, NoCounters};
+pub use energy::{EnergyCounter, EnergyReading, NoCounters, Spent};
+pub use heat::{Heat, Watch};
 pub use order::{order, spawn_order};
 pub use probe::{control_groups, host, memory_use};
 pub use start::Starter;
@@ -40,9 +42,16 @@ pub struct Runner<'a> {
     pub program: PathBuf,
     /// Energy counters, where the machine has them.
     pub energy: Option<EnergyCounter>,
+    /// Idle power that is subtracted from the energy of requests, watts.
+    pub idle_watts: Option<f64>,
+    /// What tells of throttling and frequencies.
+    pub heat: &'a Heat,
     /// Set once the user wants to stop.
     pub interrupt: Interrupt,
 }
+
+/// Samples of the frequency in a round.
+const FREQUENCY_SAMPLES: usize = 4;
 
 /// Why a round did not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,8 +87,9 @@ impl Runner<'_> {
         let mut state = State {
             runner: self,
             sink,
-            round: Round { round: number, ..Round::default() },
+            round: Round { round: number, idle_watts: self.idle_watts, ..Round::default() },
             slot: 0,
+            watch: self.heat.watch(),
         };
         let cut = state.run().err();
         state.round.complete = cut.is_none();
@@ -99,6 +109,7 @@ struct State<'a, 'b> {
     sink: &'a mut Sink<'b>,
     round: Round,
     slot: u32,
+    watch: Watch<'a>,
 }
 
 impl<'a> State<'a, '_> {
@@ -117,7 +128,7 @@ impl<'a> State<'a, '_> {
                 attempt: 0,
             })
             .collect();
-        let done = self.all_requests(&mut places);
+        let done = self.all_requests(&mut places).and_then(|()| self.conditions());
         for place in &mut places {
             let ended = self.end_worker(place);
             if done.is_ok() {
@@ -142,14 +153,27 @@ impl<'a> State<'a, '_> {
                 }
             }
         }
-        for task in 0..self.runner.prompts.ids.len() {
+        let tasks = self.runner.prompts.ids.len();
+        for task in 0..tasks {
             for index in order(places.len(), number + task) {
                 let place = &mut places[index];
                 self.ensure_worker(place)?;
                 self.request(place, task, Phase::Timed)?;
             }
+            // Evenly over the round, and never while a request runs.
+            if (task + 1) * FREQUENCY_SAMPLES / tasks > task * FREQUENCY_SAMPLES / tasks {
+                self.watch.sample();
+            }
         }
         Ok(())
+    }
+
+    /// Keeps what the machine did while requests were executed.
+    fn conditions(&mut self) -> Result<(), Cut> {
+        let watch = std::mem::replace(&mut self.watch, self.runner.heat.watch());
+        let conditions = watch.end();
+        self.round.conditions = Some(conditions.clone());
+        self.tell(Entry::Conditions { round: self.round.round, conditions })
     }
 
     /// Makes sure that the variant has a living, warmed worker, if it may have another.
@@ -200,6 +224,8 @@ impl<'a> State<'a, '_> {
             prompt_tokens: prompt.tokens.len() as u32,
             tokens: Vec::new(),
             energy_uj: None,
+            dram_energy_uj: None,
+            energy_ns: None,
             failure: None,
         };
         self.slot += 1;
@@ -225,10 +251,15 @@ impl<'a> State<'a, '_> {
         let before = runner.energy.as_ref().and_then(EnergyCounter::read);
         match worker.generate(&order, runner.deadlines.request, &runner.interrupt) {
             Ok(done) => {
-                request.energy_uj = runner
+                let spent = runner
                     .energy
                     .as_ref()
-                    .and_then(|counter| Some(counter.between(&before?, &counter.read()?)));
+                    .and_then(|counter| counter.between(&before?, &counter.read()?));
+                if let Some(Spent { ns, package_uj, dram_uj }) = spent {
+                    request.energy_uj = Some(package_uj);
+                    request.dram_energy_uj = dram_uj;
+                    request.energy_ns = Some(ns);
+                }
                 request.start_ns = done.start_ns;
                 if let (Phase::ColdStart, Some(run)) = (phase, &mut place.run) {
                     let first = done.start_ns + done.token_ns[0];

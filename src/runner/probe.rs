@@ -2,6 +2,7 @@
 //! can be read.
 
 use super::energy::EnergyCounter;
+use super::heat::Heat;
 use crate::record::{MemoryUse, Reading};
 use std::path::{Path, PathBuf};
 
@@ -47,10 +48,10 @@ pub fn host(root: &Path) -> Host {
             Ok(counter) => Reading::Available(counter.name()),
             Err(why) => Reading::Unavailable(why.to_string()),
         },
-        throttling: read(
-            root,
-            "sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count",
-        ),
+        throttling: match Heat::find(root).since_boot() {
+            Ok(throttled) => Reading::Available(format!("{throttled} since boot")),
+            Err(why) => Reading::Unavailable(why),
+        },
     }
 }
 

@@ -1,7 +1,9 @@
 //! Owns the journal: an append-only file of JSON Lines that holds every sample as it came.
 
 use crate::problem::{Problem, Result};
-use crate::record::{Answer, Entry, Fidelity, Header, JOURNAL_FORMAT, JournalLine, Round};
+use crate::record::{
+    Answer, Entry, Fidelity, Header, IdlePower, JOURNAL_FORMAT, JournalLine, Round, Told,
+};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -98,6 +100,8 @@ pub struct Recorded {
     pub fidelity: Vec<Fidelity>,
     /// When the session went on after an interruption.
     pub resumed: Vec<String>,
+    /// Idle power as it was measured, where it is subtracted.
+    pub idle: Vec<Told<IdlePower>>,
 }
 
 /// Reads a journal. A last line without an end, which a kill leaves, is passed over.
@@ -134,6 +138,7 @@ pub fn parse_journal(path: &Path, text: &str) -> Result<Recorded> {
                     answers: Vec::new(),
                     fidelity: Vec::new(),
                     resumed: Vec::new(),
+                    idle: Vec::new(),
                 });
             }
             (Entry::Session { format, .. }, None) => {
@@ -160,14 +165,20 @@ impl Recorded {
         let round = self.rounds.last_mut();
         match (entry, round) {
             (Entry::RoundStart { round }, _) => {
-                self.rounds.push(Round { round, ..Round::default() });
+                let idle = self.idle.last().and_then(Told::available);
+                let idle_watts = idle.map(|power| power.watts);
+                self.rounds.push(Round { round, idle_watts, ..Round::default() });
             }
             (Entry::Request(request), Some(round)) => round.requests.push(request),
             // Workers of the quality pass are of round 0.
             (Entry::Worker(worker), Some(round)) if worker.round > 0 => round.workers.push(worker),
+            (Entry::Conditions { conditions, .. }, Some(round)) => {
+                round.conditions = Some(conditions);
+            }
             (Entry::RoundEnd { complete, .. }, Some(round)) => round.complete = complete,
             (Entry::Answer(answer), _) => self.answers.push(answer),
             (Entry::Fidelity(fidelity), _) => self.fidelity.push(fidelity),
+            (Entry::Idle { power }, _) => self.idle.push(power),
             (Entry::Resume { at }, _) => self.resumed.push(at),
             _ => {}
         }

@@ -24,13 +24,16 @@ pub use resume::{Interrupted, find_interrupted};
 use crate::problem::{Problem, Result};
 use crate::quality::{FidelityPass, Pass, Workers};
 use crate::record::{
-    EngineInfo, Entry, Header, JOURNAL_FORMAT, Part, Round, Verdict, WorkerRun, engine_of,
+    EngineInfo, Entry, Header, IdlePower, IdleSample, JOURNAL_FORMAT, Part, Round, Told, Verdict,
+    WorkerRun, engine_of,
 };
 use crate::runner::{Cut, Runner, Sink};
+use crate::stats;
 use crate::verdict::{self, Measured};
 use crate::worker::Interrupt;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What a session came to.
 #[derive(Debug)]
@@ -48,6 +51,9 @@ pub enum Ended {
 pub trait Observer {
     /// Something happened.
     fn entry(&mut self, entry: &Entry);
+
+    /// Idle power is going to be measured, for so long.
+    fn idle(&mut self, _time: Duration) {}
 
     /// A round came to its end; at a look of the plan, how many of the rules that drive it are decided, of
     /// how many.
@@ -70,7 +76,7 @@ pub fn run(
     before: Option<Recorded>,
 ) -> Result<Ended> {
     let config = &prepared.setup.config;
-    let runner = Runner {
+    let mut runner = Runner {
         variants: &config.variants,
         prompts: &prepared.prompts,
         gen_tokens: config.workload.gen_tokens,
@@ -81,6 +87,8 @@ pub fn run(
         deadlines: config.deadlines,
         program: program.clone(),
         energy: prepared.energy.clone(),
+        idle_watts: None,
+        heat: &prepared.heat,
         interrupt: interrupt.clone(),
     };
     let mut part = Part::begin(prepared.header.clone());
@@ -93,11 +101,15 @@ pub fn run(
             let at = plan::now();
             journal.append(&Entry::Resume { at: at.clone() })?;
             part.rounds = before.rounds;
+            part.idle = before.idle;
             part.resumed = [before.resumed, vec![at]].concat();
         }
     }
     let mut cut = None;
     let mut settled = look(prepared, &part).is_some_and(|look| look.open.is_empty());
+    if !settled && complete(&part) < config.rounds {
+        cut = take_idle_off(&mut runner, prepared, &mut part, journal, observer)?;
+    }
     while cut.is_none() && !settled && complete(&part) < config.rounds {
         // The number sets the order of starts, so a round that was cut short is made up for by one
         // of the same number.
@@ -133,6 +145,46 @@ pub fn run(
         Some(Cut::Setup { variant, failure }) => {
             Err(Problem::new(format!("variant '{variant}' cannot run: {}", failure.message)))
         }
+    }
+}
+
+/// Measures idle power where it is to be subtracted, while no worker is alive. Where that fails no energy is
+/// counted: one with it and one without are two things.
+fn take_idle_off(
+    runner: &mut Runner<'_>,
+    prepared: &Prepared,
+    part: &mut Part,
+    journal: &mut Journal,
+    observer: &mut dyn Observer,
+) -> Result<Option<Cut>> {
+    let (Some(ms), Some(counter)) = (prepared.header.plan.idle_ms, &prepared.energy) else {
+        return Ok(None);
+    };
+    let time = Duration::from_millis(ms);
+    observer.idle(time);
+    let samples = counter.idle(time, &runner.interrupt);
+    if runner.interrupt.is_set() {
+        return Ok(Some(Cut::Interrupted));
+    }
+    let power = Told::from(samples.map(idle_power));
+    match &power {
+        Told::Available(power) => runner.idle_watts = Some(power.watts),
+        Told::Unavailable(_) => runner.energy = None,
+    }
+    part.idle.push(power.clone());
+    sink(journal, observer)(&Entry::Idle { power })?;
+    Ok(None)
+}
+
+/// Energy over time, and the samples' scatter.
+fn idle_power(samples: Vec<IdleSample>) -> IdlePower {
+    let power: Vec<f64> = samples.iter().map(IdleSample::watts).collect();
+    let ns: f64 = samples.iter().map(|sample| sample.ns as f64).sum();
+    let weighted = samples.iter().map(|sample| sample.watts() * sample.ns as f64);
+    IdlePower {
+        watts: weighted.sum::<f64>() / ns,
+        sd_watts: stats::standard_deviation(&power),
+        samples,
     }
 }
 

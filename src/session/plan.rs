@@ -11,12 +11,12 @@ use crate::metric::Kind;
 use crate::problem::{Problem, Result};
 use crate::protocol::monotonic_ns;
 use crate::record::{FidelityPlan, Header, Plan, QualityPlan, Shards, VariantRecord};
-use crate::runner::EnergyCounter;
+use crate::runner::{EnergyCounter, Heat};
 use crate::workload::{self, Documents, Graded, Prompts};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// A session that could begin.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub struct Prepared {
     pub use_cache: bool,
     /// Energy counters, where the machine has them.
     pub energy: Option<EnergyCounter>,
+    /// What tells of throttling and frequencies.
+    pub heat: Heat,
     /// Everything known before the first round.
     pub header: Header,
 }
@@ -73,6 +75,8 @@ pub fn prepare(mut setup: Setup, root: &Path) -> Result<Prepared> {
     models::leave_out_unchanged(&mut setup, &mut variants, &prompts, graded.as_ref())?;
     let config = &setup.config;
     let started = now();
+    let energy = EnergyCounter::find(root).ok();
+    let subtracts = energy.is_some() && config.rounds > 0;
     let forced = config.fidelity.as_ref().zip(documents.as_ref());
     let header = Header {
         session: session_id(&started),
@@ -95,12 +99,27 @@ pub fn prepare(mut setup: Setup, root: &Path) -> Result<Prepared> {
             only: None,
             stopping: None,
             absent: setup.absent.clone(),
+            idle_ms: config.energy.subtract_idle.filter(|_| subtracts).map(milliseconds),
         },
         started,
         variants,
     };
-    let energy = EnergyCounter::find(root).ok();
-    Ok(Prepared { setup, prompts, graded, documents, stored, use_cache: true, energy, header })
+    let heat = Heat::find(root);
+    Ok(Prepared {
+        setup,
+        prompts,
+        graded,
+        documents,
+        stored,
+        use_cache: true,
+        energy,
+        heat,
+        header,
+    })
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Refuses rules on suites or tags that no task has.

@@ -178,7 +178,7 @@ impl Case<'_> {
         verdict.now = self.display(&self.rule.variant);
         let rounds = self.rounds.len();
         if effect.values.is_empty() && effect.candidate_failed == 0 {
-            verdict.reason = "nothing could be compared: no round has a value".to_string();
+            verdict.reason = self.no_value();
             return verdict;
         }
         let shown = scale.shown;
@@ -239,7 +239,7 @@ impl Case<'_> {
         verdict.now = self.display(&self.rule.variant);
         let worse = effect.values.iter().map(|value| value * scale.orientation);
         let Some(worst) = worse.clone().max_by(f64::total_cmp) else {
-            verdict.reason = "nothing could be compared: no round has a value".to_string();
+            verdict.reason = self.no_value();
             return verdict;
         };
         let best = worse.min_by(f64::total_cmp).unwrap_or(worst);

@@ -185,7 +185,7 @@ mod tests {
                 requests.push(request(number, variant, &format!("t{index}"), stamps));
             }
         }
-        Round { round: number, complete: true, workers: vec![], requests }
+        Round { round: number, complete: true, requests, ..Round::default() }
     }
 
     #[test]

@@ -464,7 +464,7 @@ mod tests {
     fn verdict(rule: Rule, documents: Vec<Fidelity>) -> Verdict {
         let requests =
             ["base", "now"].map(|variant| request(1, variant, "t", &[10.0, 20.0])).to_vec();
-        let rounds = [Round { round: 1, complete: true, workers: vec![], requests }];
+        let rounds = [Round { round: 1, complete: true, requests, ..Round::default() }];
         let mut part = part(&rounds);
         part.header = header();
         part.header.plan.fidelity = Some(FidelityPlan {

@@ -308,7 +308,7 @@ mod tests {
     fn verdict(rule: Rule, answers: &[Answer]) -> Verdict {
         let requests =
             ["base", "now"].map(|variant| request(1, variant, "t", &[10.0, 20.0])).to_vec();
-        let rounds = [Round { round: 1, complete: true, workers: vec![], requests }];
+        let rounds = [Round { round: 1, complete: true, requests, ..Round::default() }];
         let part = Part {
             header: header(),
             ended: String::new(),
@@ -318,6 +318,7 @@ mod tests {
             repeats: vec![],
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
+            idle: Vec::new(),
         };
         let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
         judge(&[rule], &measured, 0.05).remove(0)
@@ -414,11 +415,12 @@ mod tests {
             header: header(),
             ended: String::new(),
             resumed: vec![],
-            rounds: vec![Round { round: 1, complete: true, workers: vec![], requests }],
+            rounds: vec![Round { round: 1, complete: true, requests, ..Round::default() }],
             answers,
             repeats: vec![],
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
+            idle: Vec::new(),
         };
         part.header.plan.quality = Some(QualityPlan {
             tasks: labels.keys().cloned().collect(),

@@ -1,12 +1,13 @@
 //! Owns the decision on the rules of a session: how they share the error, and each one's way from
 //! samples to a test.
 
+use super::conditions;
 use super::looks;
 use super::{Measured, Scope, samples};
 use crate::metric::{Kind, Needs, Statistic};
 use crate::record::{
-    Absent, Against, Evidence, Limit, Only, Part, Reading, Round, Rule, Severity, Verdict,
-    VerdictKind, of_base,
+    Absent, Against, Evidence, Limit, Only, Part, Round, Rule, Severity, Verdict, VerdictKind,
+    of_base,
 };
 use crate::stats;
 
@@ -199,10 +200,10 @@ impl<'a> Case<'a> {
         {
             return Some(self.undecided(*verdict, why.clone()));
         }
-        if let (Needs::Energy, Reading::Unavailable(why)) =
-            (rule.metric.info().needs, &self.now.header.environment.energy)
+        if rule.metric.info().needs == Needs::Energy
+            && let Some(why) = conditions::no_energy(self.now)
         {
-            return Some(self.undecided(VerdictKind::Unavailable, why.clone()));
+            return Some(self.undecided(VerdictKind::Unavailable, why));
         }
         let graded = matches!(rule.metric.kind(), Kind::TaskProportion | Kind::PerDocument);
         let only = self.now.header.plan.only;
@@ -280,6 +281,16 @@ impl<'a> Case<'a> {
         undecided(self.rule, verdict, reason)
     }
 
+    /// Why nothing could be compared, where no round has a value.
+    pub(super) fn no_value(&self) -> String {
+        let why = match self.rule.metric.info().needs {
+            Needs::Energy => conditions::no_round_has_energy(self.now, &self.rule.variant),
+            Needs::Nothing | Needs::ProcessMemory => None,
+        };
+        let why = why.map_or(String::new(), |why| format!(": {why}"));
+        format!("nothing could be compared: no round has a value{why}")
+    }
+
     /// A verdict that needs no test.
     pub(super) fn known(&self, verdict: VerdictKind, reason: String) -> Test<'_> {
         known(self.undecided(verdict, reason))
@@ -337,8 +348,8 @@ pub(super) mod tests {
     use crate::baseline::Stores;
     use crate::metric::{FAILURE_RATE, LATENCY, MEMORY, Metric, THROUGHPUT};
     use crate::record::{
-        Environment, Failure, FailureClass, Header, MachineClass, Plan, Provenance, Sample,
-        Sampling, Selection, Spending, Stopping, VariantRecord, WorkerRun,
+        Environment, Failure, FailureClass, Header, MachineClass, Plan, Provenance, Reading,
+        Sample, Sampling, Selection, Spending, Stopping, VariantRecord, WorkerRun,
     };
     use std::collections::BTreeMap;
 
@@ -404,6 +415,7 @@ pub(super) mod tests {
                 fidelity: None,
                 stopping: None,
                 absent: BTreeMap::new(),
+                idle_ms: None,
             },
             variants: ["base", "now"].map(|name| (name.to_string(), scripted())).into(),
         }
@@ -419,6 +431,7 @@ pub(super) mod tests {
             repeats: vec![],
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
+            idle: Vec::new(),
         }
     }
 
@@ -463,7 +476,7 @@ pub(super) mod tests {
                     requests.push(request(number, "base", &format!("t{task}"), &base));
                     requests.push(request(number, "now", &format!("t{task}"), &now));
                 }
-                Round { round: number, complete: true, workers: vec![], requests }
+                Round { round: number, complete: true, requests, ..Round::default() }
             })
             .collect()
     }
@@ -795,7 +808,7 @@ pub(super) mod tests {
                     requests.push(request(number, variant, &format!("t{task}"), &[10.0, last]));
                 }
             }
-            Round { round: number, complete: true, workers: vec![], requests }
+            Round { round: number, complete: true, requests, ..Round::default() }
         };
         (1..=count).map(&mut round).collect()
     }

@@ -4,6 +4,7 @@
 mod across;
 mod against_baseline;
 mod change;
+mod conditions;
 mod counts;
 mod effect;
 mod fidelity;
@@ -20,6 +21,9 @@ pub mod tasks;
 
 pub use across::against_earlier;
 pub use change::{MOST_ROUNDS, POWER, limit_of_width, limit_width};
+pub use conditions::{
+    Slower, Unmetered, frequencies, reasons, slower, throttled, unmetered, untold,
+};
 pub use effect::{PerRound, log_ratios, log_values, paired_log_ratios};
 pub use fidelity::{Forced, forced};
 pub use forecast::{Foreseen, Settles, driving, foresee};

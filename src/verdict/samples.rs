@@ -118,6 +118,8 @@ pub(super) mod tests {
             prompt_tokens: 8,
             tokens: vec![0; milliseconds.len()],
             energy_uj: None,
+            dram_energy_uj: None,
+            energy_ns: None,
             failure: failed
                 .then(|| Failure { class: FailureClass::Error, message: "test".to_string() }),
         }
@@ -146,8 +148,8 @@ pub(super) mod tests {
         let round = Round {
             round: 1,
             complete: true,
-            workers: vec![],
             requests: vec![warm, request(1, "a", "x", &[10.0, 20.0]), request(1, "a", "y", &[])],
+            ..Round::default()
         };
         assert_eq!(ranked(LATENCY, &round, "a"), [0.02, f64::INFINITY]);
         assert_eq!(ranked(THROUGHPUT, &round, "a"), [100.0, 0.0]);

@@ -89,7 +89,7 @@ mod tests {
     fn rounds(count: u32) -> Vec<Round> {
         let round = |number| {
             let requests = ["base", "now"].map(|v| request(number, v, "t", &[10.0, 50.0])).to_vec();
-            Round { round: number, complete: true, workers: vec![], requests }
+            Round { round: number, complete: true, requests, ..Round::default() }
         };
         (1..=count).map(round).collect()
     }

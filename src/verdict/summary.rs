@@ -3,11 +3,11 @@
 
 use super::ONE_SIDE;
 use super::graded::bad;
-use super::{Measured, effect, fidelity, judge, samples};
+use super::{Measured, conditions, effect, fidelity, judge, samples};
 use crate::baseline::Stores;
 use crate::metric::{Better, Kind, METRICS, Metric, Needs, Statistic};
 use crate::record::{
-    Against, Effect, Evidence, Limit, Part, Reading, Round, Rule, Selection, Severity, Summary,
+    Against, Effect, Evidence, Limit, Part, Round, Rule, Selection, Severity, Summary,
 };
 use crate::stats;
 use std::collections::BTreeMap;
@@ -97,7 +97,7 @@ fn summary(metric: Metric, statistic: Statistic, part: &Part, variant: &str) -> 
         _ => value(metric, statistic, &rounds, variant),
     };
     let interval = interval(metric, statistic, part, variant);
-    let unavailable = found.is_none().then(|| missing(metric, part));
+    let unavailable = found.is_none().then(|| missing(metric, part, variant));
     let samples = match kind {
         Kind::PerRound => {
             rounds.iter().filter_map(|r| samples::round_value(metric, r, variant)).count()
@@ -148,10 +148,14 @@ fn interval(metric: Metric, statistic: Statistic, part: &Part, variant: &str) ->
 }
 
 /// Why a variant has no value.
-fn missing(metric: Metric, part: &Part) -> String {
-    match (metric.info().needs, &part.header.environment.energy) {
-        (Needs::Energy, Reading::Unavailable(why)) => why.clone(),
-        (Needs::ProcessMemory, _) => "no worker's memory could be read".to_string(),
+fn missing(metric: Metric, part: &Part, variant: &str) -> String {
+    let energy = || {
+        let why = conditions::no_energy(part);
+        why.or_else(|| conditions::no_round_has_energy(part, variant))
+    };
+    match metric.info().needs {
+        Needs::Energy => energy().unwrap_or_else(|| "no round has a value".to_string()),
+        Needs::ProcessMemory => "no worker's memory could be read".to_string(),
         _ if metric.kind() == Kind::TaskProportion => "it answers no graded tasks".to_string(),
         _ => "no round has a value".to_string(),
     }
@@ -219,7 +223,7 @@ mod tests {
                 .enumerate()
                 .map(|(index, ms)| request(number, "a", &format!("t{index}"), &[1.0, *ms]))
                 .collect();
-            Round { round: number, complete: true, workers: vec![], requests }
+            Round { round: number, complete: true, requests, ..Round::default() }
         };
         let rounds = [round(1, &[10.0, 20.0, 30.0]), round(2, &[40.0, 50.0, 900.0])];
         let rounds: Vec<&Round> = rounds.iter().collect();

@@ -12,8 +12,9 @@ use perfgate::metric::METRICS;
 use perfgate::problem::{Problem, Result};
 use perfgate::protocol::{self, Command, LoadSpec, Order, Reply};
 use perfgate::record::{
-    Answer, EngineInfo, Entry, Failure, FailureClass, GitState, Grade, JournalLine, Labels, Part,
-    QualityPlan, Reading, Results, VerdictKind,
+    Answer, Conditions, EngineInfo, Entry, Failure, FailureClass, Frequency, GitState, Grade,
+    IdlePower, IdleSample, JournalLine, Labels, Part, QualityPlan, Reading, Results, Throttled,
+    Told, VerdictKind,
 };
 use perfgate::report::{self, FORMATS, Style};
 use perfgate::session::{self, parse_journal, parse_results};
@@ -230,12 +231,23 @@ fn make_rich_part() -> Part {
     for round in &mut part.rounds {
         for request in &mut round.requests {
             request.energy_uj = Some(2_000_000);
+            request.dram_energy_uj = Some(300_000);
+            request.energy_ns = Some(50_000_000);
         }
+        round.idle_watts = Some(7.5);
+        round.conditions = Some(Conditions {
+            throttled: Told::Available(Throttled { core: Some(2), package: None }),
+            frequency: Told::Available(Frequency { cpus: 2, mean_khz: vec![2_100_000, 3_000_000] }),
+        });
         if let Some(last) = round.requests.last_mut() {
             last.failure = Some(Failure { class: FailureClass::Crash, ..failure.clone() });
             last.token_ns.clear();
         }
     }
+    let sample = IdleSample { ns: 1_000_000_000, package_uj: 7_000_000, dram_uj: Some(500_000) };
+    let power = IdlePower { watts: 7.5, sd_watts: 0.1, samples: vec![sample; 2] };
+    part.header.plan.idle_ms = Some(2_000);
+    part.idle = vec![Told::Unavailable("a counter vanished".to_string()), Told::Available(power)];
     part
 }
 
@@ -274,10 +286,15 @@ fn journal(part: &Part) -> String {
         header: Box::new(part.header.clone()),
     }];
     for round in part.rounds.iter().take(1) {
+        entries.extend(part.idle.iter().cloned().map(|power| Entry::Idle { power }));
         entries.push(Entry::RoundStart { round: round.round });
         entries.push(Entry::Spawn { round: 1, variant: "base".into(), attempt: 1, pid: 7 });
         entries.extend(round.requests.iter().cloned().map(Entry::Request));
         entries.extend(round.workers.iter().cloned().map(Entry::Worker));
+        let conditions = round.conditions.clone();
+        let conditions =
+            conditions.map(|it| Entry::Conditions { round: round.round, conditions: it });
+        entries.extend(conditions);
         entries.push(Entry::RoundEnd { round: round.round, complete: round.complete });
     }
     entries.push(Entry::Resume { at: "2026-11-23T05:00:00Z".to_string() });

@@ -78,6 +78,8 @@ fn request(case: &Case, round: u32, task: u32, second: bool) -> Request {
         prompt_tokens: 128,
         tokens: if failure.is_some() { vec![] } else { vec![7; 8] },
         energy_uj: case.energy.map(|energy| (energy as f64 * speed) as u64),
+        dram_energy_uj: None,
+        energy_ns: None,
         failure,
     }
 }
@@ -161,6 +163,7 @@ fn part(case: &Case) -> Part {
         requests: (0..10)
             .flat_map(|task| [false, true].map(|second| request(case, round, task, second)))
             .collect(),
+        ..Round::default()
     };
     Part {
         header: Header {
@@ -200,6 +203,7 @@ fn part(case: &Case) -> Part {
                 fidelity: case.forced.then(fidelity_plan),
                 stopping: None,
                 absent: BTreeMap::new(),
+                idle_ms: None,
             },
             variants: case.variants.map(|name| (name.to_string(), variant(name))).into(),
         },
@@ -210,6 +214,7 @@ fn part(case: &Case) -> Part {
         repeats: vec![],
         engines: BTreeMap::new(),
         fidelity: if case.forced { fidelity() } else { Vec::new() },
+        idle: Vec::new(),
     }
 }
 
