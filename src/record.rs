@@ -5,8 +5,10 @@
 //! are nanoseconds since the start they belong to. Nothing here computes a statistic.
 
 mod fidelity;
+mod hardware;
 
 pub use fidelity::{Fidelity, FidelityPlan, Forcing};
+pub use hardware::{Bandwidth, CacheLevel, Ceiling, Hardware, Number, Work};
 
 use crate::metric::{Better, Metric, Statistic, Unit};
 use schemars::JsonSchema;
@@ -718,6 +720,13 @@ pub enum Entry {
     Repeat(Repeat),
     /// A document was forced through a variant and the reference, or that was found in the cache.
     Fidelity(Fidelity),
+    /// What the machine can do was measured, and what each token needs was counted.
+    Hardware {
+        /// The machine.
+        hardware: Box<Hardware>,
+        /// By variant.
+        work: BTreeMap<String, Work>,
+    },
     /// A worker ended.
     Worker(WorkerRun),
     /// A round ended.
@@ -1257,6 +1266,12 @@ pub struct Part {
     /// Every document of the fidelity pass: by document, forcing and variant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fidelity: Vec<Fidelity>,
+    /// What the machine can do, measured after the rounds; missing where no variant's work is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<Hardware>,
+    /// What each token needs, by variant, where the model's files tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub work: BTreeMap<String, Work>,
 }
 
 impl Part {
@@ -1271,6 +1286,8 @@ impl Part {
             repeats: Vec::new(),
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
+            hardware: None,
+            work: BTreeMap::new(),
         }
     }
 

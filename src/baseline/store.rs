@@ -309,6 +309,8 @@ impl Stored {
             repeats: Vec::new(),
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
+            hardware: None,
+            work: BTreeMap::new(),
         }
     }
 

@@ -318,6 +318,8 @@ mod tests {
             repeats: vec![],
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
+            hardware: None,
+            work: BTreeMap::new(),
         };
         let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
         judge(&[rule], &measured, 0.05).remove(0)
@@ -419,6 +421,8 @@ mod tests {
             repeats: vec![],
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
+            hardware: None,
+            work: BTreeMap::new(),
         };
         part.header.plan.quality = Some(QualityPlan {
             tasks: labels.keys().cloned().collect(),

@@ -419,6 +419,8 @@ pub(super) mod tests {
             repeats: vec![],
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
+            hardware: None,
+            work: BTreeMap::new(),
         }
     }
 
