@@ -287,7 +287,7 @@ fn a_sheet_is_a_page_too() {
     };
     let page = (html().sheet.unwrap())(&sheet, Style::default());
     assert_eq!(sound(&page), 0);
-    let expected = "NOISE of '<b>'\n# NOISE of '<b>'\n- Warning: mind & beware\n## Findings\n- a < b because of c\nNoise\n\
+    let expected = "NOISE of '<b>'\n# NOISE of '<b>'\n- Warning: mind & beware\n# Findings\n- a < b because of c\nNoise\n\
                     metric | value\nlatency | 1%\n- a note\n";
     assert_eq!(skeleton(&page), expected);
 }
