@@ -20,7 +20,8 @@ pub mod problem;
 pub mod protocol;
 pub mod record;
 
-// The flow. Engines stand before the configuration, which asks them for their keys.
+// The flow. What a machine can do asks nothing of the rest. Engines stand before the configuration, which asks them for their keys.
+pub mod hardware;
 pub mod engine;
 pub mod config;
 pub mod workload;

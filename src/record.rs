@@ -5,8 +5,10 @@
 //! are nanoseconds since the start they belong to. Nothing here computes a statistic.
 
 mod fidelity;
+mod hardware;
 
 pub use fidelity::{Fidelity, FidelityPlan, Forcing};
+pub use hardware::{Bandwidth, CacheLevel, Ceiling, Hardware, Number, Work};
 
 use crate::metric::{Better, Metric, Statistic, Unit};
 use schemars::JsonSchema;
@@ -848,6 +850,13 @@ pub enum Entry {
     Repeat(Repeat),
     /// A document was forced through a variant and the reference, or that was found in the cache.
     Fidelity(Fidelity),
+    /// What the machine can do was measured, and what each token needs was counted.
+    Hardware {
+        /// The machine.
+        hardware: Box<Hardware>,
+        /// By variant.
+        work: BTreeMap<String, Work>,
+    },
     /// A worker ended.
     Worker(WorkerRun),
     /// Idle power was measured, or could not be: before the first round, and before the first of a session
@@ -1404,6 +1413,12 @@ pub struct Part {
     /// went on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub idle: Vec<Told<IdlePower>>,
+    /// What the machine can do, measured after the rounds; missing where no variant's work is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<Hardware>,
+    /// What each token needs, by variant, where the model's files tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub work: BTreeMap<String, Work>,
 }
 
 impl Part {
@@ -1419,6 +1434,8 @@ impl Part {
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
             idle: Vec::new(),
+            hardware: None,
+            work: BTreeMap::new(),
         }
     }
 

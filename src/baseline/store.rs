@@ -344,6 +344,8 @@ impl Stored {
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
             idle: Vec::new(),
+            hardware: None,
+            work: BTreeMap::new(),
         }
     }
 

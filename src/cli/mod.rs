@@ -8,6 +8,7 @@ mod comment;
 mod compare;
 mod doctor;
 mod exit;
+mod explain;
 mod history;
 mod init;
 mod measure;
@@ -66,6 +67,9 @@ enum Command {
     History(HistoryArguments),
     /// Make the first files of a project; what is there already is kept
     Init(InitArguments),
+    /// Say why one variant is faster than another: what it reads and computes for each token, held against what
+    /// this machine can do
+    Explain(ExplainArguments),
     /// Show whether this machine and this project can run the gate; exits with 2 if not
     Doctor(DoctorArguments),
     /// Say what one OpenVINO runtime is
@@ -515,6 +519,21 @@ struct HistoryArguments {
 }
 
 #[derive(Debug, clap::Args)]
+struct ExplainArguments {
+    /// Results of an earlier run
+    #[arg(value_name = "FILE", default_value = ".perfgate/benchmark_results.json")]
+    results: PathBuf,
+    /// The configuration, which names the models where they have to be looked at
+    #[arg(long, value_name = "FILE", default_value = "perfgate.toml")]
+    config: PathBuf,
+    /// Measure what this machine can do anew, in place of what was recorded with the run; takes some seconds
+    #[arg(long)]
+    measure: bool,
+    #[command(flatten)]
+    display: SheetDisplay,
+}
+
+#[derive(Debug, clap::Args)]
 struct ReportArguments {
     /// Results of an earlier run
     #[arg(value_name = "FILE", default_value = ".perfgate/benchmark_results.json")]
@@ -633,6 +652,7 @@ pub fn main() -> ExitCode {
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Bisect(arguments) => bisect::bisect(&arguments),
         Command::Baseline(command) => baseline::baseline(&command),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::History(arguments) => history::history(&arguments),
         Command::Init(arguments) => init::init(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),

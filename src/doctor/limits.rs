@@ -2,6 +2,7 @@
 //! groups of both versions leave it.
 
 use crate::baseline;
+use crate::hardware::listed;
 use crate::runner::control_groups;
 use std::path::Path;
 
@@ -41,16 +42,6 @@ impl Limits {
         let affinity = self.affinity.unwrap_or_else(of_process) as f64;
         self.quota.map_or(affinity, |quota| quota.min(affinity))
     }
-}
-
-/// The number of CPUs in a list of the kernel's, such as `0-3,8`.
-pub(super) fn listed(list: &str) -> Option<usize> {
-    let in_range = |range: &str| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last) = (first.parse::<usize>().ok()?, last.parse::<usize>().ok()?);
-        Some((last + 1).saturating_sub(first))
-    };
-    list.trim().split(',').map(in_range).sum()
 }
 
 fn affinity(root: &Path) -> Option<usize> {

@@ -1,9 +1,10 @@
 //! Owns the findings about the machine: its class, processor, caches, CPUs, memory and clock.
 
-use super::limits::{Limits, listed};
+use super::limits::Limits;
 use super::{Finding, Section, count, size};
 use crate::baseline;
-use crate::record::Reading;
+use crate::hardware;
+use crate::record::{CacheLevel, Reading};
 use std::path::Path;
 
 /// Looks at the machine below a root.
@@ -30,28 +31,12 @@ pub(super) fn section(root: &Path, limits: &Limits) -> Section {
 
 /// The data caches of the first CPU, each with the number of CPUs that share it.
 fn caches(root: &Path) -> String {
-    let folder = root.join("sys/devices/system/cpu/cpu0/cache");
-    let mut found: Vec<String> = (0..10)
-        .filter_map(|index| {
-            let text = |name: &str| {
-                let file = folder.join(format!("index{index}")).join(name);
-                Some(std::fs::read_to_string(file).ok()?.trim().to_string())
-            };
-            let level = text("level")?;
-            let kind = match text("type")?.as_str() {
-                "Instruction" => return None,
-                "Data" => "d",
-                _ => "",
-            };
-            let bytes = text("size")?.strip_suffix('K')?.parse::<u64>().ok()? << 10;
-            let sharing = match listed(&text("shared_cpu_list").unwrap_or_default()) {
-                Some(number) => format!(" for {}", count(number, "CPU")),
-                None => String::new(),
-            };
-            Some(format!("L{level}{kind} {}{sharing}", size(bytes)))
-        })
-        .collect();
-    found.sort();
+    let cache = |cache: &CacheLevel| {
+        let kind = if cache.unified { "" } else { "d" };
+        let sharing = cache.shared_by.map(|cpus| format!(" for {}", count(cpus, "CPU")));
+        format!("L{}{kind} {}{}", cache.level, size(cache.bytes), sharing.unwrap_or_default())
+    };
+    let found: Vec<String> = hardware::caches(root).iter().map(cache).collect();
     if found.is_empty() { "not told by this system".to_string() } else { found.join(", ") }
 }
 

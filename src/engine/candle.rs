@@ -2,7 +2,9 @@
 //! safetensors, with weights in F16 or F32.
 
 use super::batch::{Batch, Show, Visit};
-use super::{Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, failed, size_of};
+use super::{
+    Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, checkpoint, failed, size_of,
+};
 use crate::problem::{Problem, Result};
 use crate::protocol::LoadSpec;
 use crate::record::{EngineInfo, Failure};
@@ -24,6 +26,10 @@ pub(super) const BACKEND: Backend = Backend {
         Ok(())
     },
     inspect: |spec| inspect(&spec.model),
+    work: |spec| {
+        let config = spec.model.join("config.json");
+        checkpoint::work(&config, &weight_files(&spec.model)?).map(Some)
+    },
     inspect_runtime: |_| Ok(None),
     load: |spec| Ok(Box::new(load(spec)?)),
 };

@@ -3,6 +3,7 @@
 
 mod batch;
 mod candle;
+mod checkpoint;
 mod force;
 mod openvino;
 mod sampler;
@@ -18,7 +19,7 @@ pub use openvino::{
 use crate::document::Table;
 use crate::problem::{self, Problem};
 use crate::protocol::{LoadSpec, Order, monotonic_ns};
-use crate::record::{EngineInfo, Failure, FailureClass};
+use crate::record::{EngineInfo, Failure, FailureClass, Work};
 use sampler::Sampler;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +37,8 @@ pub struct Backend {
     pub options: fn(&mut Table<'_>, &Path, &mut LoadSpec) -> problem::Result<()>,
     /// Looks at a model's files without loading them.
     pub inspect: fn(&LoadSpec) -> problem::Result<Inspected>,
+    /// What a token needs, as far as the files tell.
+    pub work: fn(&LoadSpec) -> problem::Result<Option<Work>>,
     /// Looks for the library that is loaded at run time, if the engine has one.
     pub inspect_runtime: fn(&LoadSpec) -> problem::Result<Option<PathBuf>>,
     /// Loads a model.
@@ -210,6 +213,14 @@ pub fn inspect(spec: &LoadSpec) -> problem::Result<Inspected> {
 /// If it is missing, no library, or too old.
 pub fn inspect_runtime(spec: &LoadSpec) -> problem::Result<Option<PathBuf>> {
     (backend(spec)?.inspect_runtime)(spec)
+}
+
+/// What a model needs for each token, counted from its files; `None` for an engine without.
+///
+/// # Errors
+/// If they cannot be read.
+pub fn work(spec: &LoadSpec) -> problem::Result<Option<Work>> {
+    (backend(spec)?.work)(spec)
 }
 
 /// Bytes of the files that a variant's engine reads; `None` if it has none, or they cannot be read.

@@ -18,6 +18,7 @@ pub(super) const BACKEND: Backend = Backend {
     has_model: false,
     options,
     inspect,
+    work: |_| Ok(None),
     inspect_runtime: |_| Ok(None),
     load: |spec| Ok(Box::new(load(spec)?)),
 };

@@ -1,12 +1,20 @@
-//! Owns further conclusions from what was measured: what a machine's noise means for the rules, and
-//! where a metric moved over sessions. It measures nothing itself.
+//! Owns further conclusions from what was measured: what a machine's noise means for the rules, where a metric
+//! moved over sessions, and why one variant is faster than another. It measures nothing itself.
 
 mod calibrate;
+mod explain;
 mod history;
 mod replay;
+mod roofline;
+mod scale;
+mod split;
 
 pub use calibrate::{
     Advice, Alarms, Calibration, Detectable, Noise, Question, Share, calibrate, retargeted,
 };
+pub use explain::{Cause, Explanation, Why, explain};
 pub use history::{Asked, Change, Point, Series, over_sessions};
 pub use replay::{Replay, replay};
+pub use roofline::{Held, Limit, Roofline, Stage, bandwidth, beyond_caches};
+pub use scale::{Predicted, Scaling};
+pub use split::Split;

@@ -70,6 +70,7 @@ pub fn of_bisection(rule: &str, good: &About, steps: &[Step], found: &[About]) -
             rows: steps.iter().map(row).collect(),
         }],
         notes,
+        ..Sheet::default()
     };
     // Subjects of commits are anybody's text.
     clean_sheet(&mut sheet);

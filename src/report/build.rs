@@ -4,7 +4,7 @@
 use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
-use super::{charts, clean, energy, fidelity, figures, reproduce, tasks};
+use super::{charts, clean, energy, explanation, fidelity, figures, reproduce, tasks};
 use crate::hash;
 use crate::record::{
     Against, Authority, Evidence, Failure, FailureClass, Header, Judgement, Part, Phase, Request,
@@ -45,6 +45,7 @@ pub fn build(results: &Results) -> Report {
         details,
         tasks: tasks::tables(results),
         fidelity: fidelity::grids(results),
+        why: results.parts.iter().flat_map(explanation::brief).collect(),
         flips,
         failures: failures(results),
         warnings: warnings(results),

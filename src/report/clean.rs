@@ -42,7 +42,7 @@ pub(super) fn clean(report: &mut Report) {
 
     // Only here lines have a meaning: a worker's last words are several.
     report.failures.iter_mut().for_each(lines);
-    report.warnings.iter_mut().for_each(one_line);
+    report.warnings.iter_mut().chain(&mut report.why).for_each(one_line);
     report.method.iter_mut().for_each(one_line);
     for (name, value) in &mut report.environment {
         one_line(name);
@@ -79,7 +79,8 @@ fn axis(axis: &mut Axis) {
 /// The same for a sheet.
 pub(super) fn clean_sheet(sheet: &mut Sheet) {
     one_line(&mut sheet.headline);
-    sheet.warnings.iter_mut().chain(&mut sheet.notes).for_each(one_line);
+    let lines = sheet.warnings.iter_mut().chain(&mut sheet.findings).chain(&mut sheet.notes);
+    lines.for_each(one_line);
     sheet.tables.iter_mut().for_each(grid);
 }
 

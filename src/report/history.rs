@@ -41,6 +41,7 @@ pub fn of_history(series: &[Series], asked: &Asked<'_>, scene: &Scene) -> Sheet 
         warnings: warnings(scene),
         tables,
         notes: notes(series, scene),
+        ..Sheet::default()
     };
     clean_sheet(&mut sheet);
     sheet

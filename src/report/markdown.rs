@@ -75,6 +75,7 @@ pub(super) fn blocks(report: &Report, room: Room) -> Vec<Block> {
     blocks.push(Block { rank: 2, name: "variants", text: variants_section(report, room) });
     blocks.push(Block { rank: 3, name: "graded tasks", text: tasks(report, room) });
     blocks.push(Block { rank: 2, name: "fidelity", text: fidelity(report, room) });
+    blocks.push(Block { rank: 5, name: "why", text: why(report, room) });
     blocks.push(Block { rank: 3, name: "failures", text: failures(report, room) });
     blocks.push(Block { rank: 4, name: "how to reproduce it", text: reproduce(report) });
     blocks.push(Block { rank: 5, name: "chart", text: charts(report) });
@@ -149,6 +150,14 @@ fn fidelity(report: &Report, room: Room) -> String {
     let section =
         |table: &Grid| format!("\n### {}\n\n{}", room.text(&table.title), rows(table, room));
     report.fidelity.iter().map(section).collect()
+}
+
+/// Why variants differ in speed.
+fn why(report: &Report, room: Room) -> String {
+    if report.why.is_empty() {
+        return String::new();
+    }
+    format!("\n### Why\n\n{}", room.list(&report.why))
 }
 
 fn failures(report: &Report, room: Room) -> String {
@@ -240,6 +249,7 @@ fn method(report: &Report, room: Room) -> String {
 fn sheet(sheet: &Sheet, _: Style) -> String {
     let mut out = format!("**{}**\n", escape(&sheet.headline));
     out.push_str(&warnings(&sheet.warnings, Room::ALL));
+    out.push_str(&Room::ALL.list_after_line(&sheet.findings));
     for table in sheet.tables.iter().filter(|table| !table.rows.is_empty()) {
         let _ = write!(out, "\n###{}", grid(table, Room::ALL).replacen('\n', " ", 1));
     }

@@ -12,6 +12,7 @@ pub mod comment;
 mod dashboards;
 mod energy;
 mod escape;
+mod explanation;
 mod fidelity;
 mod figures;
 mod history;
@@ -35,6 +36,7 @@ pub use build::build;
 use build::some;
 pub use charts::{Axis, Chart, Charts, Layer, Look, Marks, Place, Ticks, with_history};
 pub use clean::{defuse, harmless};
+pub use explanation::of_explanation;
 pub use figures::{ByRound, Figure, Judged};
 pub use history::{Scene, of_history};
 pub use paint::{Tone, paint};
@@ -119,6 +121,9 @@ pub struct Report {
     /// How far the variants' predictions of the same documents are from the reference's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fidelity: Vec<Grid>,
+    /// Why variants differ in speed, as far as reading and arithmetic show it; a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<String>,
     /// Graded tasks whose grade is another than the reference's: those lost, those won.
     pub flips: Vec<Grid>,
     /// Failed requests, one line for each variant and kind of failure.

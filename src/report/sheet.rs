@@ -12,6 +12,9 @@ pub struct Sheet {
     pub headline: String,
     /// What a reader must know first.
     pub warnings: Vec<String>,
+    /// What was found, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
     /// The tables.
     pub tables: Vec<Grid>,
     /// How the figures came about.
@@ -55,7 +58,13 @@ pub fn of_calibration(calibration: &Calibration) -> Sheet {
     if gate.all > 0 {
         tables.push(alarms(calibration));
     }
-    Sheet { headline, warnings: warnings(calibration), tables, notes: notes(calibration) }
+    Sheet {
+        headline,
+        warnings: warnings(calibration),
+        tables,
+        notes: notes(calibration),
+        ..Sheet::default()
+    }
 }
 
 fn warnings(calibration: &Calibration) -> Vec<String> {

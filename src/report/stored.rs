@@ -34,7 +34,7 @@ pub fn of_stored(stored: &Stored) -> Sheet {
          another stands there, with its interval"
             .to_string(),
     ];
-    Sheet { headline, warnings: marks(stored), tables, notes }
+    Sheet { headline, warnings: marks(stored), tables, notes, ..Sheet::default() }
 }
 
 /// What differs between two stored sessions. Nothing is paired across sessions, and nothing is decided.
@@ -62,6 +62,7 @@ pub fn of_two_stored(old: &Stored, new: &Stored) -> Sheet {
         warnings,
         tables: vec![origins(old, new), differing(old, new), changes],
         notes,
+        ..Sheet::default()
     }
 }
 

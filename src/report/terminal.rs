@@ -47,6 +47,7 @@ fn render(report: &Report, style: Style) -> String {
         paragraph(&mut out, "  ", &format!("{} (report.md shows them)", flips.title));
     }
     report.fidelity.iter().for_each(|table| grid(&mut out, table, style));
+    findings(&mut out, "Why", &report.why, style);
     holding.into_iter().for_each(|part| section(&mut out, part, style));
     if style.verbose {
         variants(&mut out, "Details", &report.details, style);
@@ -87,6 +88,7 @@ fn sheet(sheet: &Sheet, style: Style) -> String {
     let mut out = String::new();
     headline(&mut out, &sheet.headline, Tone::Title, style);
     warnings(&mut out, &sheet.warnings, style);
+    findings(&mut out, "Findings", &sheet.findings, style);
     let tables = sheet.tables.iter().filter(|grid| !grid.rows.is_empty());
     tables.for_each(|table| grid(&mut out, table, style));
     out.push('\n');
@@ -94,6 +96,16 @@ fn sheet(sheet: &Sheet, style: Style) -> String {
         paragraph(&mut out, "", note);
     }
     out
+}
+
+fn findings(out: &mut String, heading: &str, lines: &[String], style: Style) {
+    if lines.is_empty() {
+        return;
+    }
+    title(out, heading, style);
+    for line in lines {
+        out.push_str(&wrap(line, "  - ", "    "));
+    }
 }
 
 fn grid(out: &mut String, grid: &Grid, style: Style) {

@@ -1,6 +1,7 @@
 //! Owns a session: the plan, the loop over rounds, the journal and the results.
 
 mod forecast;
+mod hardware;
 mod journal;
 mod lock;
 mod memory;
@@ -12,6 +13,7 @@ mod results;
 mod resume;
 
 pub use forecast::{Forecast, plan_looks};
+pub use hardware::{measure as measure_hardware, work};
 pub use journal::{Journal, Recorded, parse_journal, read_journal};
 pub use lock::{Locked, lock};
 pub use memory::check as fits_in_memory;
@@ -126,6 +128,9 @@ pub fn run(
             settled = look.open.is_empty();
         }
         observer.round_done(number, look.map(|look| look.counts()));
+    }
+    if cut.is_none() {
+        cut = hardware::record(prepared, &mut part, &mut sink(journal, observer)).err();
     }
     if cut.is_none() {
         cut = passes(prepared, &mut part, &program, interrupt, &mut sink(journal, observer)).err();

@@ -144,6 +144,7 @@ fn remaining(parts: Vec<Part>, without: &[String]) -> Vec<Part> {
         part.answers.retain(|answer| stays(&answer.variant));
         part.repeats.retain(|repeat| stays(&repeat.variant));
         part.engines.retain(|name, _| stays(name));
+        part.work.retain(|name, _| stays(name));
         // Another reference may be what took this one's place.
         part.fidelity.retain(|one| stays(&one.variant) && stays(&one.reference));
         part

@@ -319,6 +319,8 @@ mod tests {
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
             idle: Vec::new(),
+            hardware: None,
+            work: BTreeMap::new(),
         };
         let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
         judge(&[rule], &measured, 0.05).remove(0)
@@ -421,6 +423,8 @@ mod tests {
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
             idle: Vec::new(),
+            hardware: None,
+            work: BTreeMap::new(),
         };
         part.header.plan.quality = Some(QualityPlan {
             tasks: labels.keys().cloned().collect(),

@@ -432,6 +432,8 @@ pub(super) mod tests {
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
             idle: Vec::new(),
+            hardware: None,
+            work: BTreeMap::new(),
         }
     }
 

@@ -30,6 +30,7 @@ pub use forecast::{Foreseen, Settles, driving, foresee};
 pub use judge::{judge, shares_the_level};
 pub use looks::{FIRST_LOOK, looks, share_spent};
 pub use outcome::{Outcome, blocks, outcome};
+pub use samples::timed;
 pub use stalls::{Stall, deviations, stalls};
 pub use summary::summarize;
 

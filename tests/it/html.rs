@@ -277,6 +277,7 @@ fn a_sheet_is_a_page_too() {
     let sheet = report::Sheet {
         headline: "NOISE of '<b>'".to_string(),
         warnings: vec!["mind & beware".to_string()],
+        findings: vec!["a < b because of c".to_string()],
         tables: vec![report::Grid {
             title: "Noise".to_string(),
             header: vec!["metric".to_string(), "value".to_string()],
@@ -286,7 +287,7 @@ fn a_sheet_is_a_page_too() {
     };
     let page = (html().sheet.unwrap())(&sheet, Style::default());
     assert_eq!(sound(&page), 0);
-    let expected = "NOISE of '<b>'\n# NOISE of '<b>'\n- Warning: mind & beware\nNoise\n\
+    let expected = "NOISE of '<b>'\n# NOISE of '<b>'\n- Warning: mind & beware\n# Findings\n- a < b because of c\nNoise\n\
                     metric | value\nlatency | 1%\n- a note\n";
     assert_eq!(skeleton(&page), expected);
 }

@@ -15,6 +15,7 @@ mod combined;
 mod damage;
 mod doctor;
 mod energy;
+mod explain;
 mod formats;
 mod fidelity;
 mod gate;

@@ -141,6 +141,16 @@ fn environment(energy: bool) -> Environment {
     }
 }
 
+/// A session in which nothing was measured yet.
+pub fn empty_part() -> Part {
+    Part { rounds: vec![], answers: vec![], ..part(&Case::new(1.0, "")) }
+}
+
+/// A worker that came through a round.
+pub fn some_worker(round: u32, variant: &str) -> WorkerRun {
+    WorkerRun { variant: variant.to_string(), ..worker(&Case::new(1.0, ""), round, false) }
+}
+
 fn part(case: &Case) -> Part {
     let names: Vec<String> = case.variants.map(str::to_string).to_vec();
     let answer = |task: u32, second: bool| Answer {
@@ -215,6 +225,8 @@ fn part(case: &Case) -> Part {
         engines: BTreeMap::new(),
         fidelity: if case.forced { fidelity() } else { Vec::new() },
         idle: Vec::new(),
+        hardware: None,
+        work: BTreeMap::new(),
     }
 }
 

@@ -150,7 +150,7 @@ impl Reading {
 }
 
 /// The value of an attribute, if it has one that can be read.
-fn attribute(tag: &BytesStart<'_>, key: &str) -> Option<String> {
+pub(super) fn attribute(tag: &BytesStart<'_>, key: &str) -> Option<String> {
     let attribute = tag.try_get_attribute(key).ok()??;
     Some(attribute.normalized_value(XmlVersion::Implicit1_0).ok()?.into_owned())
 }

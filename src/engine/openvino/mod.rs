@@ -2,6 +2,7 @@
 //! GenAI write it, executed by a runtime library that is loaded at run time.
 
 mod batch;
+mod graph;
 mod ir;
 mod runtime;
 
@@ -28,6 +29,7 @@ pub(super) const BACKEND: Backend = Backend {
     has_model: true,
     options,
     inspect: |spec| inspect(&spec.model),
+    work: |spec| Ok(Some(graph::work(&ir_files(&spec.model)?.0)?)),
     inspect_runtime,
     load: |spec| Ok(Box::new(load(spec)?)),
 };

@@ -47,6 +47,8 @@ fn render(report: &Report, _: Style) -> String {
         grids => report.fidelity.iter().map(table).collect::<Vec<_>>(),
         figures => charts.charts.iter().enumerate().map(figure).collect::<Vec<_>>(),
         chart_notes => charts.notes.clone(),
+        why_title => "Why",
+        why => report.why.clone(),
         failures => report.failures.clone(),
         method => report.method.clone(),
         environment => report.environment.iter().map(named).collect::<Vec<_>>(),
@@ -60,6 +62,8 @@ fn sheet(sheet: &Sheet, _: Style) -> String {
         headline => &sheet.headline,
         sign => sign(None),
         warnings => sheet.warnings.clone(),
+        why_title => "Findings",
+        why => sheet.findings.clone(),
         grids => grids.map(table).collect::<Vec<_>>(),
         notes => sheet.notes.clone(),
     })
