@@ -5,8 +5,10 @@
 //! are nanoseconds since the start they belong to. Nothing here computes a statistic.
 
 mod fidelity;
+mod load;
 
 pub use fidelity::{Fidelity, FidelityPlan, Forcing};
+pub use load::{ConcurrencyPlan, Load, LoadKind, LoadPlan, LoadRequest, SustainedPlan};
 
 use crate::metric::{Better, Metric, Statistic, Unit};
 use schemars::JsonSchema;
@@ -532,6 +534,9 @@ pub struct Plan {
     /// The fidelity pass, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fidelity: Option<FidelityPlan>,
+    /// The load pass, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadPlan>,
     /// How the session may end before its last round; missing where all rounds are run in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopping: Option<Stopping>,
@@ -548,6 +553,8 @@ pub enum Only {
     Quality,
     /// The rounds.
     Timing,
+    /// The sustained load, and the loads of several requests at once.
+    Load,
 }
 
 impl Only {
@@ -556,6 +563,7 @@ impl Only {
         match self {
             Only::Quality => "quality",
             Only::Timing => "timing",
+            Only::Load => "load",
         }
     }
 }
@@ -718,6 +726,8 @@ pub enum Entry {
     Repeat(Repeat),
     /// A document was forced through a variant and the reference, or that was found in the cache.
     Fidelity(Fidelity),
+    /// A load was served, or failed as a whole. Its workers are of round 0.
+    Load(Load),
     /// A worker ended.
     Worker(WorkerRun),
     /// A round ended.
@@ -1257,6 +1267,9 @@ pub struct Part {
     /// Every document of the fidelity pass: by document, forcing and variant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fidelity: Vec<Fidelity>,
+    /// Every load: the sustained one block by block, then closed loops, open loops, searches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub load: Vec<Load>,
 }
 
 impl Part {
@@ -1271,6 +1284,7 @@ impl Part {
             repeats: Vec::new(),
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
+            load: Vec::new(),
         }
     }
 

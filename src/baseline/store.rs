@@ -293,6 +293,7 @@ impl Stored {
                     workload_sha256: workload.sha256.clone(),
                     quality: None,
                     fidelity: None,
+                    load: None,
                     stopping: None,
                     absent: BTreeMap::new(),
                 },
@@ -309,6 +310,7 @@ impl Stored {
             repeats: Vec::new(),
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
+            load: Vec::new(),
         }
     }
 

@@ -2,7 +2,7 @@
 //! safetensors, with weights in F16 or F32.
 
 use super::batch::{Batch, Show, Visit};
-use super::{Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, failed, size_of};
+use super::{Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, Stream, failed, size_of};
 use crate::problem::{Problem, Result};
 use crate::protocol::LoadSpec;
 use crate::record::{EngineInfo, Failure};
@@ -230,6 +230,13 @@ fn expected_tensors(config: &Config) -> Vec<(String, Vec<usize>)> {
     tensors
 }
 
+impl Candle {
+    fn sequence(&self) -> CandleSequence<'_> {
+        let cache = self.pristine.clone();
+        CandleSequence { engine: self, cache, past: 0, logits: Vec::new() }
+    }
+}
+
 impl Engine for Candle {
     fn info(&self) -> EngineInfo {
         let properties = BTreeMap::from([
@@ -247,8 +254,16 @@ impl Engine for Candle {
     }
 
     fn begin(&mut self) -> std::result::Result<Box<dyn Sequence + '_>, Failure> {
-        let cache = self.pristine.clone();
-        Ok(Box::new(CandleSequence { engine: self, cache, past: 0, logits: Vec::new() }))
+        Ok(Box::new(self.sequence()))
+    }
+
+    fn streams(
+        &mut self,
+        count: usize,
+    ) -> std::result::Result<Vec<Box<dyn Stream + '_>>, Failure> {
+        let engine = &*self;
+        let stream = |_| Box::new(CandleStream { engine }) as Box<dyn Stream + '_>;
+        Ok((0..count).map(stream).collect())
     }
 
     fn batches(&self) -> bool {
@@ -256,12 +271,22 @@ impl Engine for Candle {
     }
 
     fn batch(&mut self, prefix: &[u32]) -> std::result::Result<Box<dyn Batch + '_>, Failure> {
-        let cache = self.pristine.clone();
-        let mut start = CandleSequence { engine: self, cache, past: 0, logits: Vec::new() };
+        let mut start = self.sequence();
         if !prefix.is_empty() {
             start.forward(prefix)?;
         }
         Ok(Box::new(CandleBatch { start, rows: BTreeMap::new() }))
+    }
+}
+
+/// Streams share the weights, and the threads of the arithmetic; each request has a cache of its own.
+struct CandleStream<'a> {
+    engine: &'a Candle,
+}
+
+impl Stream for CandleStream<'_> {
+    fn begin(&mut self) -> std::result::Result<Box<dyn Sequence + '_>, Failure> {
+        Ok(Box::new(self.engine.sequence()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Owns the journal: an append-only file of JSON Lines that holds every sample as it came.
 
 use crate::problem::{Problem, Result};
-use crate::record::{Answer, Entry, Fidelity, Header, JOURNAL_FORMAT, JournalLine, Round};
+use crate::record::{Answer, Entry, Fidelity, Header, JOURNAL_FORMAT, JournalLine, Load, Round};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -78,7 +78,11 @@ impl Journal {
         })?;
         let sample = matches!(
             entry,
-            Entry::Request(_) | Entry::Answer(_) | Entry::Fidelity(_) | Entry::Worker(_)
+            Entry::Request(_)
+                | Entry::Answer(_)
+                | Entry::Fidelity(_)
+                | Entry::Load(_)
+                | Entry::Worker(_)
         );
         self.samples += u64::from(sample);
         Ok(())
@@ -96,6 +100,8 @@ pub struct Recorded {
     pub answers: Vec<Answer>,
     /// The forced documents as far as they came.
     pub fidelity: Vec<Fidelity>,
+    /// The loads as far as they came.
+    pub load: Vec<Load>,
     /// When the session went on after an interruption.
     pub resumed: Vec<String>,
 }
@@ -133,6 +139,7 @@ pub fn parse_journal(path: &Path, text: &str) -> Result<Recorded> {
                     rounds: Vec::new(),
                     answers: Vec::new(),
                     fidelity: Vec::new(),
+                    load: Vec::new(),
                     resumed: Vec::new(),
                 });
             }
@@ -168,6 +175,7 @@ impl Recorded {
             (Entry::RoundEnd { complete, .. }, Some(round)) => round.complete = complete,
             (Entry::Answer(answer), _) => self.answers.push(answer),
             (Entry::Fidelity(fidelity), _) => self.fidelity.push(fidelity),
+            (Entry::Load(load), _) => self.load.push(load),
             (Entry::Resume { at }, _) => self.resumed.push(at),
             _ => {}
         }

@@ -159,6 +159,7 @@ fn joined(mut shards: Vec<Shard>) -> Part {
     // No single command measures it again.
     header.provenance.asked = None;
     header.plan.only = match (whole.rounds.is_empty(), &quality) {
+        (true, None) if !whole.load.is_empty() => Some(Only::Load),
         (true, _) => Some(Only::Quality),
         (false, None) => Some(Only::Timing),
         (false, Some(_)) => None,

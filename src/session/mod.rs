@@ -22,9 +22,10 @@ pub use results::{add_part, fits, judged, parse_results, read_results, write_ato
 pub use resume::{Interrupted, find_interrupted};
 
 use crate::problem::{Problem, Result};
+use crate::load::LoadPass;
 use crate::quality::{FidelityPass, Pass, Workers};
 use crate::record::{
-    EngineInfo, Entry, Header, JOURNAL_FORMAT, Part, Round, Verdict, WorkerRun, engine_of,
+    EngineInfo, Entry, Header, JOURNAL_FORMAT, Load, Part, Round, Verdict, WorkerRun, engine_of,
 };
 use crate::runner::{Cut, Runner, Sink};
 use crate::verdict::{self, Measured};
@@ -84,6 +85,7 @@ pub fn run(
         interrupt: interrupt.clone(),
     };
     let mut part = Part::begin(prepared.header.clone());
+    let mut loads = Vec::new();
     match before {
         None => {
             let header = Box::new(part.header.clone());
@@ -93,6 +95,7 @@ pub fn run(
             let at = plan::now();
             journal.append(&Entry::Resume { at: at.clone() })?;
             part.rounds = before.rounds;
+            loads = before.load;
             part.resumed = [before.resumed, vec![at]].concat();
         }
     }
@@ -116,6 +119,10 @@ pub fn run(
         observer.round_done(number, look.map(|look| look.counts()));
     }
     if cut.is_none() {
+        let done = load(prepared, &program, interrupt, &loads, &mut sink(journal, observer));
+        cut = done.map(|loads| part.load = loads).err();
+    }
+    if cut.is_none() {
         cut = passes(prepared, &mut part, &program, interrupt, &mut sink(journal, observer)).err();
     }
     let complete = complete(&part);
@@ -136,7 +143,32 @@ pub fn run(
     }
 }
 
-/// What follows the rounds: the graded tasks, then the documents.
+/// What follows the rounds first, on the same machine: load.
+fn load(
+    prepared: &Prepared,
+    program: &Path,
+    interrupt: &Interrupt,
+    before: &[Load],
+    sink: &mut Sink<'_>,
+) -> std::result::Result<Vec<Load>, Cut> {
+    let Some(plan) = &prepared.header.plan.load else { return Ok(Vec::new()) };
+    let config = &prepared.setup.config;
+    let pass = LoadPass {
+        plan,
+        variants: &config.variants,
+        prompts: &prepared.prompts,
+        gen_tokens: config.workload.gen_tokens,
+        sampling: config.workload.sampling,
+        seed: config.workload.seed,
+        warmup: config.warmup,
+        deadlines: config.deadlines,
+        program: program.to_path_buf(),
+        interrupt: interrupt.clone(),
+    };
+    pass.run(before, sink)
+}
+
+/// What follows then: the graded tasks, then the documents.
 fn passes(
     prepared: &Prepared,
     part: &mut Part,

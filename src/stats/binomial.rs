@@ -74,6 +74,28 @@ pub fn trials_needed(hits: f64, limit: f64, alpha: f64) -> Option<u64> {
     Some(many)
 }
 
+/// The ranks, from 1, of the order statistics between which the quantile at probability `p` of what `count` values were
+/// drawn from lies, each side with an error of at most `alpha`: the largest `l` with `P(X >= l) >= 1 - alpha` and the
+/// smallest `u` with `P(X < u) >= 1 - alpha`, for `X` of `Binomial(count, p)` (Conover 1999, Practical
+/// Nonparametric Statistics, section 3.2). Exact for independent values of any continuous distribution. `None` where so
+/// few values have no such bound: for a P99 at 95% the upper one takes 299, as [`clean_trials_needed`] says.
+pub fn quantile_ranks(count: u64, p: f64, alpha: f64) -> [Option<u64>; 2] {
+    let Ok(binomial) = Binomial::new(p, count) else { return [None, None] };
+    let below = |rank: u64| if rank == 0 { 0.0 } else { binomial.cdf(rank - 1) };
+    // P(X < rank) rises with the rank.
+    let first = |enough: &dyn Fn(u64) -> bool| -> u64 {
+        let (mut low, mut high) = (0, count + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if enough(middle) { high = middle } else { low = middle + 1 }
+        }
+        low
+    };
+    let lower = first(&|rank| below(rank) > alpha).saturating_sub(1);
+    let upper = first(&|rank| below(rank) >= 1.0 - alpha);
+    [Some(lower).filter(|rank| *rank > 0), Some(upper).filter(|rank| *rank <= count)]
+}
+
 /// How many trials with a share of hits over `limit` would put the lower bound over it; `None` for a share
 /// so near that ten million would not.
 pub fn trials_to_exceed(share: f64, limit: f64, alpha: f64) -> Option<u64> {
@@ -165,6 +187,15 @@ mod tests {
         assert!(share(60) > share(300) && share(300) > 0.01);
         assert_eq!(detectable_share(0, 0.01, 0.05, 0.9), None);
         assert_eq!(detectable_share(50, 1.0, 0.05, 0.9), None);
+    }
+
+    #[test]
+    fn a_p99_has_an_upper_bound_from_299_values_on() {
+        assert_eq!(quantile_ranks(298, 0.99, 0.05)[1], None);
+        assert_eq!(quantile_ranks(299, 0.99, 0.05)[1], Some(299), "the largest");
+        assert_eq!(quantile_ranks(0, 0.99, 0.05), [None, None]);
+        let [low, high] = quantile_ranks(1000, 0.5, 0.05);
+        assert!(low.unwrap() < 500 && high.unwrap() > 500);
     }
 
     #[test]

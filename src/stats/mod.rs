@@ -14,10 +14,11 @@ mod paired;
 mod repeats;
 mod sequential;
 mod students_t;
+mod trend;
 
 pub use binomial::{
     clean_trials_needed, detectable_share, effective_lower, effective_upper, mcnemar,
-    proportion_lower, proportion_upper, trials_needed, trials_to_exceed,
+    proportion_lower, proportion_upper, quantile_ranks, trials_needed, trials_to_exceed,
 };
 pub use bootstrap::{FEWEST_BOOTSTRAP_ROUNDS, RESAMPLES, Ranked, bootstrap};
 pub use change_points::{CHANGE_LEVEL, ChangePoint, change_points};
@@ -32,3 +33,4 @@ pub use students_t::{
     Interval, detectable, difference_of_two, earlier_needed, prediction_interval, rounds_needed,
     t_half_width, t_interval, t_interval_of, welch_interval,
 };
+pub use trend::{FEWEST_OF_TREND, trend};

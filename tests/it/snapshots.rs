@@ -198,6 +198,7 @@ fn part(case: &Case) -> Part {
                     ..QualityPlan::default()
                 }),
                 fidelity: case.forced.then(fidelity_plan),
+                load: None,
                 stopping: None,
                 absent: BTreeMap::new(),
             },
