@@ -1300,7 +1300,11 @@ impl Part {
 
     /// What an engine said of itself, if a worker of the variant came so far.
     pub fn engine(&self, variant: &str) -> Option<&EngineInfo> {
-        engine_of(&self.rounds, variant).or_else(|| self.engines.get(variant))
+        let of_load = || {
+            let mut loads = self.load.iter().filter(|load| load.variant == variant);
+            loads.find_map(|load| load.engine.as_ref())
+        };
+        engine_of(&self.rounds, variant).or_else(|| self.engines.get(variant)).or_else(of_load)
     }
 }
 

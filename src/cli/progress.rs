@@ -114,7 +114,7 @@ impl Progress {
         let what = match (load.kind, load.rate) {
             (LoadKind::Sustained, _) => format!("sustained, block {}", load.number),
             (_, Some(rate)) => format!("{rate:.2} requests/s arriving"),
-            (_, None) => format!("{} streams", load.streams),
+            (_, None) => format!("{} at once", load.streams),
         };
         let text = format!("load: {variant}, {what}{failed}");
         // Blocks are many.

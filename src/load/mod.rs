@@ -124,14 +124,14 @@ impl<'a> LoadPass<'a> {
 
 /// What an interrupted session had of a sustained load, if that was all of it.
 fn whole_sustained(plan: &SustainedPlan, variants: usize, before: &[Load]) -> Option<Vec<Load>> {
-    let known: Vec<Load> =
-        before.iter().filter(|load| load.kind == LoadKind::Sustained).cloned().collect();
+    let known: Vec<&Load> =
+        before.iter().filter(|load| load.kind == LoadKind::Sustained).collect();
     // Of several attempts only the last can be whole.
-    let begun = known.iter().rposition(|load| load.engine.is_some() && load.number == 1)?;
-    let first = known[..=begun].iter().rposition(|load| load.number != 1).map_or(0, |last| last + 1);
-    let last = known[first..].to_vec();
-    let whole = last.len() == plan.blocks as usize * variants;
-    whole.then_some(last)
+    let first = known.len().checked_sub(plan.blocks as usize * variants)?;
+    let last = &known[first..];
+    let in_order = |(place, load): (usize, &&Load)| load.number as usize == place / variants + 1;
+    let whole = !last.is_empty() && last.iter().enumerate().all(in_order);
+    whole.then(|| last.iter().map(|load| (*load).clone()).collect())
 }
 
 fn nanoseconds(seconds: f64) -> u64 {

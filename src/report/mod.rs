@@ -18,6 +18,7 @@ mod html;
 mod json;
 mod junit;
 mod line;
+mod load;
 mod markdown;
 mod paint;
 mod reproduce;
@@ -36,6 +37,7 @@ pub use charts::{Axis, Chart, Charts, Layer, Look, Marks, Place, Ticks, with_his
 pub use clean::{defuse, harmless};
 pub use figures::{ByRound, Figure, Judged};
 pub use history::{Scene, of_history};
+pub use load::LoadFigure;
 pub use paint::{Tone, paint};
 pub use reproduce::quoted;
 pub use sheet::{Grid, Sheet, of_calibration};
@@ -118,6 +120,15 @@ pub struct Report {
     /// How far the variants' predictions of the same documents are from the reference's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fidelity: Vec<Grid>,
+    /// What came of load for minutes and of several requests at once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub load: Vec<Grid>,
+    /// More of it: block by block, probe by probe.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub load_details: Vec<Grid>,
+    /// The same as numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub load_figures: Vec<LoadFigure>,
     /// Graded tasks whose grade is another than the reference's: those lost, those won.
     pub flips: Vec<Grid>,
     /// Failed requests, one line for each variant and kind of failure.

@@ -47,6 +47,10 @@ fn render(report: &Report, style: Style) -> String {
         paragraph(&mut out, "  ", &format!("{} (report.md shows them)", flips.title));
     }
     report.fidelity.iter().for_each(|table| grid(&mut out, table, style));
+    report.load.iter().for_each(|table| grid(&mut out, table, style));
+    if style.verbose {
+        report.load_details.iter().for_each(|table| grid(&mut out, table, style));
+    }
     holding.into_iter().for_each(|part| section(&mut out, part, style));
     if style.verbose {
         variants(&mut out, "Details", &report.details, style);

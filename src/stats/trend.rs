@@ -95,7 +95,9 @@ mod tests {
                     state = correlation * state + noise;
                     state
                 };
-                (0..50).for_each(|_| drop(next()));
+                for _ in 0..50 {
+                    next();
+                }
                 let values: Vec<f64> = (0..30).map(|_| next()).collect();
                 let found = trend(&values, 0.025).unwrap();
                 alarms[0] += usize::from(found.low > 0.0 || found.high < 0.0);

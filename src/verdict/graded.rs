@@ -318,6 +318,7 @@ mod tests {
             repeats: vec![],
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
+            load: Vec::new(),
         };
         let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
         judge(&[rule], &measured, 0.05).remove(0)
@@ -419,6 +420,7 @@ mod tests {
             repeats: vec![],
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
+            load: Vec::new(),
         };
         part.header.plan.quality = Some(QualityPlan {
             tasks: labels.keys().cloned().collect(),

@@ -211,6 +211,7 @@ fn part(case: &Case) -> Part {
         repeats: vec![],
         engines: BTreeMap::new(),
         fidelity: if case.forced { fidelity() } else { Vec::new() },
+        load: Vec::new(),
     }
 }
 
