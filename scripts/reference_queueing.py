@@ -83,7 +83,7 @@ def ranks() -> list[dict]:
     cases = []
     for count in [1, 5, 30, 59, 298, 299, 300, 1000, 5000]:
         for p in [0.5, 0.9, 0.99]:
-            for alpha in [0.05, 0.01]:
+            for alpha in [0.05, 0.02]:
                 x = stats.binom(count, p)
                 lower = [rank for rank in range(1, count + 1) if x.sf(rank - 1) >= 1 - alpha]
                 upper = [rank for rank in range(1, count + 1) if x.cdf(rank - 1) >= 1 - alpha]

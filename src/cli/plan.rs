@@ -152,8 +152,7 @@ fn load(plan: &LoadPlan) -> Vec<String> {
         let streams: Vec<String> = plan.streams.iter().map(u32::to_string).collect();
         let rates: Vec<String> = plan.rates.iter().map(f64::to_string).collect();
         let closed = (!streams.is_empty()).then(|| format!("{} streams", streams.join(", ")));
-        let open =
-            (!rates.is_empty()).then(|| format!("{} arrivals per second", rates.join(", ")));
+        let open = (!rates.is_empty()).then(|| format!("{} arrivals per second", rates.join(", ")));
         let search = plan.search_seconds.map(|_| "a search for the highest rate".to_string());
         let levels: Vec<String> = [closed, open, search].into_iter().flatten().collect();
         format!("load by {} on each of {}", levels.join(", by "), plan.variants.join(", "))
@@ -163,12 +162,9 @@ fn load(plan: &LoadPlan) -> Vec<String> {
 
 /// How long the load takes, without the starts of its workers.
 fn time_of_load(plan: &LoadPlan) -> String {
-    let sustained =
-        plan.sustained.iter().map(|plan| plan.seconds() * plan.variants.len() as f64);
-    let concurrency = plan
-        .concurrency
-        .iter()
-        .map(|plan| plan.seconds_of_variant() * plan.variants.len() as f64);
+    let sustained = plan.sustained.iter().map(|plan| plan.seconds() * plan.variants.len() as f64);
+    let concurrency =
+        plan.concurrency.iter().map(|plan| plan.seconds_of_variant() * plan.variants.len() as f64);
     let seconds: f64 = sustained.chain(concurrency).sum();
     let searches = plan.concurrency.as_ref().is_some_and(|plan| plan.search_seconds.is_some());
     let most = if searches { "at most " } else { "" };

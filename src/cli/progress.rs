@@ -118,7 +118,7 @@ impl Progress {
         };
         let text = format!("load: {variant}, {what}{failed}");
         // Blocks are many.
-        if self.lines && (load.kind != LoadKind::Sustained || load.number % 10 == 0) {
+        if self.lines && (load.kind != LoadKind::Sustained || load.number.is_multiple_of(10)) {
             tell(&text);
         }
         self.say(text);

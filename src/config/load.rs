@@ -38,12 +38,19 @@ pub struct Concurrency {
 }
 
 /// The search for the highest rate at which P99 keeps to its limit.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Search {
     /// Most seconds that it takes for each variant.
     pub seconds: f64,
     /// The file, and where in it the search is asked for.
     place: (PathBuf, usize),
+}
+
+impl PartialEq for Search {
+    /// Where it is asked for makes no other search of it.
+    fn eq(&self, other: &Search) -> bool {
+        self.seconds == other.seconds
+    }
 }
 
 impl Search {
@@ -53,7 +60,9 @@ impl Search {
         let what = "the search needs a limit of the latency's P99, and there is none".to_string();
         let rule = "latency-p99 = { metric = \"latency\", statistic = \"p99\", max = \"2 s\" }";
         Problem::in_file(file, what).at(*line, 1).help(match rules {
-            true => format!("add p99 = \"2s\" to [concurrency], or a rule to thresholds.toml: {rule}"),
+            true => {
+                format!("add p99 = \"2s\" to [concurrency], or a rule to thresholds.toml: {rule}")
+            }
             false => "add p99 = \"2s\" to [concurrency]; `perfgate run` reads no rules".to_string(),
         })
     }

@@ -257,10 +257,7 @@ impl Engine for Candle {
         Ok(Box::new(self.sequence()))
     }
 
-    fn streams(
-        &mut self,
-        count: usize,
-    ) -> std::result::Result<Vec<Box<dyn Stream + '_>>, Failure> {
+    fn streams(&mut self, count: usize) -> std::result::Result<Vec<Box<dyn Stream + '_>>, Failure> {
         let engine = &*self;
         let stream = |_| Box::new(CandleStream { engine }) as Box<dyn Stream + '_>;
         Ok((0..count).map(stream).collect())

@@ -13,10 +13,10 @@ mod slowed;
 
 pub use batch::{Batch, generate_together, score, shared_prefix};
 pub use force::{Forced, Unforced, force};
-pub use serve::{Stream, guarded, serve};
 pub use openvino::{
     FoundRuntime, RUNTIME, Runtime, all_runtimes, ask_runtime, install_words, runtime_of,
 };
+pub use serve::{Stream, guarded, serve};
 
 use crate::document::Table;
 use crate::problem::{self, Problem};

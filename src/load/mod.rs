@@ -14,9 +14,7 @@ pub use search::{
 
 use crate::config::{Deadlines, Variant};
 use crate::protocol::Arrivals;
-use crate::record::{
-    ConcurrencyPlan, Load, LoadKind, LoadPlan, Sampling, SustainedPlan,
-};
+use crate::record::{ConcurrencyPlan, Load, LoadKind, LoadPlan, Sampling, SustainedPlan};
 use crate::runner::{Cut, Sink, order};
 use crate::worker::Interrupt;
 use crate::workload::Prompts;
@@ -124,8 +122,7 @@ impl<'a> LoadPass<'a> {
 
 /// What an interrupted session had of a sustained load, if that was all of it.
 fn whole_sustained(plan: &SustainedPlan, variants: usize, before: &[Load]) -> Option<Vec<Load>> {
-    let known: Vec<&Load> =
-        before.iter().filter(|load| load.kind == LoadKind::Sustained).collect();
+    let known: Vec<&Load> = before.iter().filter(|load| load.kind == LoadKind::Sustained).collect();
     // Of several attempts only the last can be whole.
     let first = known.len().checked_sub(plan.blocks as usize * variants)?;
     let last = &known[first..];

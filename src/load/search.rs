@@ -95,10 +95,14 @@ impl Search {
         Search { shown: 0.0, not_shown: capacity, refuted: false, probes: 0, seconds }
     }
 
+    /// Whether the two rates are so near that it is done.
+    pub fn is_near(&self) -> bool {
+        self.shown > 0.0 && self.not_shown / self.shown < NEAR
+    }
+
     /// The rate of the next probe; none if the search is done, or the seconds left are too few for it.
     pub fn next(&self) -> Option<f64> {
-        let near = self.shown > 0.0 && self.not_shown / self.shown < NEAR;
-        if near || self.probes >= MOST_PROBES {
+        if self.is_near() || self.probes >= MOST_PROBES {
             return None;
         }
         let rate = 0.5 * (self.shown + self.not_shown);

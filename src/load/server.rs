@@ -3,7 +3,9 @@
 use super::LoadPass;
 use crate::config::Variant;
 use crate::protocol::{Arrivals, Job, Order, Served, monotonic_ns};
-use crate::record::{EngineInfo, Entry, Failure, FailureClass, Load, LoadKind, LoadRequest, WorkerRun};
+use crate::record::{
+    EngineInfo, Entry, Failure, FailureClass, Load, LoadKind, LoadRequest, WorkerRun,
+};
 use crate::runner::{Cut, Sink, Starter, memory_use};
 use crate::worker::Worker;
 use crate::workload::request_seed;

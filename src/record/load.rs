@@ -87,7 +87,7 @@ pub struct LoadRequest {
 impl LoadRequest {
     /// From its arrival to its last token, nanoseconds; `None` if it failed.
     pub fn latency_ns(&self) -> Option<u64> {
-        Some(self.waiting_ns() + self.service_ns()?)
+        Some(self.waiting_ns().saturating_add(self.service_ns()?))
     }
 
     /// From its arrival to its first forward pass, nanoseconds.

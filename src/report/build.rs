@@ -432,9 +432,8 @@ fn of_session(part: &Part) -> Vec<String> {
 }
 
 fn method(results: &Results) -> Vec<String> {
-    let nothing = |part: &Part| {
-        part.rounds.is_empty() && part.answers.is_empty() && part.load.is_empty()
-    };
+    let nothing =
+        |part: &Part| part.rounds.is_empty() && part.answers.is_empty() && part.load.is_empty();
     if results.parts.iter().all(nothing) {
         return vec![
             "Nothing was measured: both sides of every rule are the same by their content"

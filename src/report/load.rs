@@ -7,6 +7,7 @@ use crate::record::{ConcurrencyPlan, LoadKind, Part, Results, SustainedPlan};
 use crate::stats::Interval;
 use crate::verdict::{self, Block, Level, Searched, Sustained};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// One number of a variant under load.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -82,9 +83,8 @@ fn of_sustained(plan: &SustainedPlan, all: &[Sustained], reference: &str) -> Gri
             format!("after block {answered}: {}", failure.class.title())
         })
     };
-    let ended = ended.then(|| {
-        std::iter::once("ended early".to_string()).chain(all.iter().map(end)).collect()
-    });
+    let ended = ended
+        .then(|| std::iter::once("ended early".to_string()).chain(all.iter().map(end)).collect());
     Grid {
         title: format!("Sustained load, {} of each", time(plan.seconds())),
         header: head("metric", all),
@@ -136,7 +136,8 @@ fn memory_after(one: &Sustained) -> String {
 
 /// Every block: its tokens per second, and the memory after it.
 fn of_blocks(all: &[Sustained]) -> Grid {
-    let last = all.iter().flat_map(|one| &one.blocks).map(|block| block.number).max().unwrap_or(0);
+    let numbers = all.iter().flat_map(|one| &one.blocks).map(|block| block.number);
+    let numbers: BTreeSet<u32> = numbers.collect();
     let cell = |number: u32| {
         move |one: &Sustained| {
             let block = one.blocks.iter().find(|block| block.number == number);
@@ -152,7 +153,7 @@ fn of_blocks(all: &[Sustained]) -> Grid {
     Grid {
         title: "Sustained load by block: tokens/s, and memory after it".to_string(),
         header: head("block", all),
-        rows: (1..=last).map(row).collect(),
+        rows: numbers.into_iter().map(row).collect(),
     }
 }
 
@@ -236,7 +237,11 @@ fn quantiles(level: &Level) -> [String; 2] {
 fn p99(level: &Level) -> String {
     match (level.latency, level.p99_bounds) {
         (Some([.., p99]), [Some(low), Some(high)]) => {
-            format!("{} ({} to {})", seconds(p99), seconds(low), seconds(high))
+            let (low, high) = (seconds(low), seconds(high));
+            // One unit is enough for both.
+            let unit = high.split_once(' ').map(|(_, unit)| format!(" {unit}"));
+            let low = unit.and_then(|unit| low.strip_suffix(&unit)).unwrap_or(&low);
+            format!("{} ({low} to {high})", seconds(p99))
         }
         (Some(_), [Some(low), None]) => format!("over {}", seconds(low)),
         _ => "not known".to_string(),
@@ -294,14 +299,15 @@ fn not_kept(search: &Search) -> String {
 fn end(search: &Search) -> String {
     let next = 0.5 * (search.shown + search.not_shown);
     let probe = seconds_of_probe(next);
-    match probe > search.seconds {
-        true => format!(
+    match () {
+        () if search.is_near() => "near enough".to_string(),
+        () if probe > search.seconds => format!(
             "{} left, and {} requests take {}",
             time(search.seconds.max(0.0)),
             fewest_requests(),
             time(probe)
         ),
-        false => "near enough".to_string(),
+        () => format!("after {} probes", search.probes),
     }
 }
 

@@ -21,8 +21,8 @@ pub use preflight::{inspect_model, warnings};
 pub use results::{add_part, fits, judged, parse_results, read_results, write_atomically};
 pub use resume::{Interrupted, find_interrupted};
 
-use crate::problem::{Problem, Result};
 use crate::load::LoadPass;
+use crate::problem::{Problem, Result};
 use crate::quality::{FidelityPass, Pass, Workers};
 use crate::record::{
     EngineInfo, Entry, Header, JOURNAL_FORMAT, Load, Part, Round, Verdict, WorkerRun, engine_of,

@@ -7,10 +7,10 @@ use crate::config::{
 };
 use crate::engine::Inspected;
 use crate::hash;
-use crate::problem::{Problem, Result};
-use crate::protocol::monotonic_ns;
 use crate::load::BLOCKS;
 use crate::metric::{Kind, LATENCY, Statistic};
+use crate::problem::{Problem, Result};
+use crate::protocol::monotonic_ns;
 use crate::record::{
     Against, ConcurrencyPlan, FidelityPlan, Header, Limit, LoadPlan, Plan, QualityPlan, Shards,
     SustainedPlan, VariantRecord,

@@ -15,8 +15,8 @@ pub const FEWEST_OF_TREND: usize = 8;
 /// the spectrum near frequency 0. So `c(1) / √(mean of c(k)²)` has Student's t distribution with `ν` degrees of freedom
 /// (the series estimator of the long-run variance: Phillips 2005, Econometric Theory 21, 116-142; for trends Sun
 /// 2011, Journal of Econometrics 164, 345-366), whatever the correlation of neighbours, for long series. `ν` is
-/// `0.4 n^(2/3)` (Lazarus, Lewis, Stock and Watson 2018, Journal of Business & Economic Statistics 36, 541-559), and 3 at
-/// least.
+/// `0.4 n^(2/3)` (Lazarus, Lewis, Stock and Watson 2018, Journal of Business & Economic Statistics 36, 541-559), between 3
+/// and 30.
 pub fn trend(values: &[f64], alpha: f64) -> Option<Interval> {
     let count = values.len();
     if count < FEWEST_OF_TREND {
@@ -27,8 +27,7 @@ pub fn trend(values: &[f64], alpha: f64) -> Option<Interval> {
     let coefficient = |polynomial: &Vec<f64>| -> f64 {
         polynomial.iter().zip(values).map(|(p, value)| p * value).sum()
     };
-    let variance =
-        basis[2..].iter().map(|p| coefficient(p).powi(2)).sum::<f64>() / waves as f64;
+    let variance = basis[2..].iter().map(|p| coefficient(p).powi(2)).sum::<f64>() / waves as f64;
     // The polynomial of degree 1 rises by the same in each step.
     let rise = (basis[1][1] - basis[1][0]) * count as f64;
     let point = coefficient(&basis[1]) * rise;
@@ -38,7 +37,7 @@ pub fn trend(values: &[f64], alpha: f64) -> Option<Interval> {
 
 /// How many slow waves beside the trend tell its error.
 fn waves(count: usize) -> usize {
-    ((0.4 * (count as f64).powf(2.0 / 3.0)).round() as usize).max(3)
+    ((0.4 * (count as f64).powf(2.0 / 3.0)).round() as usize).clamp(3, 30)
 }
 
 /// The orthonormal polynomials of degrees 0 to `degree` on `count` equally spaced points (Gram's), by Stieltjes'

@@ -4,7 +4,7 @@
 use super::ONE_SIDE;
 use super::stalls::{FEWEST_ROUNDS, STALL};
 use crate::load::{self, ALPHA, Keeps, LATE, Search};
-use crate::record::{ConcurrencyPlan, Failure, Load, LoadKind, LoadRequest, Part};
+use crate::record::{ConcurrencyPlan, Failure, Load, LoadKind, LoadRequest, MemoryUse, Part};
 use crate::stats::{self, Interval};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,7 +55,7 @@ impl Block {
             number: load.number,
             tokens: tokens(load),
             seconds: load::seconds(load),
-            memory: load.memory_after.map(|memory| memory.rss_anon + memory.rss_file),
+            memory: load.memory_after.map(resident),
         }
     }
 
@@ -63,6 +63,11 @@ impl Block {
     pub fn rate(&self) -> Option<f64> {
         (self.tokens > 0 && self.seconds > 0.0).then(|| self.tokens as f64 / self.seconds)
     }
+}
+
+/// Resident memory, bytes.
+fn resident(memory: MemoryUse) -> u64 {
+    memory.rss_anon.saturating_add(memory.rss_file)
 }
 
 fn tokens(load: &Load) -> u64 {
@@ -104,7 +109,6 @@ fn summarized(variant: &str, loads: &[&Load]) -> Sustained {
     let blocks: Vec<Block> = loads.iter().map(|load| Block::of(load)).collect();
     let requests = || loads.iter().flat_map(|load| &load.requests);
     let tenth = ((blocks.len() as f64 / 10.0).round() as usize).max(1);
-    let resident = |memory: crate::record::MemoryUse| memory.rss_anon + memory.rss_file;
     let before = loads.first().and_then(|load| load.memory_before).map(resident);
     let after = loads.iter().rev().find_map(|load| load.memory_after).map(resident);
     Sustained {
@@ -212,8 +216,7 @@ fn concurrency(part: &Part) -> Option<&ConcurrencyPlan> {
 
 fn level(load: &Load, limit: Option<f64>) -> Level {
     let seconds = |ns: u64| ns as f64 * 1e-9;
-    let latency =
-        |request: &LoadRequest| request.latency_ns().map_or(f64::INFINITY, seconds);
+    let latency = |request: &LoadRequest| request.latency_ns().map_or(f64::INFINITY, seconds);
     let mut latencies: Vec<f64> = load.requests.iter().map(latency).collect();
     latencies.sort_by(f64::total_cmp);
     let answered = || load.requests.iter().filter(|request| request.failure.is_none());
@@ -266,12 +269,7 @@ pub fn searches(part: &Part) -> Vec<Searched> {
         let capacity = of_servers.and_then(load::requests_per_second);
         let probes = || of_kind(part, LoadKind::Probe, variant);
         let replay = |capacity| Search::replay(capacity, seconds, (limit * 1e9) as u64, probes());
-        Searched {
-            variant: variant.clone(),
-            limit,
-            capacity,
-            search: capacity.map(replay),
-        }
+        Searched { variant: variant.clone(), limit, capacity, search: capacity.map(replay) }
     };
     plan.variants.iter().map(searched).collect()
 }
@@ -297,7 +295,7 @@ pub fn deviations_under_load(part: &Part) -> BTreeMap<(String, u32), BTreeSet<St
 mod tests {
     use super::super::judge::tests::part;
     use super::*;
-    use crate::record::{FailureClass, LoadPlan, MemoryUse, SustainedPlan};
+    use crate::record::{FailureClass, LoadPlan, SustainedPlan};
 
     /// A request that arrives, waits and is answered by ten tokens, all in milliseconds.
     fn request(arrival: u64, waiting: u64, service: u64) -> LoadRequest {
@@ -348,8 +346,8 @@ mod tests {
         for number in 1..=30 {
             for (variant, step) in [("base", 0.005f64), ("now", 0.015)] {
                 let service = 1e5 * (step * f64::from(number)).exp();
-                let requests =
-                    (0..10).map(|place| request((service * f64::from(place)) as u64, 0, service as u64));
+                let requests = (0..10)
+                    .map(|place| request((service * f64::from(place)) as u64, 0, service as u64));
                 let load = load(variant, LoadKind::Sustained, number, requests.collect());
                 part.load.push(load);
             }
@@ -364,7 +362,10 @@ mod tests {
         let near = |interval: &Option<Interval>, step: f64| {
             let Interval { point, low, high } = interval.unwrap();
             let expected = (-30.0 * step).exp_m1();
-            assert!((point - expected).abs() < 1e-4 && low <= point && point <= high, "{point} {expected}");
+            assert!(
+                (point - expected).abs() < 1e-4 && low <= point && point <= high,
+                "{point} {expected}"
+            );
         };
         near(&base.drift, 0.005);
         near(&now.drift, 0.015);
@@ -395,11 +396,12 @@ mod tests {
 
     #[test]
     fn a_level_counts_from_the_arrival_and_a_failure_is_infinite() {
-        let mut one = load("now", LoadKind::Open, 1, vec![request(0, 0, 100), request(50, 450, 100)]);
+        let mut one =
+            load("now", LoadKind::Open, 1, vec![request(0, 0, 100), request(50, 450, 100)]);
         let found = level(&one, Some(0.5));
         assert_eq!(found.latency.unwrap()[2], stats::quantile(&[0.1, 0.55], 0.99));
         assert_eq!((found.waiting, found.service), (Some(0.225), Some(0.1)));
-        assert_eq!(found.late, Some((1, 2, Keeps::Unknown)));
+        assert_eq!(found.late, Some((1, 2, Keeps::No)), "one of two is far over one of a hundred");
         assert_eq!(found.p99_bounds[1], None, "two requests bound no P99");
         assert!((found.tokens_per_second.unwrap() - 20.0 / 0.6).abs() < 1e-9);
         assert!((found.requests_per_second.unwrap() - 2.0 / 0.6).abs() < 1e-9);

@@ -105,4 +105,3 @@ fn together(outcome: Result<Vec<u32>, Failure>) -> Together {
         Err(failure) => Together { tokens: Vec::new(), failure: Some(failure) },
     }
 }
-

@@ -338,7 +338,8 @@ impl Worker {
         interrupt: &Interrupt,
     ) -> Result<(u64, Vec<Served>), Stop> {
         if !self.capabilities.iter().any(|capability| capability == "serve") {
-            let message = "its worker serves one request at a time: it was built before load was put on any";
+            let message =
+                "its worker serves one request at a time: it was built before load was put on any";
             let (class, message) = (FailureClass::Unsupported, message.to_string());
             return Err(Stop::Failed(Failure { class, message }));
         }

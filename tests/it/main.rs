@@ -26,6 +26,7 @@ mod history;
 mod html;
 mod init;
 mod interruption;
+mod load;
 mod merge;
 mod models;
 mod parsers;
