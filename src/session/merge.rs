@@ -125,6 +125,12 @@ fn nothing_stands_twice(shards: &[Shard]) -> Result<()> {
             }
         }
     }
+    let mut loaded = shards.iter().filter(|shard| !shard.part.load.is_empty());
+    if let (Some(one), Some(other)) = (loaded.next(), loaded.next()) {
+        return Err(refusal(other, one, "both were put under load").help(
+            "put variants under load once, and measure the other parts with --only quality",
+        ));
+    }
     let mut timed = shards.iter().filter(|shard| shard.has_rounds());
     match (timed.next(), timed.next()) {
         (Some(one), Some(other)) => Err(refusal(other, one, "both hold rounds")
@@ -147,6 +153,10 @@ fn joined(mut shards: Vec<Shard>) -> Part {
         whole.resumed.extend(part.resumed);
         whole.answers.extend(part.answers);
         whole.repeats.extend(part.repeats);
+        if whole.load.is_empty() {
+            whole.load = part.load;
+            whole.header.plan.load = part.header.plan.load;
+        }
         // Each may have been forced through the documents, which are the same.
         if whole.fidelity.is_empty() {
             whole.fidelity = part.fidelity;
