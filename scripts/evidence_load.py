@@ -47,7 +47,7 @@ def anew(loads: list[dict]) -> list[str]:
         requests = [one for one in load.get("requests", []) if done(one)]
         if load["kind"] == "sustained" or not requests:
             continue
-        what = f"{load['rate']:.2f} arrivals/s" if load.get("rate") else f"{load['streams']} streams"
+        what = f"{load['rate']:.2f} arrivals/s" if load.get("rate") else f"{load['streams']} at once"
         seconds = max(end(one) for one in requests)
         tokens = sum(len(one["token_ns"]) for one in requests)
         latency = [end(one) - one["arrival_ns"] * 1e-9 for one in requests]
