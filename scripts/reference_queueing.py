@@ -128,6 +128,33 @@ def trends() -> list[dict]:
     return cases
 
 
+def clusters() -> list[dict]:
+    """How latencies hang together: Ferro and Segers's intervals estimator as their equation (5) writes it."""
+    cases = []
+    for case in schedules():
+        waited = zip(case["due"], case["service"], case["begins"])
+        cases.append([(begin - due + service) * 1e-9 for due, service, begin in waited])
+    generator = numpy.random.default_rng(5)
+    cases.append(generator.normal(size=400).tolist())
+    cases.append([float(n // 20 % 5 == 0) + 0.001 * n for n in range(300)])
+    cases.append([float(n >= 90) for n in range(200)][:95])
+    found = []
+    for values in cases:
+        over = numpy.flatnonzero(numpy.asarray(values) > numpy.quantile(values, 0.9))
+        gaps = numpy.diff(over).astype(float)
+        effect = 1.0
+        if len(over) >= 3:
+            if gaps.max() == 1:
+                theta = 1 / len(over)
+            elif gaps.max() <= 2:
+                theta = 2 * gaps.sum() ** 2 / (len(gaps) * (gaps**2).sum())
+            else:
+                theta = 2 * (gaps - 1).sum() ** 2 / (len(gaps) * ((gaps - 1) * (gaps - 2)).sum())
+            effect = max(1.0, 2 / min(1.0, float(theta)) - 1)
+        found.append({"values": values, "effect": effect})
+    return found
+
+
 def main() -> None:
     versions = {"scipy": scipy.__version__, "numpy": numpy.__version__}
     reference = {
@@ -135,6 +162,7 @@ def main() -> None:
         "mean_waits": mean_waits(),
         "schedules": schedules(),
         "ranks": ranks(),
+        "clusters": clusters(),
         "trends": trends(),
     }
     json.dump(reference, sys.stdout)

@@ -8,8 +8,7 @@ mod server;
 
 pub use arrivals::{Length, poisson};
 pub use search::{
-    ALPHA, Keeps, LATE, Search, fewest_requests, keeps, late, requests_per_second, seconds,
-    seconds_of_probe,
+    ALPHA, Keeps, LATE, Search, Tail, fewest_requests, latencies, requests_per_second, seconds,
 };
 
 use crate::config::{Deadlines, Variant};
@@ -206,7 +205,7 @@ impl Loads<'_> {
         let Some(capacity) = closed.and_then(requests_per_second) else { return Ok(()) };
         let mut search = Search::new(capacity, seconds);
         while let Some(rate) = search.next() {
-            let count = fewest_requests();
+            let count = search.requests_of_probe(rate);
             let asked =
                 Asked { kind: LoadKind::Probe, number: search.probes + 1, rate: Some(rate) };
             let arrivals = Arrivals::Open {
@@ -215,7 +214,7 @@ impl Loads<'_> {
                 give_up: Some(search::give_up(limit_ns, count)),
             };
             // Chance may stretch a schedule; four times its mean never comes.
-            let seconds = 4.0 * seconds_of_probe(rate);
+            let seconds = 4.0 * search.seconds_of_probe(rate);
             let step = Step { asked, streams: self.plan.servers, arrivals, seconds };
             let load = self.step(variant, step, sink)?;
             search.probe(&load, limit_ns);

@@ -1,7 +1,7 @@
 //! Owns the tables of what came of load, its figures as numbers, and how it was put on in words.
 
 use super::{Grid, words};
-use crate::load::{ALPHA, Keeps, Search, fewest_requests, seconds_of_probe};
+use crate::load::{ALPHA, Keeps, Search, fewest_requests};
 use crate::metric::Unit;
 use crate::record::{ConcurrencyPlan, LoadKind, Part, Results, SustainedPlan};
 use crate::stats::Interval;
@@ -47,6 +47,7 @@ pub(super) fn grids(results: &Results) -> (Vec<Grid>, Vec<Grid>) {
             shown.extend(open(plan, "Open loop", &of(LoadKind::Open)));
             shown.extend(searches(plan, &verdict::searches(part)));
             details.extend(open(plan, "Probes of the search", &of(LoadKind::Probe)));
+            details.extend(tails(&levels));
         }
     }
     (shown, details)
@@ -215,6 +216,27 @@ fn open(plan: &ConcurrencyPlan, what: &str, levels: &[&Level]) -> Option<Grid> {
     grid(title, &header, levels.iter().map(row).collect())
 }
 
+/// What each P99 rests on.
+fn tails(levels: &[Level]) -> Option<Grid> {
+    let header = ["variant", "load", "requests", "design effect", "as independent", "P99"];
+    let row = |level: &Level| {
+        let load = match level.rate {
+            Some(rate) => per_second(rate),
+            None => format!("{} at once", level.streams),
+        };
+        vec![
+            level.variant.clone(),
+            load,
+            level.requests.to_string(),
+            format!("{:.1}", level.effect),
+            format!("{:.0}", level.requests as f64 / level.effect),
+            p99(level),
+        ]
+    };
+    let known = levels.iter().filter(|level| level.latency.is_some());
+    grid("What each P99 rests on".to_string(), &header, known.map(row).collect())
+}
+
 /// A duration; one of a failed request has no end.
 fn seconds(value: f64) -> String {
     if value.is_finite() { Unit::Seconds.format(value) } else { "∞".to_string() }
@@ -297,12 +319,11 @@ fn not_kept(search: &Search) -> String {
 
 /// Why a search went no further.
 fn end(search: &Search) -> String {
-    let next = 0.5 * (search.shown + search.not_shown);
-    let probe = seconds_of_probe(next);
+    let probe = search.seconds_of_probe(search.middle());
     match () {
         () if search.is_near() => "near enough".to_string(),
         () if probe > search.seconds => format!(
-            "{} left, and {} requests take {}",
+            "{} left, and a probe of {} requests or more takes {}",
             time(search.seconds.max(0.0)),
             fewest_requests(),
             time(probe)
@@ -354,8 +375,9 @@ fn of_concurrency(plan: &ConcurrencyPlan) -> String {
         );
     }
     text += &format!(
-        ". P99 with bounds of {}% on each side by the exact order statistics, requests taken as independent: an \
-         upper one, and that a limit is kept, takes {} requests, none of them late; with fewer the tail is not known",
+        ". P99 with bounds of {}% on each side by order statistics, counts divided by a design effect, since who \
+         comes behind a late request is late too: an upper one, and that a limit is kept, takes {} requests at \
+         least, none of them late; with fewer the tail is not known",
         (1.0 - ALPHA) * 100.0,
         fewest_requests()
     );

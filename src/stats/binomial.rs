@@ -75,25 +75,32 @@ pub fn trials_needed(hits: f64, limit: f64, alpha: f64) -> Option<u64> {
 }
 
 /// The ranks, from 1, of the order statistics between which the quantile at probability `p` of what `count` values were
-/// drawn from lies, each side with an error of at most `alpha`: the largest `l` with `P(X >= l) >= 1 - alpha` and the
-/// smallest `u` with `P(X < u) >= 1 - alpha`, for `X` of `Binomial(count, p)` (Conover 1999, Practical
-/// Nonparametric Statistics, section 3.2). Exact for independent values of any continuous distribution. `None` where so
-/// few values have no such bound: for a P99 at 95% the upper one takes 299, as [`clean_trials_needed`] says.
-pub fn quantile_ranks(count: u64, p: f64, alpha: f64) -> [Option<u64>; 2] {
-    let Ok(binomial) = Binomial::new(p, count) else { return [None, None] };
-    let below = |rank: u64| if rank == 0 { 0.0 } else { binomial.cdf(rank - 1) };
-    // P(X < rank) rises with the rank.
-    let first = |enough: &dyn Fn(u64) -> bool| -> u64 {
-        let (mut low, mut high) = (0, count + 1);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if enough(middle) { high = middle } else { low = middle + 1 }
-        }
-        low
-    };
-    let lower = first(&|rank| below(rank) > alpha).saturating_sub(1);
-    let upper = first(&|rank| below(rank) >= 1.0 - alpha);
-    [Some(lower).filter(|rank| *rank > 0), Some(upper).filter(|rank| *rank <= count)]
+/// drawn from lies, each side with an error of at most `alpha`: the largest rank at and over which so many values lie that
+/// more than `1 - p` of all do, and the smallest over which so few lie that at most `1 - p` do, by the bounds of
+/// Clopper and Pearson. For independent values (`effect` 1) these are the exact ones of Conover (1999, Practical
+/// Nonparametric Statistics, section 3.2); else counts are divided by their design effect. `None` where so few values have no
+/// such bound: for a P99 at 95% the upper one takes 299, as [`clean_trials_needed`] says.
+pub fn quantile_ranks(count: u64, p: f64, alpha: f64, effect: f64) -> [Option<u64>; 2] {
+    let (share, all) = (1.0 - p, count as f64 / effect);
+    let more = |over: u64| effective_lower(over as f64 / effect, all, alpha) > share;
+    let fewer = |over: u64| effective_upper(over as f64 / effect, all, alpha) <= share;
+    // The fewest values at and over it that are too many, and the most over it that are few enough.
+    let many = least(count, more);
+    let few = least(count, |over| !fewer(over)).checked_sub(1);
+    [
+        (many <= count).then(|| count + 1 - many).filter(|rank| *rank <= count),
+        few.map(|few| count - few).filter(|rank| *rank > 0),
+    ]
+}
+
+/// The least number up to `most` for which something holds that holds for all larger ones; `most + 1` if it never does.
+fn least(most: u64, holds: impl Fn(u64) -> bool) -> u64 {
+    let (mut low, mut high) = (0, most + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if holds(middle) { high = middle } else { low = middle + 1 }
+    }
+    low
 }
 
 /// How many trials with a share of hits over `limit` would put the lower bound over it; `None` for a share
@@ -191,10 +198,12 @@ mod tests {
 
     #[test]
     fn a_p99_has_an_upper_bound_from_299_values_on() {
-        assert_eq!(quantile_ranks(298, 0.99, 0.05)[1], None);
-        assert_eq!(quantile_ranks(299, 0.99, 0.05)[1], Some(299), "the largest");
-        assert_eq!(quantile_ranks(0, 0.99, 0.05), [None, None]);
-        let [low, high] = quantile_ranks(1000, 0.5, 0.05);
+        assert_eq!(quantile_ranks(298, 0.99, 0.05, 1.0)[1], None);
+        assert_eq!(quantile_ranks(299, 0.99, 0.05, 1.0)[1], Some(299), "the largest");
+        assert_eq!(quantile_ranks(0, 0.99, 0.05, 1.0), [None, None]);
+        assert_eq!(quantile_ranks(596, 0.99, 0.05, 2.0)[1], None, "as 298 that are independent");
+        assert_eq!(quantile_ranks(598, 0.99, 0.05, 2.0)[1], Some(598), "as 299");
+        let [low, high] = quantile_ranks(1000, 0.5, 0.05, 1.0);
         assert!(low.unwrap() < 500 && high.unwrap() > 500);
     }
 

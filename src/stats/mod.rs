@@ -6,6 +6,7 @@
 mod binomial;
 mod bootstrap;
 mod change_points;
+mod clusters;
 mod correlation;
 mod descriptive;
 mod divergence;
@@ -22,6 +23,7 @@ pub use binomial::{
 };
 pub use bootstrap::{FEWEST_BOOTSTRAP_ROUNDS, RESAMPLES, Ranked, bootstrap};
 pub use change_points::{CHANGE_LEVEL, ChangePoint, change_points};
+pub use clusters::cluster_effect;
 pub use correlation::{design_effect, intraclass_correlation};
 pub use descriptive::{mean, quantile, standard_deviation};
 pub use divergence::{Divergence, divergence, log_ratio_of_sums, ratio_of_sums};

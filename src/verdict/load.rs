@@ -3,7 +3,7 @@
 
 use super::ONE_SIDE;
 use super::stalls::{FEWEST_ROUNDS, STALL};
-use crate::load::{self, ALPHA, Keeps, LATE, Search};
+use crate::load::{self, ALPHA, Keeps, LATE, Search, Tail};
 use crate::record::{ConcurrencyPlan, Failure, Load, LoadKind, LoadRequest, MemoryUse, Part};
 use crate::stats::{self, Interval};
 use std::collections::{BTreeMap, BTreeSet};
@@ -193,6 +193,8 @@ pub struct Level {
     pub latency: Option<[f64; 3]>,
     /// One-sided 95% bounds of the P99, seconds; none where the requests are too few.
     pub p99_bounds: [Option<f64>; 2],
+    /// How many times less the requests say of the tail than if they were independent.
+    pub effect: f64,
     /// Mean time from arrival to first forward pass, seconds.
     pub waiting: Option<f64>,
     /// Mean time from there to the last token, seconds.
@@ -216,12 +218,12 @@ fn concurrency(part: &Part) -> Option<&ConcurrencyPlan> {
 
 fn level(load: &Load, limit: Option<f64>) -> Level {
     let seconds = |ns: u64| ns as f64 * 1e-9;
-    let latency = |request: &LoadRequest| request.latency_ns().map_or(f64::INFINITY, seconds);
-    let mut latencies: Vec<f64> = load.requests.iter().map(latency).collect();
+    let mut latencies = load::latencies(load);
+    let effect = stats::cluster_effect(&latencies);
     latencies.sort_by(f64::total_cmp);
     let answered = || load.requests.iter().filter(|request| request.failure.is_none());
     let mean = |values: Vec<f64>| (!values.is_empty()).then(|| stats::mean(&values));
-    let ranks = stats::quantile_ranks(latencies.len() as u64, 1.0 - LATE, ALPHA);
+    let ranks = stats::quantile_ranks(latencies.len() as u64, 1.0 - LATE, ALPHA, effect);
     let engine = load.engine.as_ref();
     Level {
         variant: load.variant.clone(),
@@ -235,12 +237,13 @@ fn level(load: &Load, limit: Option<f64>) -> Level {
         requests_per_second: load::requests_per_second(load),
         latency: (!latencies.is_empty())
             .then(|| [0.5, 0.9, 0.99].map(|p| stats::quantile(&latencies, p))),
+        effect,
         p99_bounds: ranks.map(|rank| Some(latencies[rank? as usize - 1])),
         waiting: mean(answered().map(|request| seconds(request.waiting_ns())).collect()),
         service: mean(answered().filter_map(|r| r.service_ns()).map(seconds).collect()),
         late: limit.filter(|_| load.failure.is_none()).map(|limit| {
-            let (late, count) = load::late(load, (limit * 1e9) as u64);
-            (late, count, load::keeps(late, count))
+            let tail = Tail::of(load, (limit * 1e9) as u64);
+            (tail.late, tail.count, tail.keeps())
         }),
         failure: load.failure.clone(),
     }
@@ -408,10 +411,18 @@ mod tests {
         one.requests[0].failure = Some(Failure { class: FailureClass::Error, message: "e".into() });
         let found = level(&one, Some(0.5));
         assert_eq!((found.failed, found.latency.unwrap()[2]), (1, f64::INFINITY));
-        let many = (0..299).map(|place| request(place, 0, 100 + place)).collect();
-        let found = level(&load("now", LoadKind::Open, 1, many), Some(0.4));
-        assert_eq!(found.p99_bounds[1], Some(0.398), "the largest of 299");
-        assert_eq!(found.late, Some((0, 299, Keeps::Yes)));
+        // In no order that hangs together.
+        let many = (0..600)
+            .map(|place| request(place, 0, 100 + (place * place * 31 + place * 17) % 601))
+            .collect();
+        let found = level(&load("now", LoadKind::Open, 1, many), Some(0.701));
+        assert!(found.effect < 2.0, "{}", found.effect);
+        let ([.., p99], [Some(low), Some(high)]) = (found.latency.unwrap(), found.p99_bounds)
+        else {
+            panic!("{found:?}")
+        };
+        assert!(low <= p99 && p99 <= high && high < 0.701, "{low} {p99} {high}");
+        assert_eq!(found.late, Some((0, 600, Keeps::Yes)));
     }
 
     #[test]
