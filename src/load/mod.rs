@@ -8,7 +8,8 @@ mod server;
 
 pub use arrivals::{Length, poisson};
 pub use search::{
-    ALPHA, Keeps, LATE, Search, Tail, fewest_requests, latencies, requests_per_second, seconds,
+    ALPHA, Keeps, LATE, Probe, Search, Tail, fewest_requests, latencies, requests_per_second,
+    seconds,
 };
 
 use crate::config::{Deadlines, Variant};
@@ -204,8 +205,8 @@ impl Loads<'_> {
         let closed = self.done.iter().find(of_variant);
         let Some(capacity) = closed.and_then(requests_per_second) else { return Ok(()) };
         let mut search = Search::new(capacity, seconds);
-        while let Some(rate) = search.next() {
-            let count = search.requests_of_probe(rate);
+        while let Some(probe) = search.next() {
+            let Probe { rate, requests: count } = probe;
             let asked =
                 Asked { kind: LoadKind::Probe, number: search.probes + 1, rate: Some(rate) };
             let arrivals = Arrivals::Open {
@@ -214,7 +215,7 @@ impl Loads<'_> {
                 give_up: Some(search::give_up(limit_ns, count)),
             };
             // Chance may stretch a schedule; four times its mean never comes.
-            let seconds = 4.0 * search.seconds_of_probe(rate);
+            let seconds = 4.0 * probe.seconds();
             let step = Step { asked, streams: self.plan.servers, arrivals, seconds };
             let load = self.step(variant, step, sink)?;
             search.probe(&load, limit_ns);

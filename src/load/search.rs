@@ -111,13 +111,42 @@ pub struct Search {
     pub seconds: f64,
     /// Seconds that a probe takes at least: a fifth of all.
     of_probe: f64,
+    /// A probe that is made once more, longer.
+    again: Option<Probe>,
 }
+
+/// A probe: requests that arrive at a rate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Probe {
+    /// Per second.
+    pub rate: f64,
+    /// How many.
+    pub requests: u64,
+}
+
+impl Probe {
+    /// How long they take to arrive, in the mean.
+    pub fn seconds(self) -> f64 {
+        self.requests as f64 / self.rate
+    }
+}
+
+/// What is added to the requests of a probe that is made once more: its design effect is an estimate.
+const MARGIN: f64 = 1.25;
 
 impl Search {
     /// A search below the rate of a closed loop, with so many seconds.
     pub fn new(capacity: f64, seconds: f64) -> Search {
         let of_probe = seconds / 5.0;
-        Search { shown: 0.0, not_shown: capacity, refuted: false, probes: 0, seconds, of_probe }
+        Search {
+            shown: 0.0,
+            not_shown: capacity,
+            refuted: false,
+            probes: 0,
+            seconds,
+            of_probe,
+            again: None,
+        }
     }
 
     /// Whether the two rates are so near that it is done.
@@ -125,39 +154,37 @@ impl Search {
         self.shown > 0.0 && self.not_shown / self.shown < NEAR
     }
 
-    /// The rate of the next probe; none if the search is done, or the seconds left are too few for it.
-    pub fn next(&self) -> Option<f64> {
-        if self.is_near() || self.probes >= MOST_PROBES {
-            return None;
-        }
-        let rate = self.middle();
-        (self.seconds_of_probe(rate) <= self.seconds).then_some(rate)
+    /// The next probe; none if the search is done, or the seconds left are too few for it.
+    pub fn next(&self) -> Option<Probe> {
+        let probe = self.planned();
+        let done = self.is_near() || self.probes >= MOST_PROBES;
+        (!done && probe.seconds() <= self.seconds).then_some(probe)
     }
 
-    /// The rate between the two.
-    pub fn middle(&self) -> f64 {
-        0.5 * (self.shown + self.not_shown)
-    }
-
-    /// How long a probe takes, seconds: as long as the fewest requests that could show anything, and longer where there
-    /// is time, since requests that hang together take more.
-    pub fn seconds_of_probe(&self, rate: f64) -> f64 {
-        (fewest_requests() as f64 / rate).max(self.of_probe)
-    }
-
-    /// How many requests arrive in a probe.
-    pub(super) fn requests_of_probe(&self, rate: f64) -> u64 {
-        (self.seconds_of_probe(rate) * rate).round() as u64
+    /// What would be probed next: the middle of the two rates, for as long as the fewest requests take that could show
+    /// anything, and longer where there is time; or once more and longer, where none was late and the requests were too few.
+    pub fn planned(&self) -> Probe {
+        self.again.unwrap_or_else(|| {
+            let rate = 0.5 * (self.shown + self.not_shown);
+            let requests = (self.of_probe * rate).round() as u64;
+            Probe { rate, requests: requests.max(fewest_requests()) }
+        })
     }
 
     /// Takes a load that was made as a probe.
     pub fn probe(&mut self, load: &Load, limit_ns: u64) {
+        let (rate, tail) = (load.rate.unwrap_or_default(), Tail::of(load, limit_ns));
+        self.again = None;
         // One that failed as a whole did not keep to anything.
-        let keeps = match load.failure {
-            Some(_) => Keeps::No,
-            None => Tail::of(load, limit_ns).keeps(),
-        };
-        self.probed(load.rate.unwrap_or_default(), keeps, seconds(load));
+        let keeps = if load.failure.is_some() { Keeps::No } else { tail.keeps() };
+        if keeps == Keeps::Unknown && tail.late == 0 {
+            let enough = (fewest_requests() as f64 * tail.effect * MARGIN).ceil() as u64;
+            self.again = Some(Probe { rate, requests: enough.max(tail.count + 1) });
+            self.probes += 1;
+            self.seconds -= seconds(load);
+            return;
+        }
+        self.probed(rate, keeps, seconds(load));
     }
 
     fn probed(&mut self, rate: f64, keeps: Keeps, seconds: f64) {
@@ -255,7 +282,7 @@ mod tests {
     fn a_search_closes_in_on_the_rate_and_keeps_to_its_seconds() {
         let mut search = Search::new(16.0, 1e9);
         let mut rates = Vec::new();
-        while let Some(rate) = search.next() {
+        while let Some(Probe { rate, .. }) = search.next() {
             rates.push(rate);
             let keeps = if rate <= 9.5 { Keeps::Yes } else { Keeps::No };
             search.probed(rate, keeps, 299.0 / rate);
@@ -264,6 +291,6 @@ mod tests {
         assert_eq!((search.shown, search.not_shown, search.refuted), (9.5, 10.0, true));
         // The first probe takes 37 seconds.
         assert_eq!(Search::new(16.0, 37.0).next(), None);
-        assert_eq!(Search::new(16.0, 38.0).next(), Some(8.0));
+        assert_eq!(Search::new(16.0, 38.0).next(), Some(Probe { rate: 8.0, requests: 299 }));
     }
 }

@@ -319,14 +319,14 @@ fn not_kept(search: &Search) -> String {
 
 /// Why a search went no further.
 fn end(search: &Search) -> String {
-    let probe = search.seconds_of_probe(search.middle());
+    let probe = search.planned();
     match () {
         () if search.is_near() => "near enough".to_string(),
-        () if probe > search.seconds => format!(
-            "{} left, and a probe of {} requests or more takes {}",
+        () if probe.seconds() > search.seconds => format!(
+            "{} left, and the next probe, of {} requests, takes {}",
             time(search.seconds.max(0.0)),
-            fewest_requests(),
-            time(probe)
+            probe.requests,
+            time(probe.seconds())
         ),
         () => format!("after {} probes", search.probes),
     }

@@ -448,7 +448,7 @@ fn a_search_says_at_which_rate_the_tail_is_kept_and_when_its_time_is_too_short()
     );
     project.write("perfgate.toml", &short);
     let run = project.run(&["run", "--only", "load"]);
-    assert!(run.stdout.contains("5 s left, and a probe of 299"), "{}", run.stdout);
+    assert!(run.stdout.contains("5 s left, and the next probe, of 299"), "{}", run.stdout);
 }
 
 #[test]
