@@ -303,7 +303,7 @@ fn searches(plan: &ConcurrencyPlan, all: &[Searched]) -> Option<Grid> {
             one.variant.clone(),
             known(one.capacity.map(per_second)),
             known(shown.map(per_second)),
-            known(search.filter(|search| search.probes > 0).map(not_kept)),
+            known(search.filter(|search| Some(search.not_shown) < one.capacity).map(not_kept)),
             search.map_or(0, |search| search.probes).to_string(),
             search.map_or("the closed loop came to nothing".to_string(), end),
         ]
