@@ -10,6 +10,7 @@
 #     scripts/evidence.sh aa           INT8 against itself, and slowed by 5% and 10% -> docs/evidence/aa.md (60 minutes, once)
 #     scripts/evidence.sh speed        the bootstrap against NumPy, and compare -> docs/evidence/speed.md (5 minutes)
 #     scripts/evidence.sh energy       what reading energy counters costs -> docs/evidence/energy.md (5 minutes)
+#     scripts/evidence.sh load         minutes of load, streams, arrivals: examples/load -> docs/evidence/load.md (12 minutes)
 #     scripts/evidence.sh against      pull requests against their base -> docs/evidence/against.md (40 minutes)
 #     scripts/evidence.sh action       the GitHub action on a real pull request -> docs/evidence/action.md (5 minutes)
 #     scripts/evidence.sh tinyllama    TinyLlama's shape, random weights -> docs/evidence/tinyllama.md (15 minutes)
@@ -212,6 +213,15 @@ energy() {
     mv .perfgate/evidence/energy.tmp docs/evidence/energy.md
 }
 
+load() {
+    local folder=.perfgate/evidence/load
+    mkdir -p "$folder"
+    target/release/perfgate run --quiet --only load --config examples/load/perfgate.toml --output "$folder/results.json" \
+        >/dev/null
+    python3 scripts/evidence_load.py "$folder/results.json" "$folder/report.md" >.perfgate/evidence/load.tmp
+    mv .perfgate/evidence/load.tmp docs/evidence/load.md
+}
+
 # OpenVINO of another year beside the one of the set-up, for a pull request that changes it.
 older_openvino() {
     local folder=.perfgate/evidence/against/openvino-2025.4.1
@@ -274,7 +284,7 @@ case ${1:-} in
     simulation | change-points) # need no model
         "$1"
         ;;
-    slowdown | int4 | quality | baseline | harness | aa | speed | energy | against | action | html | tinyllama)
+    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | tinyllama)
         # No argument at all, unless it is that case.
         # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)

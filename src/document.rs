@@ -267,6 +267,22 @@ impl<'a> Node<'a> {
             .then(|| self.number())
     }
 
+    /// The value as true or false.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn truth(&self) -> Result<bool> {
+        match self.value.get_ref() {
+            DeValue::Boolean(truth) => Ok(*truth),
+            _ => Err(self.expected("true or false", "true")),
+        }
+    }
+
+    /// The key that it stands under, with the tables around it, in quotes.
+    pub fn name(&self) -> String {
+        format!("'{}'", self.key)
+    }
+
     /// The value as a duration with a unit, such as `"90s"` or `"2min"`.
     ///
     /// # Errors

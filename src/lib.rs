@@ -29,6 +29,7 @@ pub mod worker;
 pub mod runner;
 pub mod stats;
 pub mod quality;
+pub mod load;
 pub mod baseline;
 pub mod policy;
 pub mod verdict;

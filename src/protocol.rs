@@ -31,6 +31,10 @@ pub struct LoadSpec {
     pub model: PathBuf,
     /// Threads for the arithmetic.
     pub threads: usize,
+    /// How many sequences it will have to serve at once, where that is more than it is to tune itself for; 0: one
+    /// after the other, as always but under load.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub streams: u32,
     /// Where `.perfgate/runtimes` is looked for.
     #[serde(default)]
     pub root: PathBuf,
@@ -43,6 +47,10 @@ pub struct LoadSpec {
     /// Test switch: each forward pass is followed by a busy wait of this share of its own time.
     #[serde(default)]
     pub slowdown: f64,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl LoadSpec {
@@ -100,6 +108,62 @@ pub enum Command {
         /// Where the logits are written. An absolute path.
         logits: PathBuf,
     },
+    /// Serve many requests, several at once. Answered by `served` or `failed`.
+    Serve {
+        /// Id of the answer.
+        id: u64,
+        /// What is to be served, and when.
+        job: Box<Job>,
+    },
+}
+
+/// Requests that are served by several streams at once: each stream serves one at a time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// What is generated: the first request has the first of these, and behind the last the first comes again.
+    pub orders: Vec<Order>,
+    /// Requests that are served at once, at most.
+    pub streams: u32,
+    /// When requests arrive.
+    pub arrivals: Arrivals,
+}
+
+/// When the requests of a job arrive. All times are nanoseconds since its start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arrivals {
+    /// Closed loop: each stream's next request arrives when the one before is done.
+    Closed {
+        /// None arrives from here on; but each stream has one request at least.
+        until_ns: u64,
+        /// None arrives behind so many.
+        most: u64,
+    },
+    /// Open loop: requests arrive at given times, and wait for a stream that is free, first come, first served.
+    Open {
+        /// The times, rising.
+        due_ns: Vec<u64>,
+        /// A request that has waited for so long when a stream gets to it is not served any more.
+        patience_ns: u64,
+        /// When the job is given up, if at all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        give_up: Option<GiveUp>,
+    },
+}
+
+impl Default for Arrivals {
+    fn default() -> Arrivals {
+        Arrivals::Closed { until_ns: 0, most: 0 }
+    }
+}
+
+/// When an open loop is given up: no further request is begun then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GiveUp {
+    /// A request is late if it takes longer than this from its arrival to its last token, or fails.
+    pub limit_ns: u64,
+    /// So many late ones are enough.
+    pub late: u64,
 }
 
 /// What a request generates.
@@ -175,6 +239,15 @@ pub enum Reply {
         /// Logits of each.
         vocabulary: usize,
     },
+    /// A job was served.
+    Served {
+        /// Id of the command.
+        id: u64,
+        /// Start, monotonic nanoseconds.
+        start_ns: u64,
+        /// Its requests, in the order in which they were taken up.
+        requests: Vec<Served>,
+    },
     /// A load or a request failed; the worker lives on.
     Failed {
         /// Id of the command.
@@ -186,6 +259,28 @@ pub enum Reply {
         #[serde(default)]
         fatal: bool,
     },
+}
+
+/// One request of a job. Times are nanoseconds since the job's start, but for the tokens'.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Served {
+    /// Its number, from 0: which of the job's orders it had.
+    pub index: u64,
+    /// The stream that served it, from 0.
+    pub stream: u32,
+    /// When it arrived.
+    pub arrival_ns: u64,
+    /// When it began.
+    pub start_ns: u64,
+    /// Each token's stamp, nanoseconds since `start_ns`; none if it failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_ns: Vec<u64>,
+    /// The generated token ids; none if it failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<u32>,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
 }
 
 /// What one of several requests came to.

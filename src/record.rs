@@ -6,9 +6,11 @@
 
 mod fidelity;
 mod hardware;
+mod load;
 
 pub use fidelity::{Fidelity, FidelityPlan, Forcing};
 pub use hardware::{Bandwidth, CacheLevel, Ceiling, Hardware, Number, Work};
+pub use load::{ConcurrencyPlan, Load, LoadKind, LoadPlan, LoadRequest, SustainedPlan};
 
 use crate::metric::{Better, Metric, Statistic, Unit};
 use schemars::JsonSchema;
@@ -660,6 +662,9 @@ pub struct Plan {
     /// The fidelity pass, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fidelity: Option<FidelityPlan>,
+    /// The load pass, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadPlan>,
     /// How the session may end before its last round; missing where all rounds are run in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopping: Option<Stopping>,
@@ -680,6 +685,8 @@ pub enum Only {
     Quality,
     /// The rounds.
     Timing,
+    /// The sustained load, and the loads of several requests at once.
+    Load,
 }
 
 impl Only {
@@ -688,6 +695,7 @@ impl Only {
         match self {
             Only::Quality => "quality",
             Only::Timing => "timing",
+            Only::Load => "load",
         }
     }
 }
@@ -857,6 +865,8 @@ pub enum Entry {
         /// By variant.
         work: BTreeMap<String, Work>,
     },
+    /// A load was served, or failed as a whole. Its workers are of round 0.
+    Load(Load),
     /// A worker ended.
     Worker(WorkerRun),
     /// Idle power was measured, or could not be: before the first round, and before the first of a session
@@ -1419,6 +1429,9 @@ pub struct Part {
     /// What each token needs, by variant, where the model's files tell.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub work: BTreeMap<String, Work>,
+    /// Every load: the sustained one block by block, then closed loops, open loops, searches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub load: Vec<Load>,
 }
 
 impl Part {
@@ -1436,6 +1449,7 @@ impl Part {
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            load: Vec::new(),
         }
     }
 
@@ -1451,7 +1465,11 @@ impl Part {
 
     /// What an engine said of itself, if a worker of the variant came so far.
     pub fn engine(&self, variant: &str) -> Option<&EngineInfo> {
-        engine_of(&self.rounds, variant).or_else(|| self.engines.get(variant))
+        let of_load = || {
+            let mut loads = self.load.iter().filter(|load| load.variant == variant);
+            loads.find_map(|load| load.engine.as_ref())
+        };
+        engine_of(&self.rounds, variant).or_else(|| self.engines.get(variant)).or_else(of_load)
     }
 }
 

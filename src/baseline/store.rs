@@ -326,6 +326,7 @@ impl Stored {
                     workload_sha256: workload.sha256.clone(),
                     quality: None,
                     fidelity: None,
+                    load: None,
                     stopping: None,
                     absent: BTreeMap::new(),
                     idle_ms: None,
@@ -346,6 +347,7 @@ impl Stored {
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            load: Vec::new(),
         }
     }
 

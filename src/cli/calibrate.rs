@@ -71,6 +71,7 @@ fn double(config: &mut Config, wanted: Option<&str>) -> Result<[String; 2]> {
     config.reference = names[0].clone();
     config.quality = None;
     config.fidelity = None;
+    (config.sustained, config.concurrency) = (None, None);
     Ok(names)
 }
 

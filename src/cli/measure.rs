@@ -45,8 +45,24 @@ fn narrow(config: &mut Config, measuring: &Measuring) -> Result<()> {
         || measuring.limit.is_some()
         || measuring.shard.is_some();
     match measuring.only {
-        Some(Only::Timing) => (config.quality, config.fidelity) = (None, None),
-        Some(Only::Quality) => config.rounds = 0,
+        Some(Only::Timing) => {
+            (config.quality, config.fidelity) = (None, None);
+            (config.sustained, config.concurrency) = (None, None);
+        }
+        Some(Only::Quality) => {
+            config.rounds = 0;
+            (config.sustained, config.concurrency) = (None, None);
+        }
+        Some(Only::Load) => {
+            config.rounds = 0;
+            (config.quality, config.fidelity) = (None, None);
+            if config.sustained.is_none() && config.concurrency.is_none() {
+                return Err(Problem::new("there is no load to measure alone").help(
+                    "add [sustained] with minutes = 5, or [concurrency] with streams = [1, 2] and seconds = 30, to \
+                     perfgate.toml, or leave out --only",
+                ));
+            }
+        }
         None => {}
     }
     let Some(quality) = &mut config.quality else {
@@ -106,6 +122,9 @@ pub(super) fn measure(prepared: &mut Prepared, wanted: &Wanted<'_>) -> Result<Do
         }
         Ended::Interrupted { rounds } => Err(samples(
             Problem::new(match prepared.header.plan.rounds {
+                0 if prepared.header.plan.only == Some(Only::Load) => {
+                    "interrupted under load; nothing was judged".to_string()
+                }
                 0 => "interrupted in the quality pass; nothing was judged".to_string(),
                 all => format!("interrupted after {rounds} of {all} rounds; nothing was judged"),
             })
@@ -124,11 +143,15 @@ fn resume(
     let journal = Journal::reopen(&interrupted.journal, &prepared.header.session)?;
     if !quiet {
         tell(&format!(
-            "resuming session {}: {} of {} rounds and {} graded answers are there",
+            "resuming session {}: {} of {} rounds and {} graded answers are there{}",
             prepared.header.session,
             interrupted.rounds(),
             prepared.header.plan.rounds,
-            interrupted.recorded.answers.len()
+            interrupted.recorded.answers.len(),
+            match interrupted.recorded.load.len() {
+                0 => String::new(),
+                loads => format!(", and {loads} loads"),
+            }
         ));
     }
     Ok((journal, Some(interrupted.recorded)))

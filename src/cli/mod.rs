@@ -251,7 +251,7 @@ struct Measuring {
     /// Go on with the session that was interrupted, if nothing relevant has changed
     #[arg(long)]
     resume: bool,
-    /// Measure the graded tasks alone, or the rounds alone; rules on the rest stay undecided
+    /// Measure the graded tasks, the rounds or the load alone; rules on the rest stay undecided
     #[arg(long, value_name = "WHAT", value_enum, conflicts_with = "results")]
     only: Option<Only>,
     /// Ask the graded tasks of this suite alone; may be given several times
@@ -270,13 +270,14 @@ struct Measuring {
 
 impl ValueEnum for Only {
     fn value_variants<'a>() -> &'a [Only] {
-        &[Only::Quality, Only::Timing]
+        &[Only::Quality, Only::Timing, Only::Load]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let help = match self {
             Only::Quality => "The graded tasks",
             Only::Timing => "The rounds",
+            Only::Load => "The sustained load and the loads of several requests at once",
         };
         Some(PossibleValue::new(self.id()).help(help))
     }

@@ -4,7 +4,7 @@
 use super::render::print;
 use crate::hash;
 use crate::problem::Result;
-use crate::record::{Only, Plan, Severity, VerdictKind};
+use crate::record::{LoadPlan, Only, Plan, Severity, VerdictKind};
 use crate::report::wrap;
 use crate::session::{Forecast, Prepared};
 use crate::verdict::{Foreseen, Settles};
@@ -125,7 +125,7 @@ pub(super) fn steps(plan: &Plan) -> String {
         let time = humantime::format_duration(Duration::from_millis(ms));
         steps.push(format!("idle power for {time}"));
     }
-    if plan.only != Some(Only::Quality) {
+    if !matches!(plan.only, Some(Only::Quality | Only::Load)) {
         steps.push(format!(
             "{}{} rounds of {} requests for each of {}",
             if plan.stopping.is_some() { "at most " } else { "" },
@@ -134,6 +134,7 @@ pub(super) fn steps(plan: &Plan) -> String {
             plan.variants.join(", ")
         ));
     }
+    steps.extend(plan.load.as_ref().into_iter().flat_map(load));
     if let Some(quality) = plan.quality.as_ref().filter(|quality| !quality.variants.is_empty()) {
         let (tasks, variants) = (quality.tasks.len(), quality.variants.join(", "));
         steps.push(format!("{tasks} graded tasks for each of {variants}"));
@@ -145,11 +146,48 @@ pub(super) fn steps(plan: &Plan) -> String {
     steps.join(", then ")
 }
 
+/// What is done under load.
+fn load(plan: &LoadPlan) -> Vec<String> {
+    let sustained = plan.sustained.iter().map(|plan| {
+        let time = about(Duration::from_secs_f64(plan.seconds()));
+        format!("{time} of load, in blocks by turns, on each of {}", plan.variants.join(", "))
+    });
+    let concurrency = plan.concurrency.iter().map(|plan| {
+        let streams: Vec<String> = plan.streams.iter().map(u32::to_string).collect();
+        let rates: Vec<String> = plan.rates.iter().map(f64::to_string).collect();
+        let closed = (!streams.is_empty()).then(|| format!("{} streams", streams.join(", ")));
+        let open = (!rates.is_empty()).then(|| format!("{} arrivals per second", rates.join(", ")));
+        let search = plan.search_seconds.map(|_| "a search for the highest rate".to_string());
+        let levels: Vec<String> = [closed, open, search].into_iter().flatten().collect();
+        format!("load by {} on each of {}", levels.join(", by "), plan.variants.join(", "))
+    });
+    sustained.chain(concurrency).collect()
+}
+
+/// How long the load takes, without the starts of its workers.
+fn time_of_load(plan: &LoadPlan) -> String {
+    let sustained = plan.sustained.iter().map(|plan| plan.seconds() * plan.variants.len() as f64);
+    let concurrency =
+        plan.concurrency.iter().map(|plan| plan.seconds_of_variant() * plan.variants.len() as f64);
+    let seconds: f64 = sustained.chain(concurrency).sum();
+    let searches = plan.concurrency.as_ref().is_some_and(|plan| plan.search_seconds.is_some());
+    let most = if searches { "at most " } else { "" };
+    let time = about(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+    format!("{most}{time} of load, and the starts of its workers")
+}
+
 fn time(plan: &Plan, forecast: &Forecast) -> String {
+    let load = plan.load.as_ref().map(time_of_load);
+    if plan.only == Some(Only::Load) {
+        return format!("time: {}", load.unwrap_or_default());
+    }
     let Some(past) = &forecast.past else {
-        return "time: not known before a first session of this workload on this machine"
-            .to_string();
+        let load = load.map(|load| format!(" but for {load}")).unwrap_or_default();
+        return format!(
+            "time: not known before a first session of this workload on this machine{load}"
+        );
     };
+    let load = load.map(|load| format!(", {load}")).unwrap_or_default();
     let rounds = forecast.rounds.map_or("an unknown time".to_string(), about);
     let quality = match (&plan.quality, forecast.quality) {
         (Some(_), Some(time)) => {
@@ -157,7 +195,7 @@ fn time(plan: &Plan, forecast: &Forecast) -> String {
         }
         _ => String::new(),
     };
-    format!("time: about {rounds} for the rounds{quality} (as in session {past})")
+    format!("time: about {rounds} for the rounds{load}{quality} (as in session {past})")
 }
 
 fn about(time: Duration) -> String {

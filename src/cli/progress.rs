@@ -4,7 +4,7 @@
 use super::Loudness;
 use super::plan::steps;
 use super::render::tell;
-use crate::record::{Answer, Entry, Fidelity, Plan};
+use crate::record::{Answer, Entry, Fidelity, Load, LoadKind, Plan};
 use crate::report::harmless;
 use crate::session::Observer;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -107,6 +107,23 @@ impl Progress {
         }
     }
 
+    fn loaded(&mut self, load: &Load) {
+        let failed = load.requests.iter().filter(|request| request.failure.is_some()).count();
+        self.failures += failed as u64 + u64::from(load.failure.is_some());
+        let (variant, failed) = (&load.variant, self.failed());
+        let what = match (load.kind, load.rate) {
+            (LoadKind::Sustained, _) => format!("sustained, block {}", load.number),
+            (_, Some(rate)) => format!("{rate:.2} requests/s arriving"),
+            (_, None) => format!("{} at once", load.streams),
+        };
+        let text = format!("load: {variant}, {what}{failed}");
+        // Blocks are many.
+        if self.lines && (load.kind != LoadKind::Sustained || load.number.is_multiple_of(10)) {
+            tell(&text);
+        }
+        self.say(text);
+    }
+
     fn say(&self, message: String) {
         if let Some(bar) = &self.bar {
             bar.set_message(harmless(&message));
@@ -155,8 +172,9 @@ impl Observer for Progress {
                 self.say(format!("round {round} of {}", self.rounds));
             }
             Entry::Spawn { round: 0, variant, .. } => {
-                self.say(format!("quality: starting {variant}"));
+                self.say(format!("starting {variant}"));
             }
+            Entry::Load(load) => self.loaded(load),
             Entry::Repeat(repeat) => {
                 self.say(format!("asked again: {}, {}", repeat.variant, repeat.task));
             }

@@ -55,7 +55,7 @@ fn existing(file: &Path) -> Result<Vec<Part>> {
 }
 
 fn without_a_round(part: &Part) -> Vec<String> {
-    if part.header.plan.only == Some(Only::Quality) {
+    if matches!(part.header.plan.only, Some(Only::Quality | Only::Load)) {
         return Vec::new();
     }
     let rounds = part.complete();

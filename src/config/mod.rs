@@ -2,11 +2,13 @@
 //! allowed): their schema, defaults and validation. It never reads a model.
 
 mod fidelity;
+mod load;
 mod perfgate_toml;
 mod source;
 mod thresholds;
 
 pub use fidelity::{FEWEST_TOKENS, Fidelity};
+pub use load::{Concurrency, Search, Sustained};
 pub use perfgate_toml::{
     Again, ChatTemplate, Config, Deadlines, Energy, ForTests, Quality, Recipe, Store, TaskFormat,
     TaskSample, TaskSet, Variant, Workload,

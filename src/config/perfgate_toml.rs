@@ -1,6 +1,7 @@
 //! Owns the schema of `perfgate.toml`: variants, workload, rounds, deadlines, the reference.
 
 use super::fidelity::{self, Fidelity};
+use super::load::{self, Concurrency, Sustained};
 use crate::document::{Document, Node, Table, suggestion};
 use crate::engine::{Backend, ENGINES};
 use crate::problem::{Problem, Result};
@@ -26,6 +27,10 @@ pub struct Config {
     pub quality: Option<Quality>,
     /// The fidelity pass, if there is one.
     pub fidelity: Option<Fidelity>,
+    /// The sustained load, if there is one.
+    pub sustained: Option<Sustained>,
+    /// The loads of several requests at once, if there are any.
+    pub concurrency: Option<Concurrency>,
     /// Where accepted sessions are stored.
     pub baselines: Store,
     /// Rounds of a session, at most.
@@ -297,6 +302,11 @@ impl Config {
             fidelity.variants.retain(|name| reference_stays && names.contains(name));
         }
         self.fidelity = self.fidelity.take().filter(|fidelity| !fidelity.variants.is_empty());
+        let loads = [
+            self.sustained.as_mut().map(|sustained| &mut sustained.variants),
+            self.concurrency.as_mut().map(|concurrency| &mut concurrency.variants),
+        ];
+        loads.into_iter().flatten().for_each(|asked| asked.retain(|name| names.contains(name)));
         Ok(())
     }
 
@@ -353,6 +363,13 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Config> {
         None => (None, None),
     };
     let energy = energy(root.take("energy"))?;
+    let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
+    let sustained =
+        root.take("sustained").map(|node| load::sustained(&node, &names)).transpose()?;
+    let concurrency = root
+        .take("concurrency")
+        .map(|node| load::concurrency(&node, &names, workload.seed, file))
+        .transpose()?;
     let baselines = store(root.take("baselines"), &folder)?;
     let allow = match root.take("allow") {
         Some(node) => node.list()?.iter().map(|node| node.choice(&ALLOW)).collect::<Result<_>>()?,
@@ -366,6 +383,8 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Config> {
         workload,
         quality,
         fidelity,
+        sustained,
+        concurrency,
         baselines,
         rounds: session.rounds,
         stop: session.stop,

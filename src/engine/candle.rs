@@ -3,7 +3,8 @@
 
 use super::batch::{Batch, Show, Visit};
 use super::{
-    Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, checkpoint, failed, size_of,
+    Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, Stream, checkpoint, failed,
+    size_of,
 };
 use crate::problem::{Problem, Result};
 use crate::protocol::LoadSpec;
@@ -236,6 +237,13 @@ fn expected_tensors(config: &Config) -> Vec<(String, Vec<usize>)> {
     tensors
 }
 
+impl Candle {
+    fn sequence(&self) -> CandleSequence<'_> {
+        let cache = self.pristine.clone();
+        CandleSequence { engine: self, cache, past: 0, logits: Vec::new() }
+    }
+}
+
 impl Engine for Candle {
     fn info(&self) -> EngineInfo {
         let properties = BTreeMap::from([
@@ -253,8 +261,13 @@ impl Engine for Candle {
     }
 
     fn begin(&mut self) -> std::result::Result<Box<dyn Sequence + '_>, Failure> {
-        let cache = self.pristine.clone();
-        Ok(Box::new(CandleSequence { engine: self, cache, past: 0, logits: Vec::new() }))
+        Ok(Box::new(self.sequence()))
+    }
+
+    fn streams(&mut self, count: usize) -> std::result::Result<Vec<Box<dyn Stream + '_>>, Failure> {
+        let engine = &*self;
+        let stream = |_| Box::new(CandleStream { engine }) as Box<dyn Stream + '_>;
+        Ok((0..count).map(stream).collect())
     }
 
     fn batches(&self) -> bool {
@@ -262,12 +275,22 @@ impl Engine for Candle {
     }
 
     fn batch(&mut self, prefix: &[u32]) -> std::result::Result<Box<dyn Batch + '_>, Failure> {
-        let cache = self.pristine.clone();
-        let mut start = CandleSequence { engine: self, cache, past: 0, logits: Vec::new() };
+        let mut start = self.sequence();
         if !prefix.is_empty() {
             start.forward(prefix)?;
         }
         Ok(Box::new(CandleBatch { start, rows: BTreeMap::new() }))
+    }
+}
+
+/// Streams share the weights, and the threads of the arithmetic; each request has a cache of its own.
+struct CandleStream<'a> {
+    engine: &'a Candle,
+}
+
+impl Stream for CandleStream<'_> {
+    fn begin(&mut self) -> std::result::Result<Box<dyn Sequence + '_>, Failure> {
+        Ok(Box::new(self.engine.sequence()))
     }
 }
 

@@ -7,7 +7,9 @@ mod checkpoint;
 mod force;
 mod openvino;
 mod sampler;
+mod queue;
 mod scripted;
+mod serve;
 mod slowed;
 
 pub use batch::{Batch, generate_together, score, shared_prefix};
@@ -15,6 +17,7 @@ pub use force::{Forced, Unforced, force};
 pub use openvino::{
     FoundRuntime, RUNTIME, Runtime, all_runtimes, ask_runtime, install_words, runtime_of,
 };
+pub use serve::{Stream, guarded, serve};
 
 use crate::document::Table;
 use crate::problem::{self, Problem};
@@ -67,6 +70,19 @@ pub trait Engine {
     /// If the engine fails, or runs one sequence at a time.
     fn batch(&mut self, _prefix: &[u32]) -> Result<Box<dyn Batch + '_>, Failure> {
         Err(failed("this engine runs one sequence at a time"))
+    }
+
+    /// Splits the loaded model into so many streams (at least 1), which serve at the same time.
+    ///
+    /// # Errors
+    /// If the engine runs one sequence at a time.
+    fn streams(&mut self, _count: usize) -> Result<Vec<Box<dyn Stream + '_>>, Failure> {
+        Err(serve::unsupported())
+    }
+
+    /// Whether time is made up: then streams do not run at the same time, but in the order of their clocks.
+    fn simulates_time(&self) -> bool {
+        false
     }
 
     /// The clock by which requests are stamped, nanoseconds. Only the scripted engine has its own.
@@ -260,9 +276,14 @@ pub struct Generation {
 /// # Errors
 /// If the engine fails or the logits are not finite.
 pub fn generate(engine: &mut dyn Engine, order: &Order) -> Result<Generation, Failure> {
+    let mut sequence = engine.begin()?;
+    generate_in(sequence.as_mut(), order)
+}
+
+/// Executes one request in a sequence that was begun for it.
+fn generate_in(sequence: &mut dyn Sequence, order: &Order) -> Result<Generation, Failure> {
     let count = order.tokens as usize;
     let mut sampler = Sampler::new(order.sampling, order.seed);
-    let mut sequence = engine.begin()?;
     let mut token_ns = Vec::with_capacity(count);
     let mut tokens = Vec::with_capacity(count);
     let start_ns = sequence.now_ns();

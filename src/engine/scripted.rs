@@ -1,7 +1,7 @@
 //! Owns the `scripted` engine: fixed latencies on a clock of its own, fixed outputs, and faults on
 //! request, for tests of everything around engines.
 
-use super::{Backend, Engine, Inspected, LoadError, Sequence, failed};
+use super::{Backend, Engine, Inspected, LoadError, Sequence, Stream, failed};
 use crate::document::{Node, Table};
 use crate::hash;
 use crate::problem;
@@ -10,6 +10,8 @@ use crate::record::{EngineInfo, Failure};
 use rustix::process::{Resource, Rlimit, Signal};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Plays a script.
@@ -43,6 +45,9 @@ struct Script {
     /// Standard deviation of the log of each duration, drawn from a seeded generator.
     #[serde(default)]
     jitter: f64,
+    /// How much slower it becomes: the share of each duration that is added for each hour of its clock.
+    #[serde(default)]
+    drift_per_hour: f64,
     /// Standard deviation of what is added to each logit, the same for the same position and token.
     #[serde(default)]
     logit_noise: f64,
@@ -100,6 +105,7 @@ fn script(node: Option<Node<'_>>) -> problem::Result<Script> {
         ("prefill_ms", &mut script.prefill_ms),
         ("token_ms", &mut script.token_ms),
         ("jitter", &mut script.jitter),
+        ("drift_per_hour", &mut script.drift_per_hour),
         ("logit_noise", &mut script.logit_noise),
     ] {
         if let Some(node) = table.take(key) {
@@ -170,11 +176,20 @@ fn inspect(spec: &LoadSpec) -> problem::Result<Inspected> {
 }
 
 /// An engine that plays a script. Its clock starts at the real one and moves only by the script,
-/// so that a test's latencies are exact and cost no time.
+/// so that a test's latencies are exact and cost no time. Streams are copies, each with a clock and
+/// chances of its own; they serve without being in each other's way.
+#[derive(Clone)]
 struct Scripted {
     script: Script,
     clock_ns: u64,
-    requests: u64,
+    /// When the script began, by its clock.
+    began_ns: u64,
+    /// Requests so far, of all streams.
+    requests: Arc<AtomicU64>,
+    /// The latest clock of a stream that is done.
+    latest_ns: Arc<AtomicU64>,
+    /// The request that is being played.
+    request: u64,
     random: u64,
 }
 
@@ -182,7 +197,16 @@ fn load(spec: &LoadSpec) -> Result<Scripted, LoadError> {
     let script = script_of(spec).map_err(LoadError::setup)?;
     // The process id makes rounds differ, as they do on a real machine; jitter is 0 unless asked for.
     let random = u64::from(std::process::id());
-    let mut engine = Scripted { script, clock_ns: monotonic_ns(), requests: 0, random };
+    let clock_ns = monotonic_ns();
+    let mut engine = Scripted {
+        script,
+        clock_ns,
+        began_ns: clock_ns,
+        requests: Arc::default(),
+        latest_ns: Arc::default(),
+        request: 0,
+        random,
+    };
     if engine.fault(1, "").is_some_and(|kind| kind == "unsupported") {
         return Err(LoadError::setup("the script says that this model is unsupported"));
     }
@@ -196,7 +220,9 @@ fn load(spec: &LoadSpec) -> Result<Scripted, LoadError> {
 impl Scripted {
     /// Moves the clock by a duration with the script's jitter.
     fn pass(&mut self, milliseconds: f64) {
-        let factor = (self.script.jitter * self.normal()).exp();
+        let hours = (self.clock_ns - self.began_ns) as f64 / 3.6e12;
+        let drift = 1.0 + self.script.drift_per_hour * hours;
+        let factor = (self.script.jitter * self.normal()).exp() * drift;
         let nanoseconds = (milliseconds * factor * 1e6) as u64;
         self.clock_ns = self.clock_ns.saturating_add(nanoseconds);
     }
@@ -217,7 +243,7 @@ impl Scripted {
     fn fault(&self, token: u64, prompt: &str) -> Option<String> {
         let meant = |fault: &&Fault| match &fault.to {
             Some(to) => prompt.contains(to),
-            None => fault.request == self.requests,
+            None => fault.request == self.request,
         };
         let mut faults = self.script.faults.iter().filter(meant);
         faults.find(|fault| fault.token == token).map(|fault| fault.kind.clone())
@@ -297,14 +323,61 @@ impl Engine for Scripted {
     }
 
     fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {
-        self.requests += 1;
-        let logits = vec![0.0; VOCABULARY];
-        let (prompt, answer) = (String::new(), Vec::new());
-        Ok(Box::new(Play { engine: self, fed: 0, token: 0, prompt, answer, logits }))
+        self.clock_ns = self.clock_ns.max(self.latest_ns.load(Ordering::Relaxed));
+        self.play()
+    }
+
+    fn streams(&mut self, count: usize) -> Result<Vec<Box<dyn Stream + '_>>, Failure> {
+        self.clock_ns = self.clock_ns.max(self.latest_ns.load(Ordering::Relaxed));
+        let stream = |number: usize| {
+            let mut engine = self.clone();
+            engine.random ^= (mixed(number as u64) * (1u64 << 53) as f64) as u64;
+            Box::new(ScriptedStream { engine }) as Box<dyn Stream + '_>
+        };
+        Ok((0..count).map(stream).collect())
+    }
+
+    fn simulates_time(&self) -> bool {
+        true
     }
 
     fn now_ns(&self) -> u64 {
         self.clock_ns
+    }
+}
+
+/// One of several that play the script at the same time, each by its own clock.
+struct ScriptedStream {
+    engine: Scripted,
+}
+
+impl Stream for ScriptedStream {
+    fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {
+        self.engine.play()
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.engine.clock_ns
+    }
+
+    fn pass_until(&mut self, ns: u64) {
+        self.engine.clock_ns = self.engine.clock_ns.max(ns);
+    }
+}
+
+impl Drop for ScriptedStream {
+    fn drop(&mut self) {
+        self.engine.latest_ns.fetch_max(self.engine.clock_ns, Ordering::Relaxed);
+    }
+}
+
+impl Scripted {
+    /// Begins the next request.
+    fn play(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {
+        self.request = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        let logits = vec![0.0; VOCABULARY];
+        let (prompt, answer) = (String::new(), Vec::new());
+        Ok(Box::new(Play { engine: self, fed: 0, token: 0, prompt, answer, logits }))
     }
 }
 

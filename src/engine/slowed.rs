@@ -1,7 +1,7 @@
 //! Owns the test switch `slowdown_percent`: an engine made slower by a known share, to prove that
 //! the gate sees it.
 
-use super::{Engine, Sequence, Visit};
+use super::{Engine, Sequence, Stream, Visit};
 use crate::record::{EngineInfo, Failure};
 
 /// An engine whose every forward pass is followed by a busy wait of a share of its own duration.
@@ -26,8 +26,37 @@ impl Engine for Slowed {
         Ok(Box::new(SlowedSequence { inner: self.inner.begin()?, share: self.share }))
     }
 
+    fn streams(&mut self, count: usize) -> Result<Vec<Box<dyn Stream + '_>>, Failure> {
+        let share = self.share;
+        let slowed = |inner| Box::new(SlowedStream { inner, share }) as Box<dyn Stream + '_>;
+        Ok(self.inner.streams(count)?.into_iter().map(slowed).collect())
+    }
+
+    fn simulates_time(&self) -> bool {
+        self.inner.simulates_time()
+    }
+
     fn now_ns(&self) -> u64 {
         self.inner.now_ns()
+    }
+}
+
+struct SlowedStream<'a> {
+    inner: Box<dyn Stream + 'a>,
+    share: f64,
+}
+
+impl Stream for SlowedStream<'_> {
+    fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {
+        Ok(Box::new(SlowedSequence { inner: self.inner.begin()?, share: self.share }))
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.inner.now_ns()
+    }
+
+    fn pass_until(&mut self, ns: u64) {
+        self.inner.pass_until(ns);
     }
 }
 

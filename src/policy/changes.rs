@@ -198,6 +198,8 @@ fn work(table: &mut Table, tree: &CommitTree<'_>, old: &Config, new: &Config) {
         Ok(tasks.into_iter().map(|task| (task.id.clone(), format!("{task:?}"))).collect())
     });
     documents(table, tree, old, new);
+    load(table, "sustained", [&old.sustained, &new.sustained]);
+    load(table, "concurrency", [&old.concurrency, &new.concurrency]);
     let (a, b) = match (&old.quality, &new.quality) {
         (Some(a), Some(b)) => (a, b),
         (Some(_), None) => return table.add("quality", "graded tasks deleted", Direction::Looser),
@@ -255,6 +257,17 @@ fn set_tasks(table: &mut Table, name: &str, tree: &CommitTree<'_>, [old, new]: [
         }
         Ok(lines)
     });
+}
+
+/// No rule is on load, so that a change of it is neither looser nor stricter.
+fn load<T: PartialEq>(table: &mut Table, subject: &str, [old, new]: [&Option<T>; 2]) {
+    let change = match (old, new) {
+        (Some(old), Some(new)) if old != new => "load changed",
+        (Some(_), None) => "load deleted",
+        (None, Some(_)) => "load added",
+        _ => return,
+    };
+    table.add(subject, change, Direction::Other);
 }
 
 fn documents(table: &mut Table, tree: &CommitTree<'_>, old: &Config, new: &Config) {

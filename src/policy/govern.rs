@@ -424,6 +424,8 @@ pub fn between(
         .map(|quality| config::Quality { variants: vec![base_name, name], ..quality });
     // Both are judged against each other, and documents are against the reference only.
     config.fidelity = None;
+    // One rule is judged, and none is on load.
+    (config.sustained, config.concurrency) = (None, None);
     setup.thresholds = Some(all);
     Ok(setup)
 }

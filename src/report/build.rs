@@ -4,14 +4,14 @@
 use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
-use super::{charts, clean, energy, explanation, fidelity, figures, reproduce, tasks};
+use super::{charts, clean, energy, explanation, fidelity, figures, load, reproduce, tasks};
 use crate::hash;
 use crate::record::{
     Against, Authority, Evidence, Failure, FailureClass, Header, Judgement, Part, Phase, Request,
     Results, Severity, Summary, Verdict, VerdictKind,
 };
 use crate::session;
-use crate::verdict::{Outcome, deviations, outcome, stalls};
+use crate::verdict::{Outcome, deviations, deviations_under_load, outcome, stalls};
 use std::collections::BTreeMap;
 
 /// Builds the report of what was measured.
@@ -24,6 +24,7 @@ pub fn build(results: &Results) -> Report {
         false => variant_tables(results),
     };
     let flips = tasks::flipped(results);
+    let (load, load_details) = load::grids(results);
     let charts = charts::of_results(results, &flips);
     let mut report = Report {
         sessions: results.parts.iter().map(|part| part.header.session.clone()).collect(),
@@ -46,6 +47,9 @@ pub fn build(results: &Results) -> Report {
         tasks: tasks::tables(results),
         fidelity: fidelity::grids(results),
         why: results.parts.iter().flat_map(explanation::brief).collect(),
+        load,
+        load_details,
+        load_figures: load::figures(results),
         flips,
         failures: failures(results),
         warnings: warnings(results),
@@ -346,7 +350,15 @@ fn failures(results: &Results) -> Vec<String> {
         let failure = one.failure.as_ref().map(failed);
         failure.or_else(|| one.reference_failure.as_ref().map(of_reference))
     });
-    for (variant, what, failure) in requests.chain(loads).chain(answers).chain(documents) {
+    let under_load = results.parts.iter().flat_map(|part| &part.load).flat_map(|load| {
+        let failed = |failure| (load.variant.as_str(), "loads as a whole", failure);
+        let requests = load.requests.iter().filter_map(|request| request.failure.as_ref());
+        let requests =
+            requests.map(|failure| (load.variant.as_str(), "requests under load", failure));
+        requests.chain(load.failure.as_ref().map(failed))
+    });
+    let all = requests.chain(loads).chain(answers).chain(documents).chain(under_load);
+    for (variant, what, failure) in all {
         seen.entry((variant, what, failure.class)).or_insert((0, failure)).0 += 1;
     }
     seen.into_iter()
@@ -395,6 +407,15 @@ fn of_session(part: &Part) -> Vec<String> {
             some(&tasks.into_iter().collect::<Vec<_>>(), ", ")
         ));
     }
+    for ((variant, streams), tasks) in deviations_under_load(part) {
+        warnings.push(format!(
+            "'{variant}' answered {} of {} tasks by other tokens at some times than at others under load by \
+             {streams} at once, with the same seed: {}",
+            tasks.len(),
+            header.plan.tasks.len(),
+            some(&tasks.into_iter().collect::<Vec<_>>(), ", ")
+        ));
+    }
     let (rounds, variants) = (part.complete().len(), header.plan.variants.len());
     if rounds > 0 && !rounds.is_multiple_of(variants.max(1)) {
         warnings.push(format!(
@@ -415,7 +436,8 @@ fn of_session(part: &Part) -> Vec<String> {
 }
 
 fn method(results: &Results) -> Vec<String> {
-    let nothing = |part: &Part| part.rounds.is_empty() && part.answers.is_empty();
+    let nothing =
+        |part: &Part| part.rounds.is_empty() && part.answers.is_empty() && part.load.is_empty();
     if results.parts.iter().all(nothing) {
         return vec![
             "Nothing was measured: both sides of every rule are the same by their content"
@@ -438,6 +460,7 @@ fn method(results: &Results) -> Vec<String> {
     lines.extend(results.parts.iter().filter_map(energy::method));
     lines.extend(results.parts.iter().filter_map(of_quality));
     lines.extend(results.parts.iter().filter_map(fidelity::method));
+    lines.extend(results.parts.iter().flat_map(load::method));
     if let Some(judgement) = &results.judgement {
         lines.extend(of_baseline(judgement));
     }

@@ -38,7 +38,9 @@ pub(super) fn clean(report: &mut Report) {
         self::table(table);
     }
     let grids = report.tasks.iter_mut().chain(&mut report.fidelity).chain(&mut report.flips);
-    grids.for_each(grid);
+    let of_load = report.load.iter_mut().chain(&mut report.load_details);
+    grids.chain(of_load).for_each(grid);
+    report.load_figures.iter_mut().for_each(|figure| one_line(&mut figure.variant));
 
     // Only here lines have a meaning: a worker's last words are several.
     report.failures.iter_mut().for_each(lines);

@@ -1,7 +1,7 @@
 //! Owns the formats that dashboards for benchmarks read: Bencher's metric format and the two files of
 //! github-action-benchmark.
 
-use super::{Figure, Format, Report, Style};
+use super::{Figure, Format, LoadFigure, Report, Style};
 use serde_json::{Map, Value, json};
 
 /// Bencher Metric Format: a benchmark for each variant, a measure for each metric.
@@ -34,17 +34,27 @@ pub(super) const BIGGER: Format = Format {
 fn bmf(report: &Report, _: Style) -> String {
     let mut benchmarks: Map<String, Value> = Map::new();
     for figure in &report.figures {
-        // Bencher's own measure of latency is in nanoseconds, and all times go with it.
-        let scale = if figure.unit == "s" { 1e9 } else { 1.0 };
-        let mut measure = json!({ "value": figure.value * scale });
-        if let Some([low, high]) = figure.interval {
-            measure["lower_value"] = (low * scale).into();
-            measure["upper_value"] = (high * scale).into();
-        }
         let measures = benchmarks.entry(&figure.variant).or_insert_with(|| json!({}));
-        measures[measure_id(figure)] = measure;
+        measures[measure_id(figure)] = measure(figure.unit, figure.value, figure.interval);
+    }
+    for figure in &report.load_figures {
+        let measures = benchmarks.entry(&figure.variant).or_insert_with(|| json!({}));
+        // The point of a rate is none of a slug.
+        let id = figure.id.replace('.', "-");
+        measures[id] = measure(figure.unit, figure.value, figure.interval);
     }
     pretty(&Value::Object(benchmarks))
+}
+
+/// Bencher's own measure of latency is in nanoseconds, and all times go with it.
+fn measure(unit: &str, value: f64, interval: Option<[f64; 2]>) -> Value {
+    let scale = if unit == "s" { 1e9 } else { 1.0 };
+    let mut measure = json!({ "value": value * scale });
+    if let Some([low, high]) = interval {
+        measure["lower_value"] = (low * scale).into();
+        measure["upper_value"] = (high * scale).into();
+    }
+    measure
 }
 
 /// Bencher's slugs are in kebab case.
@@ -59,18 +69,29 @@ fn measure_id(figure: &Figure) -> String {
 
 fn list(report: &Report, more_is_better: bool) -> String {
     let wanted = report.figures.iter().filter(|figure| figure.more_is_better == more_is_better);
-    let entry = |figure: &Figure| {
-        let mut entry = json!({
-            "name": format!("{}: {}", figure.variant, figure.what),
-            "unit": figure.unit,
-            "value": figure.value,
-        });
-        if let Some([low, high]) = figure.interval {
-            entry["range"] = format!("{low:.6} to {high:.6} (95%)").into();
-        }
-        entry
-    };
-    pretty(&wanted.map(entry).collect())
+    let of_rounds = wanted.map(|figure| {
+        let Figure { variant, what, unit, value, interval, .. } = figure;
+        entry((variant, what), unit, *value, *interval)
+    });
+    let wanted = report.load_figures.iter().filter(|one| one.more_is_better == more_is_better);
+    let of_load = wanted.map(|figure| {
+        let LoadFigure { variant, what, unit, value, interval, .. } = figure;
+        entry((variant, what), unit, *value, *interval)
+    });
+    pretty(&of_rounds.chain(of_load).collect())
+}
+
+fn entry(
+    (variant, what): (&str, &str),
+    unit: &str,
+    value: f64,
+    interval: Option<[f64; 2]>,
+) -> Value {
+    let mut entry = json!({ "name": format!("{variant}: {what}"), "unit": unit, "value": value });
+    if let Some([low, high]) = interval {
+        entry["range"] = format!("{low:.6} to {high:.6} (95%)").into();
+    }
+    entry
 }
 
 fn pretty(value: &Value) -> String {

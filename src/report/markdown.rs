@@ -76,6 +76,7 @@ pub(super) fn blocks(report: &Report, room: Room) -> Vec<Block> {
     blocks.push(Block { rank: 3, name: "graded tasks", text: tasks(report, room) });
     blocks.push(Block { rank: 2, name: "fidelity", text: fidelity(report, room) });
     blocks.push(Block { rank: 5, name: "why", text: why(report, room) });
+    blocks.push(Block { rank: 3, name: "load", text: load(report, room) });
     blocks.push(Block { rank: 3, name: "failures", text: failures(report, room) });
     blocks.push(Block { rank: 4, name: "how to reproduce it", text: reproduce(report) });
     blocks.push(Block { rank: 5, name: "chart", text: charts(report) });
@@ -85,6 +86,7 @@ pub(super) fn blocks(report: &Report, room: Room) -> Vec<Block> {
         blocks.push(Block { rank: 6, name: "other rules", text });
     }
     blocks.push(Block { rank: 6, name: "flipped tasks", text: flips(report, room) });
+    blocks.push(Block { rank: 7, name: "details of load", text: load_details(report, room) });
     blocks.push(Block { rank: 7, name: "details", text: details(report, room) });
     blocks.push(Block { rank: 8, name: "method", text: method(report, room) });
     blocks.retain(|block| !block.text.is_empty());
@@ -158,6 +160,23 @@ fn why(report: &Report, room: Room) -> String {
         return String::new();
     }
     format!("\n### Why\n\n{}", room.list(&report.why))
+}
+
+/// What came of load.
+fn load(report: &Report, room: Room) -> String {
+    if report.load.is_empty() {
+        return String::new();
+    }
+    let tables: String = report.load.iter().map(|table| grid(table, room)).collect();
+    format!("\n### Load\n{tables}")
+}
+
+fn load_details(report: &Report, room: Room) -> String {
+    if report.load_details.is_empty() {
+        return String::new();
+    }
+    let tables: String = report.load_details.iter().map(|table| grid(table, room)).collect();
+    folded("More of the load", &tables)
 }
 
 fn failures(report: &Report, room: Room) -> String {

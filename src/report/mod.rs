@@ -20,6 +20,7 @@ mod html;
 mod json;
 mod junit;
 mod line;
+mod load;
 mod markdown;
 mod paint;
 mod reproduce;
@@ -39,6 +40,7 @@ pub use clean::{defuse, harmless};
 pub use explanation::of_explanation;
 pub use figures::{ByRound, Figure, Judged};
 pub use history::{Scene, of_history};
+pub use load::LoadFigure;
 pub use paint::{Tone, paint};
 pub use reproduce::quoted;
 pub use sheet::{Grid, Sheet, of_calibration};
@@ -124,6 +126,15 @@ pub struct Report {
     /// Why variants differ in speed, as far as reading and arithmetic show it; a sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<String>,
+    /// What came of load for minutes and of several requests at once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub load: Vec<Grid>,
+    /// More of it: block by block, probe by probe.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub load_details: Vec<Grid>,
+    /// The same as numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub load_figures: Vec<LoadFigure>,
     /// Graded tasks whose grade is another than the reference's: those lost, those won.
     pub flips: Vec<Grid>,
     /// Failed requests, one line for each variant and kind of failure.

@@ -48,6 +48,10 @@ fn render(report: &Report, style: Style) -> String {
     }
     report.fidelity.iter().for_each(|table| grid(&mut out, table, style));
     findings(&mut out, "Why", &report.why, style);
+    report.load.iter().for_each(|table| grid(&mut out, table, style));
+    if style.verbose {
+        report.load_details.iter().for_each(|table| grid(&mut out, table, style));
+    }
     holding.into_iter().for_each(|part| section(&mut out, part, style));
     if style.verbose {
         variants(&mut out, "Details", &report.details, style);

@@ -134,7 +134,7 @@ pub(super) fn level(level: f64) -> String {
 }
 
 /// A number without zeros that say nothing.
-fn plain(value: f64) -> String {
+pub(super) fn plain(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_string()
 }

@@ -2,7 +2,7 @@
 
 use crate::problem::{Problem, Result};
 use crate::record::{
-    Answer, Entry, Fidelity, Header, IdlePower, JOURNAL_FORMAT, JournalLine, Round, Told,
+    Answer, Entry, Fidelity, Header, IdlePower, JOURNAL_FORMAT, JournalLine, Load, Round, Told,
 };
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -80,7 +80,11 @@ impl Journal {
         })?;
         let sample = matches!(
             entry,
-            Entry::Request(_) | Entry::Answer(_) | Entry::Fidelity(_) | Entry::Worker(_)
+            Entry::Request(_)
+                | Entry::Answer(_)
+                | Entry::Fidelity(_)
+                | Entry::Load(_)
+                | Entry::Worker(_)
         );
         self.samples += u64::from(sample);
         Ok(())
@@ -98,6 +102,8 @@ pub struct Recorded {
     pub answers: Vec<Answer>,
     /// The forced documents as far as they came.
     pub fidelity: Vec<Fidelity>,
+    /// The loads as far as they came.
+    pub load: Vec<Load>,
     /// When the session went on after an interruption.
     pub resumed: Vec<String>,
     /// Idle power as it was measured, where it is subtracted.
@@ -137,6 +143,7 @@ pub fn parse_journal(path: &Path, text: &str) -> Result<Recorded> {
                     rounds: Vec::new(),
                     answers: Vec::new(),
                     fidelity: Vec::new(),
+                    load: Vec::new(),
                     resumed: Vec::new(),
                     idle: Vec::new(),
                 });
@@ -179,6 +186,7 @@ impl Recorded {
             (Entry::Answer(answer), _) => self.answers.push(answer),
             (Entry::Fidelity(fidelity), _) => self.fidelity.push(fidelity),
             (Entry::Idle { power }, _) => self.idle.push(power),
+            (Entry::Load(load), _) => self.load.push(load),
             (Entry::Resume { at }, _) => self.resumed.push(at),
             _ => {}
         }

@@ -125,6 +125,12 @@ fn nothing_stands_twice(shards: &[Shard]) -> Result<()> {
             }
         }
     }
+    let mut loaded = shards.iter().filter(|shard| !shard.part.load.is_empty());
+    if let (Some(one), Some(other)) = (loaded.next(), loaded.next()) {
+        return Err(refusal(other, one, "both were put under load").help(
+            "put variants under load once, and measure the other parts with --only quality",
+        ));
+    }
     let mut timed = shards.iter().filter(|shard| shard.has_rounds());
     match (timed.next(), timed.next()) {
         (Some(one), Some(other)) => Err(refusal(other, one, "both hold rounds")
@@ -147,6 +153,10 @@ fn joined(mut shards: Vec<Shard>) -> Part {
         whole.resumed.extend(part.resumed);
         whole.answers.extend(part.answers);
         whole.repeats.extend(part.repeats);
+        if whole.load.is_empty() {
+            whole.load = part.load;
+            whole.header.plan.load = part.header.plan.load;
+        }
         // Each may have been forced through the documents, which are the same.
         if whole.fidelity.is_empty() {
             whole.fidelity = part.fidelity;
@@ -159,6 +169,7 @@ fn joined(mut shards: Vec<Shard>) -> Part {
     // No single command measures it again.
     header.provenance.asked = None;
     header.plan.only = match (whole.rounds.is_empty(), &quality) {
+        (true, None) if !whole.load.is_empty() => Some(Only::Load),
         (true, _) => Some(Only::Quality),
         (false, None) => Some(Only::Timing),
         (false, Some(_)) => None,

@@ -23,11 +23,12 @@ pub use preflight::{inspect_model, warnings};
 pub use results::{add_part, fits, judged, parse_results, read_results, write_atomically};
 pub use resume::{Interrupted, find_interrupted};
 
+use crate::load::LoadPass;
 use crate::problem::{Problem, Result};
 use crate::quality::{FidelityPass, Pass, Workers};
 use crate::record::{
-    EngineInfo, Entry, Header, IdlePower, IdleSample, JOURNAL_FORMAT, Part, Round, Told, Verdict,
-    WorkerRun, engine_of,
+    EngineInfo, Entry, Header, IdlePower, IdleSample, JOURNAL_FORMAT, Load, Part, Round, Told,
+    Verdict, WorkerRun, engine_of,
 };
 use crate::runner::{Cut, Runner, Sink};
 use crate::stats;
@@ -94,6 +95,7 @@ pub fn run(
         interrupt: interrupt.clone(),
     };
     let mut part = Part::begin(prepared.header.clone());
+    let mut loads = Vec::new();
     match before {
         None => {
             let header = Box::new(part.header.clone());
@@ -104,6 +106,7 @@ pub fn run(
             journal.append(&Entry::Resume { at: at.clone() })?;
             part.rounds = before.rounds;
             part.idle = before.idle;
+            loads = before.load;
             part.resumed = [before.resumed, vec![at]].concat();
         }
     }
@@ -131,6 +134,10 @@ pub fn run(
     }
     if cut.is_none() {
         cut = hardware::record(prepared, &mut part, &mut sink(journal, observer)).err();
+    }
+    if cut.is_none() {
+        let done = load(prepared, &program, interrupt, &loads, &mut sink(journal, observer));
+        cut = done.map(|loads| part.load = loads).err();
     }
     if cut.is_none() {
         cut = passes(prepared, &mut part, &program, interrupt, &mut sink(journal, observer)).err();
@@ -193,7 +200,32 @@ fn idle_power(samples: Vec<IdleSample>) -> IdlePower {
     }
 }
 
-/// What follows the rounds: the graded tasks, then the documents.
+/// What follows the rounds first, on the same machine: load.
+fn load(
+    prepared: &Prepared,
+    program: &Path,
+    interrupt: &Interrupt,
+    before: &[Load],
+    sink: &mut Sink<'_>,
+) -> std::result::Result<Vec<Load>, Cut> {
+    let Some(plan) = &prepared.header.plan.load else { return Ok(Vec::new()) };
+    let config = &prepared.setup.config;
+    let pass = LoadPass {
+        plan,
+        variants: &config.variants,
+        prompts: &prepared.prompts,
+        gen_tokens: config.workload.gen_tokens,
+        sampling: config.workload.sampling,
+        seed: config.workload.seed,
+        warmup: config.warmup,
+        deadlines: config.deadlines,
+        program: program.to_path_buf(),
+        interrupt: interrupt.clone(),
+    };
+    pass.run(before, sink)
+}
+
+/// What follows then: the graded tasks, then the documents.
 fn passes(
     prepared: &Prepared,
     part: &mut Part,

@@ -3,14 +3,18 @@
 use super::{models, preflight};
 use crate::baseline::{self, Stores};
 use crate::config::{
-    ChatTemplate, Config, Fidelity, Quality, Setup, TaskSample, Thresholds, Variant,
+    ChatTemplate, Concurrency, Config, Fidelity, Quality, Setup, TaskSample, Thresholds, Variant,
 };
 use crate::engine::Inspected;
 use crate::hash;
-use crate::metric::Kind;
+use crate::load::BLOCKS;
+use crate::metric::{Kind, LATENCY, Statistic};
 use crate::problem::{Problem, Result};
 use crate::protocol::monotonic_ns;
-use crate::record::{FidelityPlan, Header, Plan, QualityPlan, Shards, VariantRecord};
+use crate::record::{
+    Against, ConcurrencyPlan, FidelityPlan, Header, Limit, LoadPlan, Plan, QualityPlan, Shards,
+    SustainedPlan, VariantRecord,
+};
 use crate::runner::{EnergyCounter, Heat};
 use crate::workload::{self, Documents, Graded, Prompts};
 use serde_json::Value;
@@ -78,6 +82,7 @@ pub fn prepare(mut setup: Setup, root: &Path) -> Result<Prepared> {
     let energy = EnergyCounter::find(root).ok();
     let subtracts = energy.is_some() && config.rounds > 0;
     let forced = config.fidelity.as_ref().zip(documents.as_ref());
+    let load = load_plan(config, setup.thresholds.as_ref())?;
     let header = Header {
         session: session_id(&started),
         provenance: baseline::provenance(&setup),
@@ -96,6 +101,7 @@ pub fn prepare(mut setup: Setup, root: &Path) -> Result<Prepared> {
             workload_sha256: prompts.sha256.clone(),
             quality: config.quality.as_ref().zip(graded.as_ref()).map(quality_plan),
             fidelity: forced.map(|both| fidelity_plan(both, &config.reference)),
+            load,
             only: None,
             stopping: None,
             absent: setup.absent.clone(),
@@ -205,6 +211,62 @@ fn fidelity_plan((fidelity, documents): (&Fidelity, &Documents), reference: &str
         stepwise: fidelity.stepwise,
         sha256: documents.sha256.clone(),
     }
+}
+
+/// The load pass, if there is one.
+///
+/// # Errors
+/// If a search has no limit to keep to.
+fn load_plan(config: &Config, thresholds: Option<&Thresholds>) -> Result<Option<LoadPlan>> {
+    let sustained = config.sustained.as_ref().map(|sustained| SustainedPlan {
+        variants: sustained.variants.clone(),
+        blocks: BLOCKS,
+        block_seconds: sustained.seconds / f64::from(BLOCKS),
+    });
+    let concurrency =
+        config.concurrency.as_ref().map(|asked| concurrency_plan(asked, thresholds)).transpose()?;
+    let mut plan = LoadPlan { sustained, concurrency };
+    // A variant may be left out that the base's configuration names.
+    plan.keep(|name| config.variant(name).is_some());
+    Ok(Some(plan).filter(|plan| !plan.is_empty()))
+}
+
+fn concurrency_plan(
+    asked: &Concurrency,
+    thresholds: Option<&Thresholds>,
+) -> Result<ConcurrencyPlan> {
+    let own = asked.p99.map(|limit| limit.as_secs_f64());
+    let p99 = own.or_else(|| rule_on_p99(thresholds?));
+    if let (Some(search), None) = (&asked.search, p99) {
+        return Err(search.without_limit(thresholds.is_some()));
+    }
+    let mut streams = asked.streams.clone();
+    // The search begins below what a closed loop comes to.
+    if asked.search.is_some() && !streams.contains(&asked.servers) {
+        streams.push(asked.servers);
+        streams.sort_unstable();
+    }
+    Ok(ConcurrencyPlan {
+        variants: asked.variants.clone(),
+        streams,
+        seconds: asked.seconds,
+        rates: asked.rates.clone(),
+        servers: asked.servers,
+        seed: asked.seed,
+        p99,
+        search_seconds: asked.search.as_ref().map(|search| search.seconds),
+    })
+}
+
+/// The limit of the first rule on the P99 of the latency against a fixed value, seconds.
+fn rule_on_p99(thresholds: &Thresholds) -> Option<f64> {
+    let absolute = thresholds.rules.iter().filter(|rule| rule.against == Against::Absolute);
+    let mut tails =
+        absolute.filter(|rule| rule.metric == LATENCY && rule.statistic == Statistic::P99);
+    tails.find_map(|rule| match rule.limit {
+        Limit::Max(limit) => Some(limit),
+        _ => None,
+    })
 }
 
 /// What is asked of a variant, with the hash of its model.

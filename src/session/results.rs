@@ -137,6 +137,9 @@ fn remaining(parts: Vec<Part>, without: &[String]) -> Vec<Part> {
         if let Some(fidelity) = &mut plan.fidelity {
             fidelity.variants.retain(stays);
         }
+        if let Some(load) = &mut plan.load {
+            load.keep(stays);
+        }
         for round in &mut part.rounds {
             round.workers.retain(|worker| stays(&worker.variant));
             round.requests.retain(|request| stays(&request.variant));
@@ -145,6 +148,7 @@ fn remaining(parts: Vec<Part>, without: &[String]) -> Vec<Part> {
         part.repeats.retain(|repeat| stays(&repeat.variant));
         part.engines.retain(|name, _| stays(name));
         part.work.retain(|name, _| stays(name));
+        part.load.retain(|load| stays(&load.variant));
         // Another reference may be what took this one's place.
         part.fidelity.retain(|one| stays(&one.variant) && stays(&one.reference));
         part

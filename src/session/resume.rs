@@ -91,6 +91,7 @@ fn differences(now: &Header, then: &Header) -> Vec<String> {
     );
     unless(now.plan.quality == then.plan.quality, "the graded tasks changed".to_string());
     unless(now.plan.fidelity == then.plan.fidelity, "the documents changed".to_string());
+    unless(now.plan.load == then.plan.load, "the load changed".to_string());
     for (name, variant) in &now.variants {
         let model = |record: &VariantRecord| record.model_sha256.clone();
         if let Some(old) = then.variants.get(name) {

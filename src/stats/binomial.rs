@@ -74,6 +74,35 @@ pub fn trials_needed(hits: f64, limit: f64, alpha: f64) -> Option<u64> {
     Some(many)
 }
 
+/// The ranks, from 1, of the order statistics between which the quantile at probability `p` of what `count` values were
+/// drawn from lies, each side with an error of at most `alpha`: the largest rank at and over which so many values lie that
+/// more than `1 - p` of all do, and the smallest over which so few lie that at most `1 - p` do, by the bounds of
+/// Clopper and Pearson. For independent values (`effect` 1) these are the exact ones of Conover (1999, Practical
+/// Nonparametric Statistics, section 3.2); else counts are divided by their design effect. `None` where so few values have no
+/// such bound: for a P99 at 95% the upper one takes 299, as [`clean_trials_needed`] says.
+pub fn quantile_ranks(count: u64, p: f64, alpha: f64, effect: f64) -> [Option<u64>; 2] {
+    let (share, all) = (1.0 - p, count as f64 / effect);
+    let more = |over: u64| effective_lower(over as f64 / effect, all, alpha) > share;
+    let fewer = |over: u64| effective_upper(over as f64 / effect, all, alpha) <= share;
+    // The fewest values at and over it that are too many, and the most over it that are few enough.
+    let many = least(count, more);
+    let few = least(count, |over| !fewer(over)).checked_sub(1);
+    [
+        (many <= count).then(|| count + 1 - many).filter(|rank| *rank <= count),
+        few.map(|few| count - few).filter(|rank| *rank > 0),
+    ]
+}
+
+/// The least number up to `most` for which something holds that holds for all larger ones; `most + 1` if it never does.
+fn least(most: u64, holds: impl Fn(u64) -> bool) -> u64 {
+    let (mut low, mut high) = (0, most + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if holds(middle) { high = middle } else { low = middle + 1 }
+    }
+    low
+}
+
 /// How many trials with a share of hits over `limit` would put the lower bound over it; `None` for a share
 /// so near that ten million would not.
 pub fn trials_to_exceed(share: f64, limit: f64, alpha: f64) -> Option<u64> {
@@ -165,6 +194,17 @@ mod tests {
         assert!(share(60) > share(300) && share(300) > 0.01);
         assert_eq!(detectable_share(0, 0.01, 0.05, 0.9), None);
         assert_eq!(detectable_share(50, 1.0, 0.05, 0.9), None);
+    }
+
+    #[test]
+    fn a_p99_has_an_upper_bound_from_299_values_on() {
+        assert_eq!(quantile_ranks(298, 0.99, 0.05, 1.0)[1], None);
+        assert_eq!(quantile_ranks(299, 0.99, 0.05, 1.0)[1], Some(299), "the largest");
+        assert_eq!(quantile_ranks(0, 0.99, 0.05, 1.0), [None, None]);
+        assert_eq!(quantile_ranks(596, 0.99, 0.05, 2.0)[1], None, "as 298 that are independent");
+        assert_eq!(quantile_ranks(598, 0.99, 0.05, 2.0)[1], Some(598), "as 299");
+        let [low, high] = quantile_ranks(1000, 0.5, 0.05, 1.0);
+        assert!(low.unwrap() < 500 && high.unwrap() > 500);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod binomial;
 mod bootstrap;
 mod change_points;
+mod clusters;
 mod correlation;
 mod descriptive;
 mod divergence;
@@ -14,13 +15,15 @@ mod paired;
 mod repeats;
 mod sequential;
 mod students_t;
+mod trend;
 
 pub use binomial::{
     clean_trials_needed, detectable_share, effective_lower, effective_upper, mcnemar,
-    proportion_lower, proportion_upper, trials_needed, trials_to_exceed,
+    proportion_lower, proportion_upper, quantile_ranks, trials_needed, trials_to_exceed,
 };
 pub use bootstrap::{FEWEST_BOOTSTRAP_ROUNDS, RESAMPLES, Ranked, bootstrap};
 pub use change_points::{CHANGE_LEVEL, ChangePoint, change_points};
+pub use clusters::cluster_effect;
 pub use correlation::{design_effect, intraclass_correlation};
 pub use descriptive::{mean, quantile, standard_deviation};
 pub use divergence::{Divergence, divergence, log_ratio_of_sums, ratio_of_sums};
@@ -32,3 +35,4 @@ pub use students_t::{
     Interval, detectable, difference_of_two, earlier_needed, prediction_interval, rounds_needed,
     t_half_width, t_interval, t_interval_of, welch_interval,
 };
+pub use trend::{FEWEST_OF_TREND, trend};

@@ -98,7 +98,7 @@ pub fn welch_interval(a: &[f64], b: &[f64], alpha: f64) -> Option<Interval> {
 
 /// The value that Student's t exceeds with probability `alpha`. By the lower tail, since `1 - alpha` keeps few
 /// digits of the small levels that early looks have.
-fn t_quantile(alpha: f64, freedom: f64) -> f64 {
+pub(super) fn t_quantile(alpha: f64, freedom: f64) -> f64 {
     -StudentsT::new(0.0, 1.0, freedom)
         .expect("the degrees of freedom are positive")
         .inverse_cdf(alpha)

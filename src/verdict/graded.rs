@@ -321,6 +321,7 @@ mod tests {
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            load: Vec::new(),
         };
         let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
         judge(&[rule], &measured, 0.05).remove(0)
@@ -425,6 +426,7 @@ mod tests {
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            load: Vec::new(),
         };
         part.header.plan.quality = Some(QualityPlan {
             tasks: labels.keys().cloned().collect(),

@@ -207,7 +207,13 @@ impl<'a> Case<'a> {
         }
         let graded = matches!(rule.metric.kind(), Kind::TaskProportion | Kind::PerDocument);
         let only = self.now.header.plan.only;
-        if only.is_some_and(|only| (only == Only::Quality) != graded) {
+        let measured = match only {
+            None => true,
+            Some(Only::Quality) => graded,
+            Some(Only::Timing) => !graded,
+            Some(Only::Load) => false,
+        };
+        if !measured {
             let only = only.map_or("", Only::id);
             let why = format!("not measured: only {only} was asked for (--only {only})");
             return Some(self.undecided(VerdictKind::Inconclusive, why));
@@ -413,6 +419,7 @@ pub(super) mod tests {
                 labels: BTreeMap::new(),
                 quality: None,
                 fidelity: None,
+                load: None,
                 stopping: None,
                 absent: BTreeMap::new(),
                 idle_ms: None,
@@ -434,6 +441,7 @@ pub(super) mod tests {
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            load: Vec::new(),
         }
     }
 

@@ -11,6 +11,7 @@ mod fidelity;
 mod forecast;
 mod graded;
 mod judge;
+mod load;
 mod looks;
 mod outcome;
 pub mod samples;
@@ -28,6 +29,9 @@ pub use effect::{PerRound, log_ratios, log_values, paired_log_ratios};
 pub use fidelity::{Forced, forced};
 pub use forecast::{Foreseen, Settles, driving, foresee};
 pub use judge::{judge, shares_the_level};
+pub use load::{
+    Block, Level, Searched, Sustained, deviations_under_load, levels, searches, sustained,
+};
 pub use looks::{FIRST_LOOK, looks, share_spent};
 pub use outcome::{Outcome, blocks, outcome};
 pub use samples::timed;

@@ -8,10 +8,10 @@ use crate::stats;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A request that takes so many times its task's median over the rounds is called stalled.
-const STALL: f64 = 3.0;
+pub(super) const STALL: f64 = 3.0;
 
 /// Fewest rounds for a median that one of them does not move.
-const FEWEST_ROUNDS: usize = 3;
+pub(super) const FEWEST_ROUNDS: usize = 3;
 
 /// Requests of one variant that took far longer in one round than in the others.
 #[derive(Debug, Clone, PartialEq)]

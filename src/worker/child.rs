@@ -1,15 +1,18 @@
 //! Owns the loop inside a worker process: commands in, replies out, nothing written in between.
 
-use crate::engine::{self, Engine, Forced, LoadError, Unforced};
+use crate::engine::{self, Engine, Forced, LoadError, Unforced, guarded};
 use crate::protocol::{self, Command, Reply, Together, monotonic_ns};
 use crate::record::{Failure, FailureClass};
 use std::io::BufReader;
 use std::os::fd::FromRawFd;
 use std::os::unix::net::UnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The hidden subcommand that makes the binary a worker.
 pub const SUBCOMMAND: &str = "__worker";
+
+/// The commands that it answers.
+const CAPABILITIES: [&str; 6] =
+    ["load", "generate", "generate_together", "score", "force", "serve"];
 
 /// Serves the parent until it closes the socket.
 ///
@@ -22,8 +25,7 @@ pub fn run_child() -> std::io::Result<()> {
     // SAFETY: the parent opened this descriptor for us and nobody else in this process owns it.
     let socket = unsafe { UnixStream::from_raw_fd(descriptor) };
     let mut reader = BufReader::new(socket.try_clone()?);
-    let capabilities =
-        ["load", "generate", "generate_together", "score", "force"].map(str::to_string).to_vec();
+    let capabilities = CAPABILITIES.map(str::to_string).to_vec();
     protocol::send(&socket, &Reply::Hello { protocol: protocol::VERSION, capabilities })?;
     let mut engine: Option<Box<dyn Engine>> = None;
     while let Some(command) = protocol::receive::<Command>(&mut reader)? {
@@ -74,6 +76,10 @@ fn serve(engine: &mut Option<Box<dyn Engine>>, command: Command) -> Reply {
                 }
             })
         }
+        Command::Serve { id, job } => with(engine, id, |engine| {
+            let (start_ns, requests) = engine::serve(engine, &job)?;
+            Ok(Reply::Served { id, start_ns, requests })
+        }),
     }
 }
 
@@ -98,16 +104,4 @@ fn together(outcome: Result<Vec<u32>, Failure>) -> Together {
         Ok(tokens) => Together { tokens, failure: None },
         Err(failure) => Together { tokens: Vec::new(), failure: Some(failure) },
     }
-}
-
-/// A panic in an engine's library is a failed request, with the panic's message.
-fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no message");
-        Failure { class: FailureClass::Error, message: format!("the engine panicked: {text}") }
-    })
 }

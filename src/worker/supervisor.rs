@@ -2,7 +2,9 @@
 //! one that dies.
 
 use crate::engine::{Forced, Generation, wants_memory};
-use crate::protocol::{self, Command, LoadSpec, Order, Reply, Together, WORKER_FD, monotonic_ns};
+use crate::protocol::{
+    self, Arrivals, Command, Job, LoadSpec, Order, Reply, Served, Together, WORKER_FD, monotonic_ns,
+};
 use crate::record::{EngineInfo, Failure, FailureClass};
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal};
@@ -323,6 +325,38 @@ impl Worker {
         }
     }
 
+    /// Serves a job. Returns its start (monotonic nanoseconds) and its requests in the order in which they were
+    /// taken up, those that failed among them.
+    ///
+    /// # Errors
+    /// If none has an answer; the worker may be dead then, see [`Worker::alive`]. One that was built before there
+    /// were jobs is not asked.
+    pub fn serve(
+        &mut self,
+        job: &Job,
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<(u64, Vec<Served>), Stop> {
+        if !self.capabilities.iter().any(|capability| capability == "serve") {
+            let message =
+                "its worker serves one request at a time: it was built before load was put on any";
+            let (class, message) = (FailureClass::Unsupported, message.to_string());
+            return Err(Stop::Failed(Failure { class, message }));
+        }
+        let id = self.id();
+        self.send(&Command::Serve { id, job: Box::new(job.clone()) })?;
+        match self.wait(deadline, interrupt)? {
+            Reply::Served { id: of, start_ns, requests } if of == id => {
+                match requests.iter().find_map(|request| complaint_of_served(job, request)) {
+                    None => Ok((start_ns, requests)),
+                    Some(why) => Err(self.give_up(FailureClass::Protocol, why)),
+                }
+            }
+            Reply::Failed { id: of, failure, .. } if of == id => Err(Stop::Failed(failure)),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
     /// Lets the worker end by itself; kills it if it does not.
     pub fn stop(mut self) {
         // The reading thread holds the socket too, so dropping ours would not close it.
@@ -473,6 +507,27 @@ fn complaint(order: &Order, tokens: &[u32], stamps: &[u64]) -> Option<String> {
             stamps.len()
         )
     })
+}
+
+/// What is wrong with a request of a job, if anything.
+fn complaint_of_served(job: &Job, request: &Served) -> Option<String> {
+    let (index, stream) = (request.index, request.stream);
+    let arrived = match &job.arrivals {
+        Arrivals::Closed { most, .. } => index < *most,
+        Arrivals::Open { due_ns, .. } => {
+            usize::try_from(index).is_ok_and(|index| due_ns.get(index) == Some(&request.arrival_ns))
+        }
+    };
+    if !arrived || stream >= job.streams || request.start_ns < request.arrival_ns {
+        return Some(format!(
+            "a request came that was not asked for: number {index}, of stream {stream}"
+        ));
+    }
+    if request.failure.is_some() {
+        return None;
+    }
+    let order = &job.orders[(index % job.orders.len() as u64) as usize];
+    complaint(order, &request.tokens, &request.token_ns)
 }
 
 /// Whether as many tokens came as were asked for, or fewer with a stop token at their end.

@@ -264,6 +264,8 @@ fn round(number: u32, speeds: &[Speed]) -> Round {
         prompt_tokens: 128,
         tokens: vec![1; 9],
         energy_uj: None,
+        dram_energy_uj: None,
+        energy_ns: None,
         failure: None,
     };
     Round {
@@ -271,6 +273,7 @@ fn round(number: u32, speeds: &[Speed]) -> Round {
         complete: true,
         workers: speeds.iter().map(worker).collect(),
         requests: speeds.iter().map(request).collect(),
+        ..Round::default()
     }
 }
 

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 const RESULTS: &str = include_str!("../data/results-v2.json");
 
 /// Keys whose values are texts of any origin.
-const TEXTS: [&str; 24] = [
+const TEXTS: [&str; 25] = [
     "available",
+    "NUM_STREAMS",
     "branch",
     "change",
     "config",
@@ -65,6 +66,27 @@ pub fn attacked(attack: &str, first: bool) -> Results {
         "documents": ["d"], "variants": ["other"], "reference": "base", "tokens": 3, "skip": 0,
         "stepwise": 0, "sha256": "ab"
     });
+    results["parts"][0]["header"]["plan"]["load"] = json!({
+        "sustained": { "variants": ["base", "other"], "blocks": 1, "block_seconds": 1.0 },
+        "concurrency": { "variants": ["base", "other"], "streams": [1], "seconds": 1.0, "rates": [2.0],
+            "servers": 1, "seed": 1, "p99": 1.0, "search_seconds": 9.0 }
+    });
+    let load = |variant: &str, kind: &str| {
+        let request = json!({ "task": "t", "stream": 0, "arrival_ns": 0, "start_ns": 1,
+            "token_ns": [1_000_000, 2_000_000], "tokens": [1, 2] });
+        let mut failed = request.clone();
+        failed["failure"] = json!({ "class": "error", "message": "said no" });
+        let mut other = request.clone();
+        other["tokens"] = json!([1, 3]);
+        json!({ "variant": variant, "kind": kind, "number": 1, "streams": 1, "pid": 1, "warmup": 0, "start_ns": 0,
+            "rate": if kind == "closed" { None } else { Some(2.0) },
+            "engine": { "engine": "openvino", "version": "1", "properties": { "NUM_STREAMS": "2" } },
+            "requests": [request, other, failed],
+            "failure": { "class": "crash", "message": "gone under load" } })
+    };
+    let kinds = ["sustained", "closed", "open", "probe"];
+    let of_both = kinds.map(|kind| [load("base", kind), load("other", kind)]);
+    results["parts"][0]["load"] = of_both.concat().into();
     let part = &mut results["parts"][0];
     part["header"]["environment"]["energy"] = json!({ "available": "RAPL" });
     part["header"]["plan"]["idle_ms"] = 1000.into();

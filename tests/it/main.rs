@@ -28,6 +28,7 @@ mod html;
 mod init;
 mod interruption;
 mod machines;
+mod load;
 mod merge;
 mod models;
 mod parsers;

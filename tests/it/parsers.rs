@@ -10,11 +10,12 @@ use perfgate::config::TaskFormat as Format;
 use perfgate::config::{self, Config, Setup, Source};
 use perfgate::metric::METRICS;
 use perfgate::problem::{Problem, Result};
-use perfgate::protocol::{self, Command, LoadSpec, Order, Reply};
+use perfgate::protocol::{self, Arrivals, Command, GiveUp, Job, LoadSpec, Order, Reply, Served};
 use perfgate::record::{
-    Answer, Conditions, EngineInfo, Entry, Failure, FailureClass, Frequency, GitState, Grade,
-    IdlePower, IdleSample, JournalLine, Labels, Part, QualityPlan, Reading, Results, Throttled,
-    Told, VerdictKind,
+    Answer, ConcurrencyPlan, Conditions, EngineInfo, Entry, Failure, FailureClass, Frequency,
+    GitState, Grade, IdlePower, IdleSample, JournalLine, Labels, Load, LoadKind, LoadPlan,
+    LoadRequest, MemoryUse, Part, QualityPlan, Reading, Results, SustainedPlan, Throttled, Told,
+    VerdictKind,
 };
 use perfgate::report::{self, FORMATS, Style};
 use perfgate::session::{self, parse_journal, parse_results};
@@ -248,7 +249,61 @@ fn make_rich_part() -> Part {
     let power = IdlePower { watts: 7.5, sd_watts: 0.1, samples: vec![sample; 2] };
     part.header.plan.idle_ms = Some(2_000);
     part.idle = vec![Told::Unavailable("a counter vanished".to_string()), Told::Available(power)];
+    put_under_load(&mut part);
     part
+}
+
+/// Every kind of load, once, with a request that failed.
+fn put_under_load(part: &mut Part) {
+    let variants = part.header.plan.variants.clone();
+    part.header.plan.load = Some(LoadPlan {
+        sustained: Some(SustainedPlan {
+            variants: variants.clone(),
+            blocks: 1,
+            block_seconds: 2.0,
+        }),
+        concurrency: Some(ConcurrencyPlan {
+            variants: variants.clone(),
+            streams: vec![2],
+            seconds: 2.0,
+            rates: vec![3.5],
+            servers: 2,
+            seed: 1,
+            p99: Some(0.5),
+            search_seconds: Some(60.0),
+        }),
+    });
+    let failure = Failure { class: FailureClass::NonFinite, message: "NaN".to_string() };
+    let request = |place: u64| LoadRequest {
+        task: "t1".to_string(),
+        stream: 1,
+        arrival_ns: place,
+        start_ns: 2 * place,
+        token_ns: if place == 3 { vec![] } else { vec![5, 10 + place] },
+        tokens: if place == 3 { vec![] } else { vec![1, 2] },
+        failure: (place == 3).then(|| failure.clone()),
+    };
+    let memory = Some(MemoryUse { peak_rss: 9, rss_anon: 5, rss_file: 2 });
+    let kinds = [LoadKind::Sustained, LoadKind::Closed, LoadKind::Open, LoadKind::Probe];
+    for (variant, kind) in variants.iter().flat_map(|name| kinds.map(|kind| (name, kind))) {
+        let open = matches!(kind, LoadKind::Open | LoadKind::Probe);
+        part.load.push(Load {
+            variant: variant.clone(),
+            kind,
+            number: 1,
+            streams: 2,
+            rate: open.then_some(3.5),
+            arrivals: open.then_some(4),
+            pid: 7,
+            engine: Some(EngineInfo::default()),
+            warmup: 4,
+            start_ns: 17,
+            requests: (0..4).map(request).collect(),
+            memory_before: memory,
+            memory_after: memory,
+            failure: None,
+        });
+    }
 }
 
 /// Results of both formats: as two releases wrote them, and one that is rich.
@@ -299,6 +354,7 @@ fn journal(part: &Part) -> String {
     }
     entries.push(Entry::Resume { at: "2026-11-23T05:00:00Z".to_string() });
     entries.extend(part.answers.iter().cloned().map(Entry::Answer));
+    entries.extend(part.load.iter().cloned().map(Entry::Load));
     entries.push(Entry::SessionEnd { rounds: 1, interrupted: false });
     lines(entries.iter().map(|entry| line(&part.header.session, entry)))
 }
@@ -582,12 +638,19 @@ fn protocol_messages() {
     let order = Order { prompt: vec![1, 2], tokens: 3, stop: vec![4], ..Order::default() };
     let spec = LoadSpec { engine: "scripted".into(), threads: 2, ..LoadSpec::default() };
     let failure = Failure { class: FailureClass::Error, message: "no".into() };
-    let commands =
-        [Command::Load { id: 1, spec: Box::new(spec) }, Command::Generate { id: 2, order }];
+    let give_up = Some(GiveUp { limit_ns: 5, late: 2 });
+    let arrivals = Arrivals::Open { due_ns: vec![1, 2], patience_ns: 7, give_up };
+    let served = Served { index: 1, stream: 1, arrival_ns: 2, start_ns: 3, ..Served::default() };
+    let commands = [
+        Command::Load { id: 1, spec: Box::new(spec) },
+        Command::Generate { id: 2, order: order.clone() },
+        Command::Serve { id: 4, job: Box::new(Job { orders: vec![order], streams: 2, arrivals }) },
+    ];
     let replies = [
         Reply::Hello { protocol: protocol::VERSION, capabilities: vec!["load".into()] },
         Reply::Loaded { id: 1, load_ns: 5, engine: EngineInfo::default() },
         Reply::Generated { id: 2, start_ns: 1, token_ns: vec![1, 2], tokens: vec![3, 4] },
+        Reply::Served { id: 4, start_ns: 9, requests: vec![served] },
         Reply::Failed { id: 3, failure, fatal: true },
     ];
     let mut samples = Vec::new();

@@ -90,13 +90,16 @@ fn a_deleted_rule_still_judges() {
 fn fewer_rounds_and_another_workload_are_not_taken() {
     let project = regressed_nevertheless(|project| {
         let text = config(1, 8.0).replace("gen_tokens = 5", "gen_tokens = 2");
-        project.write("perfgate.toml", &text.replace("stop = ", "restarts = 9\nstop = "));
+        let text = text.replace("stop = ", "restarts = 9\nstop = ");
+        project.write("perfgate.toml", &format!("{text}\n[sustained]\nminutes = 1\n"));
         let tasks = std::fs::read_to_string(project.path().join("tasks.jsonl")).unwrap();
         project.write("tasks.jsonl", &tasks.replace("\"t1\"", "\"renamed\""));
     });
     assert_change(&project, "rounds", "from 4 to 1", Direction::Looser);
     assert_change(&project, "gen_tokens", "from 5 to 2", Direction::Other);
     assert_change(&project, "restarts", "from 2 to 9", Direction::Looser);
+    assert_change(&project, "sustained", "load added", Direction::Other);
+    assert!(project.combined().parts[0].load.is_empty(), "it takes effect after the merge");
     assert_change(&project, "workload", "1 task removed: t1", Direction::Looser);
     assert_change(&project, "workload", "1 task added: renamed", Direction::Other);
     assert_eq!(project.results().rounds.len(), 4);

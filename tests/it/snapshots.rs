@@ -6,9 +6,10 @@ use crate::support::Project;
 use perfgate::baseline::Stored;
 use perfgate::config::{self, WorkTree};
 use perfgate::record::{
-    Answer, Environment, Failure, FailureClass, Fidelity, FidelityPlan, Forcing, Grade, Header,
-    Labels, MachineClass, MemoryUse, Part, Phase, Plan, Provenance, QualityPlan, Reading, Repeat,
-    Request, Results, Round, Sampling, VariantRecord, Way, WorkerRun,
+    Answer, ConcurrencyPlan, Environment, Failure, FailureClass, Fidelity, FidelityPlan, Forcing,
+    Grade, Header, Labels, Load, LoadKind, LoadPlan, LoadRequest, MachineClass, MemoryUse, Part,
+    Phase, Plan, Provenance, QualityPlan, Reading, Repeat, Request, Results, Round, Sampling,
+    SustainedPlan, VariantRecord, Way, WorkerRun,
 };
 use perfgate::report::{self, FORMATS, Style};
 use perfgate::session;
@@ -27,6 +28,8 @@ pub struct Case {
     energy: Option<u64>,
     /// Whether documents were forced.
     forced: bool,
+    /// Whether it was put under load.
+    loaded: bool,
     message: &'static str,
     rules: String,
 }
@@ -41,6 +44,7 @@ impl Case {
             starts: true,
             energy: None,
             forced: false,
+            loaded: false,
             message: "SIGSEGV in the middle of a request",
             rules: rules.to_string(),
         }
@@ -211,6 +215,7 @@ fn part(case: &Case) -> Part {
                     ..QualityPlan::default()
                 }),
                 fidelity: case.forced.then(fidelity_plan),
+                load: case.loaded.then(load_plan),
                 stopping: None,
                 absent: BTreeMap::new(),
                 idle_ms: None,
@@ -227,7 +232,98 @@ fn part(case: &Case) -> Part {
         idle: Vec::new(),
         hardware: None,
         work: BTreeMap::new(),
+        load: if case.loaded { loads() } else { Vec::new() },
     }
+}
+
+fn load_plan() -> LoadPlan {
+    let variants = || vec!["fp16".to_string(), "int8".to_string()];
+    LoadPlan {
+        sustained: Some(SustainedPlan { variants: variants(), blocks: 10, block_seconds: 30.0 }),
+        concurrency: Some(ConcurrencyPlan {
+            variants: variants(),
+            streams: vec![1, 2],
+            seconds: 20.0,
+            rates: vec![1.5],
+            servers: 2,
+            seed: 42,
+            p99: Some(0.4),
+            search_seconds: Some(900.0),
+        }),
+    }
+}
+
+/// A load of so many requests that arrive every so many milliseconds and take 250 each, a little more or less; the one
+/// behind every hundredth waits for a second.
+fn load(variant: &str, kind: LoadKind, number: u32, (requests, every): (u32, f64)) -> Load {
+    let ns = |ms: f64| (ms * 1e6) as u64;
+    let drifts = kind == LoadKind::Sustained && variant == "int8";
+    let slower = if drifts { 1.0 + 0.004 * f64::from(number) } else { 1.0 };
+    let request = |place: u32| {
+        let arrival = every * slower * f64::from(place);
+        let waits = if place % 100 == 99 { 1000.0 } else { 0.0 };
+        let service = 250.0 * wobble(place + number) * slower;
+        LoadRequest {
+            task: "t1".into(),
+            stream: place % 2,
+            arrival_ns: ns(arrival),
+            start_ns: ns(arrival + waits),
+            token_ns: (1..=8).map(|token| ns(service * f64::from(token) / 8.0)).collect(),
+            tokens: vec![7; 8],
+            failure: None,
+        }
+    };
+    let memory = |grown: u64| {
+        let rss_anon = (300 << 20) + (u64::from(number) + grown) * (1 << 20);
+        Some(MemoryUse { peak_rss: 0, rss_anon, rss_file: 100 << 20 })
+    };
+    Load {
+        variant: variant.into(),
+        kind,
+        number,
+        streams: 1,
+        rate: None,
+        arrivals: None,
+        pid: 7,
+        engine: None,
+        warmup: 2,
+        start_ns: 0,
+        requests: (0..requests).map(request).collect(),
+        memory_before: memory(0),
+        memory_after: memory(1),
+        failure: None,
+    }
+}
+
+/// Both variants under every kind of load; in one a request fails, one does not come to its end, and answers change.
+fn loads() -> Vec<Load> {
+    let mut all = Vec::new();
+    for variant in ["fp16", "int8"] {
+        let block = |number| load(variant, LoadKind::Sustained, number, (50, 250.0));
+        all.extend((1..=10).map(block));
+        for streams in [1, 2] {
+            let closed = load(variant, LoadKind::Closed, 1, (80, 250.0));
+            all.push(Load { streams, ..closed });
+        }
+        let of_open = |kind, number, rate, requests: u32| Load {
+            streams: 2,
+            rate: Some(rate),
+            arrivals: Some(requests),
+            ..load(variant, kind, number, (requests, 1000.0 / rate))
+        };
+        all.push(of_open(LoadKind::Open, 1, 1.5, 30));
+        let mut kept = of_open(LoadKind::Probe, 1, 2.0, 299);
+        kept.requests.iter_mut().for_each(|request| request.start_ns = request.arrival_ns);
+        all.push(kept);
+        all.push(of_open(LoadKind::Probe, 2, 3.0, 299));
+    }
+    let crash = failure(FailureClass::Crash, "SIGSEGV under load");
+    let last = all.iter_mut().filter(|load| load.kind == LoadKind::Closed).last().unwrap();
+    (last.requests, last.failure) = (vec![], crash);
+    let open = all.iter_mut().find(|load| load.kind == LoadKind::Open).unwrap();
+    open.requests[3].failure = failure(FailureClass::NonFinite, "NaN");
+    open.requests[4].tokens[2] = 9;
+    all
 }
 
 const DOCUMENTS: u32 = 21;
@@ -343,6 +439,12 @@ fn forced_documents() {
                  top1_agreement = { min = \"93%\", severity = \"inform\" }\nperplexity = \"2%\"\n";
     let case = Case { forced: true, ..Case::new(1.0, rules) };
     snapshot("fidelity", &results(&case, &[]));
+}
+
+#[test]
+fn under_load() {
+    let case = Case { loaded: true, ..Case::new(1.0, "[rules]\nlatency = \"50%\"\n") };
+    snapshot("load", &results(&case, &[]));
 }
 
 #[test]

@@ -10,7 +10,9 @@ use runtime::find_runtime;
 pub use runtime::{FoundRuntime, all_runtimes, install_words};
 
 use super::batch::Batch;
-use super::{Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, Visit, failed, size_of};
+use super::{
+    Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, Stream, Visit, failed, size_of,
+};
 use crate::document::{Node, Table};
 use crate::problem::{self, Problem};
 use crate::protocol::LoadSpec;
@@ -22,6 +24,7 @@ use openvino::{
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// An IR, executed by OpenVINO.
 pub(super) const BACKEND: Backend = Backend {
@@ -77,7 +80,9 @@ const LONG_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A compiled language model.
 struct OpenVino {
-    compiled: CompiledModel,
+    /// The crate's type may be sent to another thread, and not be used by several. Behind a lock it can: OpenVINO's
+    /// own may be asked for requests at any time, and the requests run beside each other without it.
+    compiled: Mutex<CompiledModel>,
     has_position_ids: bool,
     info: EngineInfo,
     // Held until the model is gone: OpenVINO unloads its plugins with the core.
@@ -110,7 +115,7 @@ fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
         vocab_size: None,
         all_positions: true,
     };
-    Ok(OpenVino { compiled, has_position_ids, info, _core: core })
+    Ok(OpenVino { compiled: Mutex::new(compiled), has_position_ids, info, _core: core })
 }
 
 /// Loads a runtime library; returns its version and what everything else is asked of.
@@ -194,6 +199,10 @@ fn properties(spec: &LoadSpec) -> BTreeMap<String, String> {
     // The default hint tunes for throughput of many requests on some versions; a gate at batch 1
     // wants the same on all.
     properties.entry("PERFORMANCE_HINT".to_string()).or_insert_with(|| "LATENCY".to_string());
+    if spec.streams > 0 {
+        // The hint alone would let requests that come at the same time wait for each other.
+        properties.entry("NUM_STREAMS".to_string()).or_insert_with(|| spec.streams.to_string());
+    }
     properties
 }
 
@@ -273,13 +282,14 @@ impl Engine for OpenVino {
     }
 
     fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {
-        // The C API has no reset of the state: a new request starts with an empty one.
-        let request = self
-            .compiled
-            .create_infer_request()
-            .map_err(|error| failed(format!("OpenVINO cannot create a request: {error}")))?;
-        let has_position_ids = self.has_position_ids;
-        Ok(Box::new(OpenVinoSequence { request, has_position_ids, past: 0, logits: None }))
+        Ok(Box::new(sequence(&self.compiled, self.has_position_ids)?))
+    }
+
+    fn streams(&mut self, count: usize) -> Result<Vec<Box<dyn Stream + '_>>, Failure> {
+        let (compiled, has_position_ids) = (&self.compiled, self.has_position_ids);
+        let stream =
+            |_| Box::new(OpenVinoStream { compiled, has_position_ids }) as Box<dyn Stream + '_>;
+        Ok((0..count).map(stream).collect())
     }
 
     fn batches(&self) -> bool {
@@ -287,10 +297,37 @@ impl Engine for OpenVino {
     }
 
     fn batch(&mut self, prefix: &[u32]) -> Result<Box<dyn Batch + '_>, Failure> {
-        let request = self.compiled.create_infer_request().map_err(wrong)?;
+        let request = request(&self.compiled)?;
         let rows = batch::OpenVinoBatch::new(request, self.has_position_ids, prefix)?;
         Ok(Box::new(rows))
     }
+}
+
+/// A request of its own for each sequence; the compiled model and its threads are shared.
+struct OpenVinoStream<'a> {
+    compiled: &'a Mutex<CompiledModel>,
+    has_position_ids: bool,
+}
+
+impl Stream for OpenVinoStream<'_> {
+    fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {
+        Ok(Box::new(sequence(self.compiled, self.has_position_ids)?))
+    }
+}
+
+/// The C API has no reset of the state: a new request starts with an empty one.
+fn request(compiled: &Mutex<CompiledModel>) -> Result<InferRequest, Failure> {
+    let mut compiled = compiled.lock().unwrap_or_else(PoisonError::into_inner);
+    let request = compiled.create_infer_request();
+    request.map_err(|error| failed(format!("OpenVINO cannot create a request: {error}")))
+}
+
+fn sequence(
+    compiled: &Mutex<CompiledModel>,
+    has_position_ids: bool,
+) -> Result<OpenVinoSequence, Failure> {
+    let request = request(compiled)?;
+    Ok(OpenVinoSequence { request, has_position_ids, past: 0, logits: None })
 }
 
 struct OpenVinoSequence {

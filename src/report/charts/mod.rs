@@ -4,6 +4,7 @@
 mod accuracy;
 mod history;
 mod latency;
+mod load;
 
 pub use history::with_history;
 
@@ -181,6 +182,7 @@ fn lane(row: usize, lane: usize, lanes: usize, place: f64) -> f64 {
 /// The charts of what was measured, without the history, which needs the stored sessions.
 pub(super) fn of_results(results: &Results, flips: &[Grid]) -> Charts {
     let mut charts = latency::charts(results);
+    charts.extend(load::charts(results));
     charts.extend(accuracy::chart(results, flips));
     Charts { charts, notes: Vec::new() }
 }

@@ -45,6 +45,8 @@ fn render(report: &Report, _: Style) -> String {
         variants => variants(&report.variants, "Variants"),
         details => variants(&report.details, "Details"),
         grids => report.fidelity.iter().map(table).collect::<Vec<_>>(),
+        load => report.load.iter().map(table).collect::<Vec<_>>(),
+        load_details => report.load_details.iter().map(table).collect::<Vec<_>>(),
         figures => charts.charts.iter().enumerate().map(figure).collect::<Vec<_>>(),
         chart_notes => charts.notes.clone(),
         why_title => "Why",
