@@ -520,7 +520,7 @@ fn notes(sets: &[String]) -> Vec<String> {
          nothing else. Measured: means over rounds, with Student's t at 95%"
             .to_string(),
         "Predicted: reading at the measured bandwidth of each size; what a token takes beyond it stays as it is, or \
-         grows with the model: the two ends. docs/scale.md holds measured sizes against it"
+         grows with the model: the two ends"
             .to_string(),
     ]
 }
