@@ -1,8 +1,8 @@
 //! Owns the family Qwen2, of candle's layers.
 //!
 //! Not by the model of candle-transformers 0.11: it computes the angles of rotary embeddings in the weights' type, so
-//! that F16 is off by a tenth of a turn after some hundred tokens and by all of it after some thousand
-//! (<https://github.com/huggingface/candle/pull/3520>), and cannot be fed several tokens behind others in F16.
+//! that in F16 a head of width 128 is off by 0.3 radians at token 1000 and by 1.4 at token 4000
+//! (<https://github.com/huggingface/candle/pull/3520>), and in F16 it refuses several tokens behind others.
 
 use super::config::Sizes;
 use super::{Decoder, Family, Loader};
