@@ -89,8 +89,8 @@ fn logits_of_every_family_are_those_of_openvino() {
         let theirs = all_logits(&mut *loaded(&openvino(shape)), &fed, false);
         let spread = spread(&theirs);
         assert!(spread > 2.0, "{shape}: the logits hardly differ: {spread}");
-        // What is left open by arithmetic of 32 bits, and by the weights' 16 bits.
-        for (dtype, allowed) in [("f32", 2e-3), ("f16", 0.15)] {
+        // What arithmetic of 32 bits leaves open, and of 16; seen are 2e-5 and 0.03.
+        for (dtype, allowed) in [("f32", 2e-4), ("f16", 0.1)] {
             let folder = random(shape, "fp16");
             let ours = all_logits(&mut *loaded(&candle(&folder, dtype)), &fed, true);
             let apart = apart(&ours, &theirs);
