@@ -71,7 +71,7 @@ def variant_tables(shape: str, arithmetic: str) -> str:
 
 
 def write_config(shape: str, arithmetic: str) -> Path:
-    """The session's perfgate.toml and thresholds.toml: all rounds, and one rule, so that its interval is 95%'s."""
+    """The session's perfgate.toml and thresholds.toml: all rounds, and one rule, which need not share its level."""
     folder = WORK / shape / arithmetic
     folder.mkdir(parents=True, exist_ok=True)
     config = f"""output = "out"
@@ -355,7 +355,7 @@ def page(shapes: list[str]) -> str:
     if LARGE not in shapes:
         lines += [
             "",
-            f"Not made here: {LARGE}, whose FP16 weights alone have {describe(LARGE).split()[0]} MB. On a machine with 64 GB of memory:",
+            f"Not made here: {LARGE}, whose FP16 weights alone have {describe(LARGE).split()[0]} MB. On a machine with the memory:",
             f"`scripts/random_llama.sh {LARGE}` and `scripts/evidence.sh scale {LARGE}`.",
         ]
     return "\n".join(lines)

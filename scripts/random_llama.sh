@@ -26,13 +26,16 @@ Makes folders of a shape with random weights, seeded, under .perfgate/models/ran
   fp16-ov/   F16 OpenVINO IR
   int8/      INT8 OpenVINO IR (not of the shapes for tests)
 
-  SHAPE            layers  width  of which known     MB, all three   memory while it is made
-  15m              6       288    stories15M         80
-  42m              8       512    stories42M         210
-  110m             12      768    stories110M        550             1 GB
-  350m             32      960    MobileLLM-350M     1800            4 GB
-  tinyllama-1.1b   22      2048   TinyLlama-1.1B     5600            12 GB
-  7b               32      4096   Llama 2 7B         34000           60 GB, and 48 GB of disk
+  SHAPE            layers  width  of which known     MB of F16 weights
+  15m              6       288    stories15M         31
+  42m              8       512    stories42M         84
+  110m             12      768    stories110M        220
+  350m             32      960    MobileLLM-350M     691
+  tinyllama-1.1b   22      2048   TinyLlama-1.1B     2201
+  7b               32      4096   Llama 2 7B         13477
+
+On disk all three folders take two and a half times the F16 weights, and four times while they are made. In memory GenAI
+takes up to six times the F16 weights while it makes the IR: 12 GB for tinyllama-1.1b. 7b was never tried.
 
 `all` is 15m to tinyllama-1.1b. `tests` is llama-tiny, mistral-tiny and qwen2-tiny, of 2 MB each: the families of models
 that candle runs. Nothing is downloaded but what scripts/setup.sh needs.
