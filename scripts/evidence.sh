@@ -14,6 +14,8 @@
 #     scripts/evidence.sh against      pull requests against their base -> docs/evidence/against.md (40 minutes)
 #     scripts/evidence.sh action       the GitHub action on a real pull request -> docs/evidence/action.md (5 minutes)
 #     scripts/evidence.sh tinyllama    TinyLlama's shape, random weights -> docs/evidence/tinyllama.md (15 minutes)
+#     scripts/evidence.sh scale        random models of 15 million to 1.1 billion parameters -> docs/scale.md (2 hours)
+#     scripts/evidence.sh scale SHAPE… these alone -> .perfgate/evidence/scale/page.md
 #     scripts/evidence.sh simulation   the statistics on data of known truth -> docs/evidence/simulation.md (5 minutes)
 #     scripts/evidence.sh html         the page of the latest session, seen by Chromium -> docs/images/ (a minute)
 #     scripts/evidence.sh change-points  change points on series of known truth -> docs/evidence/change_points.md (seconds)
@@ -257,15 +259,34 @@ html() {
 }
 
 tinyllama() {
-    local peak=.perfgate/evidence/tinyllama.peak command="scripts/tinyllama_random.sh check --rounds 2"
+    local peak=.perfgate/evidence/tinyllama.peak
+    local command="target/release/perfgate check --config examples/tinyllama/random.toml --rounds 2"
     mkdir -p "$(dirname "$peak")"
+    scripts/random_llama.sh tinyllama-1.1b
     code=0
-    $command >/dev/null 2>"$peak" || code=$?
+    # shellcheck disable=SC2086
+    python3 scripts/peak_memory.py $command >/dev/null 2>"$peak" || code=$?
     page "TinyLlama-1.1B's shape" "$command" "$code" \
         "Random weights in the exact shape of TinyLlama-1.1B; all three variants in memory at once. Of all processes together:
 
 $(sed -n 's/^peak\(.*\):$/- peak\1/p' "$peak")" \
         >docs/evidence/tinyllama.md
+}
+
+# The models of all sizes take 8 GB of disk. A larger one is only measured by name.
+scale() { # [SHAPE...]
+    local all=(15m 42m 110m 350m tinyllama-1.1b) shapes page=.perfgate/evidence/scale/page.md
+    shapes=("$@")
+    ((${#shapes[@]} > 0)) || shapes=("${all[@]}")
+    scripts/random_llama.sh "${shapes[@]}"
+    python3 scripts/evidence_scale.py measure "${shapes[@]}"
+    python3 scripts/evidence_scale.py page "${shapes[@]}" >"$page.tmp"
+    mv "$page.tmp" "$page"
+    if (($# > 0)); then
+        echo "$page"
+    else
+        cp "$page" docs/scale.md
+    fi
 }
 
 simulation() {
@@ -284,12 +305,12 @@ case ${1:-} in
     simulation | change-points) # need no model
         "$1"
         ;;
-    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | tinyllama)
+    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | tinyllama | scale)
         # No argument at all, unless it is that case.
         # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)
         cargo build --release --locked --bin perfgate
-        "$1"
+        "$@"
         ;;
     *)
         sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"

@@ -8,7 +8,7 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: scripts/setup.sh [--with-int4] [--with-defective] [--help]
+usage: scripts/setup.sh [--with-int4] [--with-defective] [--with-tools] [--help]
 
 Fetches the OpenVINO runtime and makes the demonstration model's folders under .perfgate/, which git ignores:
 
@@ -19,6 +19,7 @@ Fetches the OpenVINO runtime and makes the demonstration model's folders under .
   models/smollm2-135m/ov-int4/      INT4 OpenVINO IR, with --with-int4
   models/smollm2-135m/ov-q4-1/      the damaged IR that GenAI makes of the 4-bit file, with --with-defective
 
+--with-tools keeps the Python packages that convert models, though every model may be there: for other scripts.
 Python converts the model and is not needed afterwards; nothing is installed outside .perfgate/.
 
 environment:
@@ -47,11 +48,12 @@ pin() { # PACKAGE: its "name==version" in requirements.txt
     sed -n "s/^\($1==[^ ]*\).*/\1/p" "$requirements" | head -n 1
 }
 
-with_int4=no with_defective=no
+with_int4=no with_defective=no with_tools=no
 for argument in "$@"; do
     case $argument in
         --with-int4) with_int4=yes ;;
         --with-defective) with_defective=yes ;;
+        --with-tools) with_tools=yes ;;
         -h | --help) usage; exit 0 ;;
         *) echo "error: unknown argument '$argument'" >&2; usage >&2; exit 2 ;;
     esac
@@ -139,20 +141,22 @@ from_download_done() { # Whether every model is there that is made of the downlo
     is_done fp16 && is_done ov_fp16 && { [[ " ${steps[*]} " != *" ov_q4_1 "* ]] || is_done ov_q4_1; }
 }
 
-# The models are what is wanted; the tools and the download only matter while a model is missing.
+# The models are what is wanted; the tools and the download only matter while a model is missing, or to others.
 find_todo() {
-    local step model_missing=no
+    local step model_missing=no converts
     todo=()
     for step in "${steps[@]}"; do
         case $step in
             fp16 | ov_* ) is_done "$step" || model_missing=yes ;;
         esac
     done
+    converts=$model_missing
+    [[ $with_tools == no ]] || converts=yes
     for step in "${steps[@]}"; do
         case $step in
-            tools) [[ $model_missing == no ]] || is_done tools || todo+=(tools) ;;
+            tools) [[ $converts == no ]] || is_done tools || todo+=(tools) ;;
             download) from_download_done || is_done download || todo+=(download) ;;
-            runtime) is_done runtime && { [[ $model_missing == no ]] || runtime_suits_python; } || todo+=(runtime) ;;
+            runtime) is_done runtime && { [[ $converts == no ]] || runtime_suits_python; } || todo+=(runtime) ;;
             *) is_done "$step" || todo+=("$step") ;;
         esac
     done
@@ -345,14 +349,17 @@ take_lock() {
 
 # ---- main ------------------------------------------------------------------------------------------------------
 
-find_todo
-if ((${#todo[@]} == 0)); then
+end_if_done() {
+    ((${#todo[@]} > 0)) && return
     echo "Set-up is complete: $home"
     exit 0
-fi
+}
 
+find_todo
+end_if_done
 find_python
 find_todo # again: the tools and the runtime's bindings depend on which Python it is
+end_if_done
 print_plan
 need_pip
 mkdir -p "$home/logs" "$home/tmp"

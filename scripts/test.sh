@@ -8,9 +8,10 @@ step() {
     printf '\n== %s (%s s so far)\n' "$*" "$SECONDS"
 }
 
-# The tests run real engines on the real model.
+# The tests run real engines on the real model, and each family of models on a small random one.
 step "set-up"
 scripts/setup.sh
+scripts/random_llama.sh tests
 
 step "the graded tasks are what their script makes"
 python3 scripts/make_tool_calls.py --check

@@ -34,7 +34,7 @@ pub(super) fn check(config: &Config, root: &Path) -> Result<Models> {
 
 fn where_models_come_from(variant: &Variant) -> &'static str {
     if variant.load.model.starts_with(&variant.load.root) {
-        "make the models first; in perfgate's own repository, scripts/setup.sh does (for examples/tinyllama scripts/tinyllama_random.sh)"
+        "make the models first; in perfgate's own repository, scripts/setup.sh does (for examples/tinyllama scripts/random_llama.sh tinyllama-1.1b)"
     } else {
         "look at this variant's model = \"…\" in perfgate.toml"
     }

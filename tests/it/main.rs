@@ -1,7 +1,7 @@
 //! The integration tests, in one binary so that the engines' libraries are linked once.
 //!
-//! Those in `real_model` run real engines on the model that `scripts/setup.sh` makes; the others
-//! use the scripted engine, whose latencies are exact.
+//! Those in `real_model` run real engines on the model that `scripts/setup.sh` makes, those in `families` on the
+//! random ones of `scripts/random_llama.sh tests`; the others use the scripted engine, whose latencies are exact.
 
 mod again;
 mod answers;
@@ -16,8 +16,9 @@ mod damage;
 mod doctor;
 mod energy;
 mod explain;
-mod formats;
+mod families;
 mod fidelity;
+mod formats;
 mod gate;
 mod github;
 mod github_server;
