@@ -30,15 +30,15 @@ pub(super) fn measure(threads: usize) -> Vec<Ceiling> {
     counts.dedup();
     let kernels = kernels();
     let of = |threads: usize| {
-        kernels.iter().map(move |kernel| {
-            let seconds = best(threads, || (), |()| (kernel.run)(black_box(STEPS)));
+        kernels.iter().filter_map(move |kernel| {
+            let seconds = best(threads, || (), |()| (kernel.run)(black_box(STEPS)))?;
             let operations = kernel.operations * STEPS as u64 * threads as u64;
-            Ceiling {
+            Some(Ceiling {
                 number: kernel.number,
                 instructions: kernel.instructions.to_string(),
                 threads,
                 operations_per_second: operations as f64 / seconds,
-            }
+            })
         })
     };
     counts.into_iter().flat_map(of).collect()

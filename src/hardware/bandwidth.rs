@@ -14,7 +14,7 @@ const SMALLEST: u64 = 16 << 10;
 const STEP: usize = 512;
 
 /// Reads working sets from 16 KiB to `largest`, each twice as large as the one before, by one thread and by
-/// `threads`.
+/// `threads`; up to what the system gives.
 pub(super) fn measure(threads: usize, largest: u64) -> Vec<Bandwidth> {
     let mut counts = vec![1, threads.max(1)];
     counts.dedup();
@@ -23,13 +23,15 @@ pub(super) fn measure(threads: usize, largest: u64) -> Vec<Bandwidth> {
         .into_iter()
         .flat_map(|threads| {
             let within = sizes().take_while(move |bytes| *bytes <= largest);
-            within.map(move |bytes| of(threads, bytes))
+            within.map_while(move |bytes| of(threads, bytes))
         })
         .collect()
 }
 
-fn of(threads: usize, bytes: u64) -> Bandwidth {
+fn of(threads: usize, bytes: u64) -> Option<Bandwidth> {
     let each = (bytes as usize / threads).next_multiple_of(STEP);
+    // Asked for before, since a thread cannot do without. A quarter more is for what else it takes.
+    Vec::<u8>::new().try_reserve_exact((bytes + bytes / 4) as usize).ok()?;
     let read = reader();
     let seconds = best(
         threads,
@@ -37,9 +39,9 @@ fn of(threads: usize, bytes: u64) -> Bandwidth {
         |buffer| {
             black_box(read(black_box(buffer.numbers())));
         },
-    );
+    )?;
     let bytes = (each * threads) as u64;
-    Bandwidth { threads, bytes, bytes_per_second: bytes as f64 / seconds }
+    Some(Bandwidth { threads, bytes, bytes_per_second: bytes as f64 / seconds })
 }
 
 /// Memory that begins at a line of the cache, so that no load crosses one.

@@ -14,10 +14,10 @@ use std::path::Path;
 /// Measures this machine with one thread and with so many. Takes some seconds, in which nothing else should
 /// run; the caches are read below a root, which is `/` but in tests.
 ///
-/// No more than a quarter of `memory_bytes` is used.
-pub fn measure(root: &Path, threads: usize, memory_bytes: u64) -> Hardware {
+/// No more than a quarter of the memory that is `available`, bytes, is used.
+pub fn measure(root: &Path, threads: usize, available: Option<u64>) -> Hardware {
     let caches = caches(root);
-    let bandwidth = bandwidth::measure(threads, largest(&caches, memory_bytes));
+    let bandwidth = bandwidth::measure(threads, largest(&caches, available));
     Hardware { caches, bandwidth, ceilings: arithmetic::measure(threads) }
 }
 
@@ -29,15 +29,11 @@ const LEAST_BEYOND_CACHES: u64 = 256 << 20;
 const MOST: u64 = 2 << 30;
 
 /// Size of the largest working set: four times the caches, as STREAM asks for (McCalpin,
-/// <https://www.cs.virginia.edu/stream/ref.html>), within what the machine has.
-fn largest(caches: &[crate::record::CacheLevel], memory_bytes: u64) -> u64 {
+/// <https://www.cs.virginia.edu/stream/ref.html>), within what there is.
+fn largest(caches: &[crate::record::CacheLevel], available: Option<u64>) -> u64 {
     let cached: u64 = caches.iter().map(|cache| cache.bytes).max().unwrap_or(0);
     let wanted = (4 * cached).clamp(LEAST_BEYOND_CACHES, MOST);
-    let allowed = match memory_bytes {
-        0 => LEAST_BEYOND_CACHES,
-        bytes => bytes / 4,
-    };
-    wanted.min(allowed)
+    available.map_or(LEAST_BEYOND_CACHES, |bytes| wanted.min(bytes / 4))
 }
 
 #[cfg(test)]
@@ -48,16 +44,16 @@ mod tests {
     #[test]
     fn the_largest_working_set_is_four_times_the_caches_within_the_memory() {
         let cache = |bytes| CacheLevel { level: 3, unified: true, bytes, shared_by: None };
-        assert_eq!(largest(&[], 64 << 30), 256 << 20);
-        assert_eq!(largest(&[cache(256 << 20)], 64 << 30), 1 << 30);
-        assert_eq!(largest(&[cache(1 << 30)], 64 << 30), 2 << 30);
-        assert_eq!(largest(&[cache(256 << 20)], 2 << 30), 512 << 20);
+        assert_eq!(largest(&[], Some(64 << 30)), 256 << 20);
+        assert_eq!(largest(&[cache(256 << 20)], Some(64 << 30)), 1 << 30);
+        assert_eq!(largest(&[cache(1 << 30)], Some(64 << 30)), 2 << 30);
+        assert_eq!(largest(&[cache(256 << 20)], Some(2 << 30)), 512 << 20);
     }
 
     #[test]
     fn this_machine_reads_and_computes() {
         let root = tempfile::tempdir().unwrap();
-        let hardware = measure(root.path(), 2, 256 << 20);
+        let hardware = measure(root.path(), 2, Some(256 << 20));
         assert!(hardware.caches.is_empty(), "an empty root tells of none");
         let threads: Vec<usize> = hardware.bandwidth.iter().map(|read| read.threads).collect();
         assert!(threads.contains(&1) && threads.contains(&2));

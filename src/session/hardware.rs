@@ -1,7 +1,7 @@
 //! Owns what a session records of the machine and the models for its explanation: measured and counted once,
 //! after the rounds, where some variant's model tells of its work.
 
-use super::Prepared;
+use super::{Prepared, memory};
 use crate::config::Variant;
 use crate::engine;
 use crate::hardware;
@@ -27,7 +27,8 @@ pub(super) fn record(prepared: &Prepared, part: &mut Part, sink: &mut Sink<'_>) 
 pub fn measure(part: &Part) -> Hardware {
     let header = &part.header;
     let threads = header.variants.values().map(|variant| variant.threads).max().unwrap_or(1);
-    hardware::measure(Path::new("/"), threads, header.environment.memory_bytes)
+    let root = Path::new("/");
+    hardware::measure(root, threads, memory::left(root))
 }
 
 /// What each token needs, by variant; without those whose engine or files do not tell.

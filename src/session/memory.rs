@@ -58,6 +58,11 @@ fn amount(bytes: u64) -> String {
     format!("{:.1} {name}", bytes as f64 / unit as f64)
 }
 
+/// Bytes that are available; `None` where nothing tells.
+pub(super) fn left(root: &Path) -> Option<u64> {
+    available(root).map(|available| available.bytes)
+}
+
 /// The least of what the machine and each control group above this process leave.
 fn available(root: &Path) -> Option<Available> {
     let machine = baseline::memory_bytes(root, "MemAvailable")
