@@ -119,7 +119,8 @@ pub fn findings(explanation: &Explanation) -> Vec<String> {
         explanation
             .models
             .iter()
-            .filter_map(|(name, (work, held))| held.widened.then(|| widened(name, work, held))),
+            .filter(|(_, (_, held))| held.widened)
+            .map(|(name, (work, held))| widened(name, work, held)),
     );
     findings.extend(
         explanation.rooflines.iter().filter_map(|line| unused(line, &explanation.hardware)),
@@ -446,8 +447,10 @@ fn splits(explanation: &Explanation) -> Grid {
 fn bandwidth(hardware: &Hardware) -> Grid {
     let mut sizes: Vec<u64> = hardware.bandwidth.iter().map(|read| read.bytes).collect();
     let mut threads: Vec<usize> = hardware.bandwidth.iter().map(|read| read.threads).collect();
-    (sizes.sort_unstable(), threads.sort_unstable());
-    (sizes.dedup(), threads.dedup());
+    sizes.sort_unstable();
+    sizes.dedup();
+    threads.sort_unstable();
+    threads.dedup();
     let cell = |size: u64, threads: usize| {
         let found =
             hardware.bandwidth.iter().find(|read| (read.bytes, read.threads) == (size, threads));

@@ -12,8 +12,8 @@ fn config(rounds: u32, int8: f64) -> String {
     format!(
         "reference = \"fp16\"\nallow = [\"scripted\"]\n[workload]\ntasks = \"tasks.jsonl\"\ngen_tokens = 5\n\
          [session]\nrounds = {rounds}\nstop = \"never\"\n\
-         [variants.fp16]\nengine = \"scripted\"\nscript = {{ token_ms = 5.0, jitter = 0.001 }}\n\
-         [variants.int8]\nengine = \"scripted\"\nscript = {{ token_ms = {int8:.1}, jitter = 0.001 }}\n"
+         [variants.fp16]\nengine = \"scripted\"\nscript = {{ token_ms = 5.0, jitter = 0.0001 }}\n\
+         [variants.int8]\nengine = \"scripted\"\nscript = {{ token_ms = {int8:.1}, jitter = 0.0001 }}\n"
     )
 }
 
@@ -501,7 +501,7 @@ fn what_a_change_adds_or_removes_has_a_stated_outcome() {
     // A variant more: judged by the rules that name no variant.
     let project = repository();
     let more =
-        "[variants.int4]\nengine = \"scripted\"\nscript = { token_ms = 9.0, jitter = 0.001 }\n";
+        "[variants.int4]\nengine = \"scripted\"\nscript = { token_ms = 9.0, jitter = 0.0001 }\n";
     project.write("perfgate.toml", &format!("{}{more}", config(4, 5.0)));
     project.commit("another variant");
     let run = check(&project, &["--against", "main"]);
@@ -543,7 +543,7 @@ fn the_bases_variants_are_measured_beside() {
     project.write(
         "perfgate.toml",
         &config(4, 5.0)
-            .replace("jitter = 0.001 }\n[variants.int8]", "jitter = 0.001 }\n\n[variants.int8]"),
+            .replace("jitter = 0.0001 }\n[variants.int8]", "jitter = 0.0001 }\n\n[variants.int8]"),
     );
     let run = check(&project, &["--against", "main"]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
