@@ -2,10 +2,12 @@
 //! safetensors, with weights in F16 or F32.
 
 use super::batch::{Batch, Show, Visit};
-use super::{Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, failed, size_of};
+use super::{
+    Backend, Engine, Inspected, Laps, LoadError, MAKE_AGAIN, Sequence, Switches, failed, size_of,
+};
 use crate::problem::{Problem, Result};
 use crate::protocol::LoadSpec;
-use crate::record::{EngineInfo, Failure};
+use crate::record::{EngineInfo, Failure, LoadPhases};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::llama::{Cache, Config, Llama, LlamaConfig};
@@ -25,6 +27,9 @@ pub(super) const BACKEND: Backend = Backend {
     },
     inspect: |spec| inspect(&spec.model),
     inspect_runtime: |_| Ok(None),
+    // Its weights are always mapped, and nothing is compiled that could be kept.
+    switches: Switches::NONE,
+    kv_type: Some("weights"),
     load: |spec| Ok(Box::new(load(spec)?)),
 };
 
@@ -39,6 +44,7 @@ struct Candle {
     config: Config,
     dtype: &'static str,
     threads: usize,
+    phases: LoadPhases,
 }
 
 /// Loads a Llama model from a folder in the layout of Hugging Face.
@@ -52,6 +58,7 @@ fn load(spec: &LoadSpec) -> std::result::Result<Candle, LoadError> {
             )));
         }
     };
+    let (mut laps, mut phases) = (Laps::start(), LoadPhases::default());
     let config = read_config(&spec.model.join("config.json"))?;
     let files = weight_files(&spec.model)?;
     check_tensors(&files, &config)?;
@@ -62,9 +69,12 @@ fn load(spec: &LoadSpec) -> std::result::Result<Candle, LoadError> {
     let broken = |error: candle_core::Error| {
         LoadError::setup(format!("candle cannot load {}: {error}", spec.model.display()))
     };
-    let model = Llama::load(weights.map_err(broken)?, &config).map_err(broken)?;
+    let weights = weights.map_err(broken)?;
+    phases.read_ns = laps.lap();
+    let model = Llama::load(weights, &config).map_err(broken)?;
     let pristine = Cache::new(true, dtype, &config, &device).map_err(broken)?;
-    Ok(Candle { model, pristine, config, dtype: dtype_name, threads: spec.threads })
+    phases.compile_ns = laps.lap();
+    Ok(Candle { model, pristine, config, dtype: dtype_name, threads: spec.threads, phases })
 }
 
 /// What the files say before they are loaded.
@@ -75,7 +85,19 @@ fn inspect(model: &Path) -> Result<Inspected> {
     check_tensors(&files, &config)?;
     let weight_bytes = size_of(&files)?;
     files.push(file);
-    Ok(Inspected { files, weight_bytes, vocab_size: Some(config.vocab_size), identity: None })
+    Ok(Inspected {
+        files,
+        weight_bytes,
+        vocab_size: Some(config.vocab_size),
+        kv_values: Some(kv_values(&config)),
+        ..Inspected::default()
+    })
+}
+
+/// Numbers that the cache holds of a token: a key and a value for each head that has its own, in each layer.
+fn kv_values(config: &Config) -> u64 {
+    let head = config.hidden_size / config.num_attention_heads;
+    (2 * config.num_hidden_layers * config.num_key_value_heads * head) as u64
 }
 
 fn read_json(file: &Path) -> Result<Value> {
@@ -244,6 +266,10 @@ impl Engine for Candle {
             vocab_size: Some(self.config.vocab_size),
             ..EngineInfo::default()
         }
+    }
+
+    fn phases(&self) -> LoadPhases {
+        self.phases
     }
 
     fn begin(&mut self) -> std::result::Result<Box<dyn Sequence + '_>, Failure> {

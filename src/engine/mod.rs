@@ -11,6 +11,7 @@ mod slowed;
 
 pub use batch::{Batch, generate_together, score, shared_prefix};
 pub use force::{Forced, Unforced, force};
+use openvino::runtime_files;
 pub use openvino::{
     FoundRuntime, RUNTIME, Runtime, all_runtimes, ask_runtime, install_words, runtime_of,
 };
@@ -18,7 +19,7 @@ pub use openvino::{
 use crate::document::Table;
 use crate::problem::{self, Problem};
 use crate::protocol::{LoadSpec, Order, monotonic_ns};
-use crate::record::{EngineInfo, Failure, FailureClass};
+use crate::record::{EngineInfo, Failure, FailureClass, LoadPhases};
 use sampler::Sampler;
 use std::path::{Path, PathBuf};
 
@@ -38,14 +39,37 @@ pub struct Backend {
     pub inspect: fn(&LoadSpec) -> problem::Result<Inspected>,
     /// Looks for the library that is loaded at run time, if the engine has one.
     pub inspect_runtime: fn(&LoadSpec) -> problem::Result<Option<PathBuf>>,
+    /// What of its start can be switched.
+    pub switches: Switches,
+    /// The property of [`EngineInfo`] that names the number type of the key-value cache, if there is one.
+    pub kv_type: Option<&'static str>,
     /// Loads a model.
     pub load: fn(&LoadSpec) -> Result<Box<dyn Engine>, LoadError>,
+}
+
+/// What of an engine's start can be switched; what it does not have is missing.
+#[derive(Clone, Copy)]
+pub struct Switches {
+    /// Lets it keep compiled models in a folder and take them from there, or forbids both.
+    pub model_cache: Option<fn(&mut LoadSpec, Option<&Path>)>,
+    /// Lets it map the model's files, or makes it read them.
+    pub mmap: Option<fn(&mut LoadSpec, bool)>,
+}
+
+impl Switches {
+    /// Nothing can be switched.
+    const NONE: Switches = Switches { model_cache: None, mmap: None };
 }
 
 /// A loaded model.
 pub trait Engine {
     /// What the engine says of itself.
     fn info(&self) -> EngineInfo;
+
+    /// How long the steps of the load took, as far as it stamps them.
+    fn phases(&self) -> LoadPhases {
+        LoadPhases::default()
+    }
 
     /// Starts a sequence with an empty cache. Not part of the timed region.
     ///
@@ -146,6 +170,25 @@ pub fn wants_memory(message: &str) -> bool {
     WORDS.iter().any(|words| message.contains(words))
 }
 
+/// Stamps the steps of a load, one after the other.
+struct Laps {
+    last_ns: u64,
+}
+
+impl Laps {
+    fn start() -> Laps {
+        Laps { last_ns: monotonic_ns() }
+    }
+
+    /// Nanoseconds since the start or the lap before.
+    fn lap(&mut self) -> Option<u64> {
+        let now = monotonic_ns();
+        let passed = now - self.last_ns;
+        self.last_ns = now;
+        Some(passed)
+    }
+}
+
 /// Loads a model into the engine that the spec names.
 ///
 /// # Errors
@@ -179,6 +222,8 @@ pub struct Inspected {
     pub vocab_size: Option<usize>,
     /// What its hash stands for where it has no files.
     pub identity: Option<String>,
+    /// How many numbers the key-value cache holds of each token, where the model's shape tells.
+    pub kv_values: Option<u64>,
 }
 
 /// Whether an engine executes a model of files.
@@ -212,11 +257,39 @@ pub fn inspect_runtime(spec: &LoadSpec) -> problem::Result<Option<PathBuf>> {
     (backend(spec)?.inspect_runtime)(spec)
 }
 
-/// Bytes of the files that a variant's engine reads; `None` if it has none, or they cannot be read.
-pub fn model_bytes(spec: &LoadSpec) -> Option<u64> {
-    let files: Vec<PathBuf> =
-        inspect(spec).ok()?.files.iter().map(|file| spec.model.join(file)).collect();
-    if files.is_empty() { None } else { size_of(&files).ok() }
+/// The files that a variant's engine reads, and their size in bytes; `None` if it has none, or they cannot be read.
+pub fn model_files(spec: &LoadSpec, inspected: &Inspected) -> Option<(Vec<PathBuf>, u64)> {
+    let files: Vec<PathBuf> = inspected.files.iter().map(|file| spec.model.join(file)).collect();
+    if files.is_empty() {
+        return None;
+    }
+    let bytes = size_of(&files).ok()?;
+    Some((files, bytes))
+}
+
+/// The libraries that a variant's engine loads at run time; none if it loads none, or they are not found.
+pub fn library_files(spec: &LoadSpec) -> Vec<PathBuf> {
+    let library = inspect_runtime(spec).ok().flatten();
+    library.map_or_else(Vec::new, |library| runtime_files(&library))
+}
+
+/// Bytes that each token adds to the key-value cache: the numbers that the model's shape asks for, of the type that
+/// the loaded engine names. The scales of a cache of 8 bits or fewer come on top. `None` where either is not told.
+pub fn kv_bytes_per_token(spec: &LoadSpec, model: &Inspected, engine: &EngineInfo) -> Option<u64> {
+    let kind = engine.properties.get(backend(spec).ok()?.kv_type?)?;
+    let bits = match kind.as_str() {
+        "f32" => 32,
+        "f16" | "bf16" => 16,
+        "u8" | "i8" => 8,
+        "u4" | "i4" => 4,
+        _ => return None,
+    };
+    Some(model.kv_values?.checked_mul(bits)? / 8)
+}
+
+/// What can be switched of the start of a variant's engine.
+pub fn switches(spec: &LoadSpec) -> Switches {
+    backend(spec).map_or(Switches::NONE, |backend| backend.switches)
 }
 
 /// What to do about a file of a model that is missing or broken.

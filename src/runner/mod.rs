@@ -3,13 +3,14 @@
 
 mod energy;
 mod order;
+pub mod page_cache;
 mod probe;
 mod start;
 
 pub use energy::{EnergyCounter, NoCounters};
 pub use order::{order, spawn_order};
 pub use probe::{control_groups, host, memory_use};
-pub use start::Starter;
+pub use start::{Starter, read_memory};
 
 use crate::config::{Deadlines, Variant};
 use crate::protocol::{Order, monotonic_ns};
@@ -259,9 +260,7 @@ impl<'a> State<'a, '_> {
         let worker = place.worker.take();
         let Some(mut run) = place.run.take() else { return Ok(()) };
         if let Some(worker) = worker {
-            if worker.alive() {
-                run.memory = memory_use(worker.pid());
-            }
+            read_memory(&worker, &mut run);
             worker.stop();
         }
         self.round.workers.push(run.clone());

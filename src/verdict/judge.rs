@@ -876,15 +876,8 @@ pub(super) mod tests {
                     round: round.round,
                     variant: variant.into(),
                     attempt: 1,
-                    pid: 1,
-                    spawn_ns: 0,
-                    hello_ns: None,
-                    load_ns: None,
-                    first_token_ns: None,
-                    engine: None,
-                    memory: None,
                     model_bytes: Some(bytes),
-                    failure: None,
+                    ..WorkerRun::default()
                 });
             }
         }

@@ -152,6 +152,10 @@ fn missing(metric: Metric, part: &Part) -> String {
     match (metric.info().needs, &part.header.environment.energy) {
         (Needs::Energy, Reading::Unavailable(why)) => why.clone(),
         (Needs::ProcessMemory, _) => "no worker's memory could be read".to_string(),
+        (Needs::LoadPhases, _) => "its engine tells of no such step".to_string(),
+        (Needs::ModelShape, _) => {
+            "neither its files nor its engine tell the shape of the cache".to_string()
+        }
         _ if metric.kind() == Kind::TaskProportion => "it answers no graded tasks".to_string(),
         _ => "no round has a value".to_string(),
     }

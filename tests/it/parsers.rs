@@ -12,7 +12,7 @@ use perfgate::metric::METRICS;
 use perfgate::problem::{Problem, Result};
 use perfgate::protocol::{self, Command, LoadSpec, Order, Reply};
 use perfgate::record::{
-    Answer, EngineInfo, Entry, Failure, FailureClass, GitState, Grade, JournalLine, Labels, Part,
+    Answer, EngineInfo, LoadPhases, Entry, Failure, FailureClass, GitState, Grade, JournalLine, Labels, Part,
     QualityPlan, Reading, Results, VerdictKind,
 };
 use perfgate::report::{self, FORMATS, Style};
@@ -569,7 +569,12 @@ fn protocol_messages() {
         [Command::Load { id: 1, spec: Box::new(spec) }, Command::Generate { id: 2, order }];
     let replies = [
         Reply::Hello { protocol: protocol::VERSION, capabilities: vec!["load".into()] },
-        Reply::Loaded { id: 1, load_ns: 5, engine: EngineInfo::default() },
+        Reply::Loaded {
+            id: 1,
+            load_ns: 5,
+            phases: LoadPhases { read_ns: Some(2), ..LoadPhases::default() },
+            engine: EngineInfo::default(),
+        },
         Reply::Generated { id: 2, start_ns: 1, token_ns: vec![1, 2], tokens: vec![3, 4] },
         Reply::Failed { id: 3, failure, fatal: true },
     ];

@@ -1,5 +1,5 @@
 //! Owns what an IR's two files say without a runtime: whether the XML is whole, whether the weights
-//! are as long as it refers to, and how many tokens the model knows.
+//! are as long as it refers to, how many tokens the model knows, and what its cache holds of each.
 
 use super::super::MAKE_AGAIN;
 use crate::problem::{Problem, Result};
@@ -9,18 +9,21 @@ use std::path::Path;
 
 /// What an IR's XML says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Facts {
+pub(super) struct Facts {
     /// The end of the last constant, bytes into the weights, and the constant's name.
     end: Option<(u64, String)>,
     /// The last dimension of the logits, if it is fixed.
-    vocab_size: Option<usize>,
+    pub(super) vocab_size: Option<usize>,
+    /// Numbers that its states hold of each token: the fixed dimensions of each, multiplied and added up. Missing if a
+    /// state is no key-value cache, whose batch and length alone are open.
+    pub(super) kv_values: Option<u64>,
 }
 
 /// What is wrong with a text that should be XML, and the byte at which it shows.
 type Fault = (usize, String);
 
-/// Checks both files against each other; returns the size of the vocabulary, where the IR tells.
-pub(super) fn inspect(xml: &Path, bin: &Path) -> Result<Option<usize>> {
+/// Checks both files against each other; returns what the XML says.
+pub(super) fn inspect(xml: &Path, bin: &Path) -> Result<Facts> {
     let text = std::fs::read(xml).map_err(|error| Problem::io(xml, "read it", &error))?;
     let text = String::from_utf8_lossy(&text);
     let facts = facts(&text).map_err(|(offset, why)| {
@@ -42,7 +45,7 @@ pub(super) fn inspect(xml: &Path, bin: &Path) -> Result<Option<usize>> {
             ),
         )
         .help(MAKE_AGAIN)),
-        _ => Ok(facts.vocab_size),
+        _ => Ok(facts),
     }
 }
 
@@ -52,7 +55,7 @@ fn facts(text: &str) -> std::result::Result<Facts, Fault> {
     // What closes what is checked below, in words that name the place.
     reader.config_mut().check_end_names = false;
     reader.config_mut().allow_unmatched_ends = true;
-    let mut reading = Reading::default();
+    let mut reading = Reading::new();
     loop {
         let start = reader.buffer_position() as usize;
         let event = reader.read_event().map_err(|error| match error {
@@ -82,14 +85,20 @@ fn facts(text: &str) -> std::result::Result<Facts, Fault> {
     match reading.path.last() {
         Some(name) => Err((text.len(), format!("it ends inside <{name}>"))),
         None if !reading.closed => Err((text.len(), "it has no <net>".to_string())),
-        None => Ok(reading.facts),
+        None => {
+            let kv_values = reading.states.filter(|values| *values > 0);
+            Ok(Facts { kv_values, ..reading.facts })
+        }
     }
 }
 
 /// What is known at one place of the XML.
-#[derive(Default)]
 struct Reading {
     facts: Facts,
+    /// Numbers that the states so far hold of each token; nothing once one is no cache.
+    states: Option<u64>,
+    /// Whether the layer reads a state.
+    reads_state: bool,
     /// The elements that are open.
     path: Vec<String>,
     /// The name of the layer, if it is a constant.
@@ -103,6 +112,19 @@ struct Reading {
 }
 
 impl Reading {
+    fn new() -> Reading {
+        Reading {
+            facts: Facts::default(),
+            states: Some(0),
+            reads_state: false,
+            path: Vec::new(),
+            constant: None,
+            in_logits: false,
+            words: String::new(),
+            closed: false,
+        }
+    }
+
     /// Whether an element begins that is not the net and not inside of it.
     fn is_outside(&self, tag: &BytesStart<'_>) -> bool {
         self.closed || (self.path.is_empty() && tag.name().0 != "net")
@@ -112,10 +134,12 @@ impl Reading {
         self.words.clear();
         match tag.name().0 {
             "layer" => {
-                let constant = attribute(tag, "type").as_deref() == Some("Const");
+                let kind = attribute(tag, "type").unwrap_or_default();
                 let name = || attribute(tag, "name").unwrap_or_else(|| "?".to_string());
-                self.constant = constant.then(name);
+                self.constant = (kind == "Const").then(name);
+                self.reads_state = kind == "ReadValue";
             }
+            "data" if self.reads_state => self.state_data(tag),
             "data" => self.constant_data(tag),
             "port" => {
                 let names = attribute(tag, "names").unwrap_or_default();
@@ -123,6 +147,17 @@ impl Reading {
             }
             _ => {}
         }
+    }
+
+    /// What a state holds of each token, by its shape such as `?,3,?,64`.
+    fn state_data(&mut self, tag: &BytesStart<'_>) {
+        let shape = attribute(tag, "variable_shape").unwrap_or_default();
+        let (open, fixed): (Vec<&str>, Vec<&str>) =
+            shape.split(',').partition(|dimension| dimension.parse::<u64>().is_err());
+        let sizes = fixed.iter().filter_map(|dimension| dimension.parse::<u64>().ok());
+        let values = sizes.fold(Some(1u64), |product, size| product?.checked_mul(size));
+        let is_cache = open.len() == 2 && !fixed.is_empty();
+        self.states = self.states.zip(values).filter(|_| is_cache).map(|(a, b)| a.saturating_add(b));
     }
 
     /// Where a constant's bytes end.
@@ -171,6 +206,12 @@ mod tests {
 		<layer id="2" name="end" type="MatMul" version="opset1">
 			<output><port id="2" names="x,logits"><dim>-1</dim><dim>7</dim></port></output>
 		</layer>
+		<layer id="3" name="ReadValue_1" type="ReadValue" version="opset6">
+			<data variable_id="past.0.key" variable_type="f32" variable_shape="?,3,?,64" />
+		</layer>
+		<layer id="4" name="ReadValue_2" type="ReadValue" version="opset6">
+			<data variable_id="past.0.value" variable_type="f32" variable_shape="?,3,?,64" />
+		</layer>
 	</layers>
 </net>
 "#;
@@ -180,6 +221,11 @@ mod tests {
         let facts = facts(IR).unwrap();
         assert_eq!(facts.end, Some((10, "weights".to_string())));
         assert_eq!(facts.vocab_size, Some(7));
+        assert_eq!(facts.kv_values, Some(2 * 3 * 64));
+        for shape in ["?,4,64", "?,?,?,64", "", "1,3,1,64"] {
+            let other = super::facts(&IR.replacen("?,3,?,64", shape, 1)).unwrap();
+            assert_eq!(other.kv_values, None, "{shape}: a state that is no cache of tokens");
+        }
         let dynamic = super::facts(&IR.replace("<dim>7", "<dim>-1")).unwrap();
         assert_eq!(dynamic.vocab_size, None);
     }
