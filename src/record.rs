@@ -5,8 +5,10 @@
 //! are nanoseconds since the start they belong to. Nothing here computes a statistic.
 
 mod fidelity;
+mod starts;
 
 pub use fidelity::{Fidelity, FidelityPlan, Forcing};
+pub use starts::{Condition, PageCache, STARTS_FORMAT, StartPlan, StartSample, Starts};
 
 use crate::metric::{Better, Metric, Statistic, Unit};
 use schemars::JsonSchema;
@@ -305,9 +307,7 @@ impl MemoryUse {
 }
 
 /// The steps of a load, nanoseconds, as the engine stamps them. The whole load is somewhat longer than their sum.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadPhases {
     /// Loading the library that executes the model, and starting its devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]

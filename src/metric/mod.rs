@@ -29,7 +29,7 @@ pub use accuracy::{ACCURACY, TASK_FAILURE_RATE};
 pub use failure_rate::FAILURE_RATE;
 pub use fidelity::{KL_DIVERGENCE, PERPLEXITY, TOP1_AGREEMENT};
 pub use latency::LATENCY;
-pub use memory::MEMORY;
+pub use memory::{MEMORY, MEMORY_LOAD_PEAK, MEMORY_STEADY};
 pub use throughput::THROUGHPUT;
 
 /// Every metric, in the order of the report's table.

@@ -22,6 +22,7 @@ mod markdown;
 mod paint;
 mod reproduce;
 mod sheet;
+mod starts;
 mod stored;
 mod tables;
 mod tasks;
@@ -39,6 +40,7 @@ pub use history::{Scene, of_history};
 pub use paint::{Tone, paint};
 pub use reproduce::quoted;
 pub use sheet::{Grid, Sheet, of_calibration};
+pub use starts::of_starts;
 pub use stored::{of_stored, of_two_stored};
 pub use terminal::wrap;
 
@@ -220,7 +222,7 @@ pub struct VariantTable {
     pub columns: Vec<String>,
     /// The metrics.
     pub rows: Vec<VariantRow>,
-    /// Why some values are not there.
+    /// Why some values are not there, and what a reader must know of others.
     pub notes: Vec<String>,
 }
 

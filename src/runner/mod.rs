@@ -175,6 +175,7 @@ impl<'a> State<'a, '_> {
             program: &self.runner.program,
             deadline: self.runner.deadlines.load,
             interrupt: &self.runner.interrupt,
+            before_spawn: None,
         };
         let round = self.round.round;
         let (worker, run) = starter.start(place.variant, round, place.attempt, self.sink)?;

@@ -16,7 +16,8 @@ pub fn memory_use(pid: u32) -> Option<MemoryUse> {
 /// `None` where that is not allowed (`/proc/PID/clear_refs`, proc(5)).
 pub fn reset_peak(pid: u32) -> Option<u64> {
     // Opened and not made: the file is there or the system has none.
-    let mut file = std::fs::File::options().write(true).open(format!("/proc/{pid}/clear_refs")).ok()?;
+    let mut file =
+        std::fs::File::options().write(true).open(format!("/proc/{pid}/clear_refs")).ok()?;
     file.write_all(b"5\n").ok()?;
     Some(memory_use(pid)?.peak_rss)
 }

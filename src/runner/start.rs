@@ -7,7 +7,7 @@ use crate::engine;
 use crate::protocol::monotonic_ns;
 use crate::record::{Entry, Failure, FailureClass, MemoryUse, WorkerRun};
 use crate::worker::{Interrupt, Launch, Loaded, Stop, Worker};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What it takes to start workers.
@@ -18,6 +18,8 @@ pub struct Starter<'a> {
     pub deadline: Duration,
     /// Set once the user wants to stop.
     pub interrupt: &'a Interrupt,
+    /// Called with the model's files once they have been looked at, right before each spawn.
+    pub before_spawn: Option<&'a dyn Fn(&[PathBuf])>,
 }
 
 impl Starter<'_> {
@@ -39,6 +41,9 @@ impl Starter<'_> {
         };
         let model = engine::inspect(&variant.load).ok();
         let files = model.as_ref().and_then(|model| engine::model_files(&variant.load, model));
+        if let Some(before_spawn) = self.before_spawn {
+            before_spawn(files.as_ref().map_or(&[], |(files, _)| files));
+        }
         let page_cache = files.as_ref().and_then(|(files, _)| page_cache::resident(files));
         let mut worker = Worker::spawn(&launch).map_err(|error| Cut::Setup {
             variant: variant.name.clone(),

@@ -12,8 +12,8 @@ use perfgate::metric::METRICS;
 use perfgate::problem::{Problem, Result};
 use perfgate::protocol::{self, Command, LoadSpec, Order, Reply};
 use perfgate::record::{
-    Answer, EngineInfo, LoadPhases, Entry, Failure, FailureClass, GitState, Grade, JournalLine, Labels, Part,
-    QualityPlan, Reading, Results, VerdictKind,
+    Answer, EngineInfo, Entry, Failure, FailureClass, GitState, Grade, JournalLine, Labels,
+    LoadPhases, Part, QualityPlan, Reading, Results, VerdictKind,
 };
 use perfgate::report::{self, FORMATS, Style};
 use perfgate::session::{self, parse_journal, parse_results};

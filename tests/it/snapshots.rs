@@ -7,8 +7,8 @@ use perfgate::baseline::Stored;
 use perfgate::config::{self, WorkTree};
 use perfgate::record::{
     Answer, Environment, Failure, FailureClass, Fidelity, FidelityPlan, Forcing, Grade, Header,
-    Labels, LoadPhases, MachineClass, MemoryUse, Part, Phase, Plan, Provenance, QualityPlan, Reading, Repeat,
-    Request, Results, Round, Sampling, VariantRecord, Way, WorkerRun,
+    Labels, LoadPhases, MachineClass, MemoryUse, Part, Phase, Plan, Provenance, QualityPlan,
+    Reading, Repeat, Request, Results, Round, Sampling, VariantRecord, Way, WorkerRun,
 };
 use perfgate::report::{self, FORMATS, Style};
 use perfgate::session;

@@ -157,7 +157,8 @@ impl Reading {
         let sizes = fixed.iter().filter_map(|dimension| dimension.parse::<u64>().ok());
         let values = sizes.fold(Some(1u64), |product, size| product?.checked_mul(size));
         let is_cache = open.len() == 2 && !fixed.is_empty();
-        self.states = self.states.zip(values).filter(|_| is_cache).map(|(a, b)| a.saturating_add(b));
+        self.states =
+            self.states.zip(values).filter(|_| is_cache).map(|(a, b)| a.saturating_add(b));
     }
 
     /// Where a constant's bytes end.

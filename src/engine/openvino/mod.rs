@@ -249,7 +249,8 @@ fn set_properties(core: &mut Core, asked: &BTreeMap<String, String>) -> Result<(
         }
         let key_as_set = RwPropertyKey::Other(key.clone().into());
         // The core's own have no device; a device would not pass the mapping on to the reading of models.
-        let device = if key == ENABLE_MMAP { DeviceType::Other("".into()) } else { DeviceType::CPU };
+        let device =
+            if key == ENABLE_MMAP { DeviceType::Other("".into()) } else { DeviceType::CPU };
         core.set_property(&device, &key_as_set, value).map_err(|error| {
             LoadError::setup(format!("OpenVINO refuses {key} = \"{value}\": {error}"))
         })?;
