@@ -11,6 +11,7 @@
 #     scripts/evidence.sh speed        the bootstrap against NumPy, and compare -> docs/evidence/speed.md (5 minutes)
 #     scripts/evidence.sh against      pull requests against their base -> docs/evidence/against.md (40 minutes)
 #     scripts/evidence.sh action       the GitHub action on a real pull request -> docs/evidence/action.md (5 minutes)
+#     scripts/evidence.sh start        cold starts by condition, step by step -> docs/evidence/start.md (10 minutes)
 #     scripts/evidence.sh tinyllama    TinyLlama's shape, random weights -> docs/evidence/tinyllama.md (15 minutes)
 #     scripts/evidence.sh simulation   the statistics on data of known truth -> docs/evidence/simulation.md (5 minutes)
 #     scripts/evidence.sh html         the page of the latest session, seen by Chromium -> docs/images/ (a minute)
@@ -225,6 +226,32 @@ html() {
     cp "$folder"/report-1280-light.png "$folder"/report-375-dark.png docs/images/
 }
 
+starts() { # NAME ARGUMENT...: measures cold starts, once, and prints their tables
+    local file=.perfgate/evidence/start/$1.json
+    shift
+    if [[ ! -e $file ]]; then
+        target/release/perfgate start --quiet --output "$file.tmp" "$@" >/dev/null
+        mv "$file.tmp" "$file"
+    fi
+    target/release/perfgate start --results "$file" --format markdown
+}
+
+start() {
+    local page=.perfgate/evidence/start.tmp tiny=examples/tinyllama/random.toml
+    mkdir -p .perfgate/evidence/start
+    {
+        printf '# Cold starts, step by step\n\nMade by `scripts/evidence.sh start`, which runs the commands below: '
+        printf '[what is measured, and how](../start.md).\n\n'
+        printf '## SmolLM2-135M: `perfgate start --repeats 8`\n\n'
+        starts smollm2 --repeats 8
+        if [[ -d .perfgate/models/tinyllama-random/ov-fp16 ]]; then
+            printf '\n## TinyLlama-1.1B'"'"'s shape, random weights: `perfgate start --config %s --repeats 6 --vary page-cache,model-cache`\n\n' "$tiny"
+            starts tinyllama --config "$tiny" --repeats 6 --vary page-cache,model-cache
+        fi
+    } >"$page"
+    mv "$page" docs/evidence/start.md
+}
+
 tinyllama() {
     local peak=.perfgate/evidence/tinyllama.peak command="scripts/tinyllama_random.sh check --rounds 2"
     mkdir -p "$(dirname "$peak")"
@@ -253,7 +280,7 @@ case ${1:-} in
     simulation | change-points) # need no model
         "$1"
         ;;
-    slowdown | int4 | quality | baseline | harness | aa | speed | against | action | html | tinyllama)
+    slowdown | int4 | quality | baseline | harness | aa | speed | against | action | html | start | tinyllama)
         # No argument at all, unless it is that case.
         # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)

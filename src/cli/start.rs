@@ -103,18 +103,18 @@ impl Vary {
 struct Progress {
     bar: Option<ProgressBar>,
     lines: bool,
-    all: usize,
+    all: u64,
     repeat: std::cell::Cell<u32>,
 }
 
 impl Progress {
-    fn new(all: usize, quiet: bool) -> Progress {
+    fn new(all: u64, quiet: bool) -> Progress {
         let terminal = std::io::stderr().is_terminal();
         let bar = (terminal && !quiet).then(|| {
             let style = ProgressStyle::with_template(
                 "{bar:30} {pos}/{len} starts, about {eta} left  {wide_msg}",
             );
-            let bar = ProgressBar::new(all as u64);
+            let bar = ProgressBar::new(all);
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.enable_steady_tick(std::time::Duration::from_millis(500));
             bar

@@ -273,17 +273,15 @@ fn fills(starts: &Starts) -> Vec<String> {
 
 /// Where a memory limit has to let through more than serving takes, under the usual condition of each variant.
 fn heavy(rows: &[StartRow]) -> Vec<String> {
-    let mut seen: Vec<&str> = Vec::new();
-    let mut usual = rows.iter().filter(|row| {
-        let new = !seen.contains(&row.variant.as_str());
-        seen.push(&row.variant);
-        new
-    });
+    let usual = |row: &&StartRow| {
+        let first = rows.iter().find(|other| other.variant == row.variant);
+        first.is_some_and(|first| std::ptr::eq(first, *row))
+    };
     let sentence = |row: &StartRow| {
         let (peak, steady) = (row.memory.load_peak?, row.memory.steady?);
         verdict::is_heavy(peak, steady).then(|| words::heavy_load(&row.variant, peak, steady))
     };
-    std::iter::from_fn(|| usual.next()).filter_map(sentence).collect()
+    rows.iter().filter(usual).filter_map(sentence).collect()
 }
 
 fn seconds(seconds: f64) -> String {

@@ -150,8 +150,19 @@ pub fn run_starts(
 }
 
 /// How many starts a plan comes to, those that fill a model cache among them.
-pub fn starts_in(plan: &StartPlan) -> usize {
-    schedule(plan).len()
+pub fn starts_in(plan: &StartPlan) -> u64 {
+    let conditions = plan.variants.iter().filter_map(|name| plan.conditions.get(name)).flatten();
+    let (mut all, mut fill) = (0u64, 0u64);
+    for condition in conditions {
+        all += 1;
+        fill += u64::from(fills(*condition));
+    }
+    all.saturating_mul(u64::from(plan.repeats)).saturating_add(fill)
+}
+
+/// Whether a model cache is filled for it first; the same one serves where the page cache is dropped.
+fn fills(condition: Condition) -> bool {
+    condition.model_cache == Some(true) && condition.page_cache != Some(PageCache::Dropped)
 }
 
 /// The starts in their order: first those that fill model caches, then by repeat all conditions of all variants,
@@ -162,11 +173,11 @@ fn schedule(plan: &StartPlan) -> Vec<(u32, String, Condition)> {
         let conditions = plan.conditions.get(name).into_iter().flatten();
         all.extend(conditions.map(|condition| (name.clone(), *condition)));
     }
-    let fills = |(_, condition): &&(String, Condition)| {
-        condition.model_cache == Some(true) && condition.page_cache != Some(PageCache::Dropped)
-    };
-    let mut order: Vec<(u32, String, Condition)> =
-        all.iter().filter(fills).map(|(name, condition)| (0, name.clone(), *condition)).collect();
+    let mut order: Vec<(u32, String, Condition)> = all
+        .iter()
+        .filter(|(_, condition)| fills(*condition))
+        .map(|(name, condition)| (0, name.clone(), *condition))
+        .collect();
     let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
     for repeat in 1..=plan.repeats {
         for place in (1..all.len()).rev() {
@@ -365,6 +376,7 @@ mod tests {
     fn every_repeat_has_every_condition_once_in_an_order_of_its_own() {
         let order = schedule(&plan(6, 1));
         assert_eq!(order.len(), 2 + 6 * 6);
+        assert_eq!(starts_in(&plan(6, 1)), order.len() as u64);
         let fills: Vec<&str> = order[..2].iter().map(|(_, name, _)| name.as_str()).collect();
         assert_eq!((order[1].0, fills), (0, vec!["a", "b"]), "each model cache is filled once");
         let mut orders = Vec::new();

@@ -546,6 +546,22 @@ fn stored_baselines() {
 }
 
 #[test]
+fn cold_starts() {
+    let samples = vec![serde_json::to_string(&crate::start::sample("a", "b")).unwrap()];
+    hold(100, 1, samples, |text| {
+        let Some(starts) = accepted(session::parse_starts(Path::new(FILE), text)) else {
+            return false;
+        };
+        let again = serde_json::to_string(&starts).unwrap();
+        assert_eq!(session::parse_starts(Path::new(FILE), &again).unwrap(), starts);
+        let sheet = perfgate::report::of_starts(&starts);
+        let sheets = perfgate::report::FORMATS.iter().filter_map(|format| format.sheet);
+        sheets.for_each(|render| assert!(!render(&sheet, Style::default()).is_empty()));
+        true
+    });
+}
+
+#[test]
 fn results_are_held_against_any_baseline() {
     let setup = setup();
     let samples = stored_sessions().iter().take(1).map(Stored::to_text).collect();
