@@ -13,6 +13,7 @@
 #     scripts/evidence.sh load         minutes of load, streams, arrivals: examples/load -> docs/evidence/load.md (12 minutes)
 #     scripts/evidence.sh against      pull requests against their base -> docs/evidence/against.md (40 minutes)
 #     scripts/evidence.sh action       the GitHub action on a real pull request -> docs/evidence/action.md (5 minutes)
+#     scripts/evidence.sh start        cold starts by condition, step by step -> docs/evidence/start.md (10 minutes)
 #     scripts/evidence.sh tinyllama    TinyLlama's shape, random weights -> docs/evidence/tinyllama.md (15 minutes)
 #     scripts/evidence.sh scale        random models of 15 million to 1.1 billion parameters -> docs/scale.md (2 hours)
 #     scripts/evidence.sh scale SHAPE… these alone -> .perfgate/evidence/scale/page.md
@@ -258,6 +259,32 @@ html() {
     cp "$folder"/report-1280-light.png "$folder"/report-375-dark.png docs/images/
 }
 
+starts() { # NAME ARGUMENT...: measures cold starts, once, and prints their tables
+    local file=.perfgate/evidence/start/$1.json
+    shift
+    if [[ ! -e $file ]]; then
+        target/release/perfgate start --quiet --output "$file.tmp" "$@" >/dev/null
+        mv "$file.tmp" "$file"
+    fi
+    target/release/perfgate start --results "$file" --format markdown
+}
+
+start() {
+    local page=.perfgate/evidence/start.tmp tiny=examples/tinyllama/random.toml
+    mkdir -p .perfgate/evidence/start
+    {
+        printf '# Cold starts, step by step\n\nMade by `scripts/evidence.sh start`, which runs the commands below: '
+        printf '[what is measured, and how](../start.md).\n\n'
+        printf '## SmolLM2-135M: `perfgate start --repeats 8`\n\n'
+        starts smollm2 --repeats 8
+        if [[ -d .perfgate/models/tinyllama-random/ov-fp16 ]]; then
+            printf '\n## TinyLlama-1.1B'"'"'s shape, random weights: `perfgate start --config %s --repeats 6 --vary page-cache,model-cache`\n\n' "$tiny"
+            starts tinyllama --config "$tiny" --repeats 6 --vary page-cache,model-cache
+        fi
+    } >"$page"
+    mv "$page" docs/evidence/start.md
+}
+
 tinyllama() {
     local peak=.perfgate/evidence/tinyllama.peak
     local command="target/release/perfgate check --config examples/tinyllama/random.toml --rounds 2"
@@ -305,7 +332,7 @@ case ${1:-} in
     simulation | change-points) # need no model
         "$1"
         ;;
-    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | tinyllama | scale)
+    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | tinyllama | scale)
         # No argument at all, unless it is that case.
         # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)

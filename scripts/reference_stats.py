@@ -57,6 +57,18 @@ def quantiles() -> list[dict]:
     ]
 
 
+def median_intervals() -> list[dict]:
+    """SciPy's quantile test, whose interval is of order statistics; none is reported as NaN."""
+    cases = []
+    for n in [3, 5, 6, 7, 8, 9, 10, 11, 12, 15, 20, 30, 51]:
+        values = [float((37 * i) % 101) for i in range(n)]
+        for alpha in [0.025, 0.05]:
+            interval = stats.quantile_test(values, p=0.5).confidence_interval(1 - 2 * alpha)
+            ends = [None if numpy.isnan(end) else float(end) for end in (interval.low, interval.high)]
+            cases.append({"values": values, "alpha": alpha, "low": ends[0], "high": ends[1]})
+    return cases
+
+
 def predictions() -> list[dict]:
     """A new value against earlier ones: `t · s · √(1 + 1/n)` about the difference."""
     cases = []
@@ -457,6 +469,7 @@ def main() -> None:
         "t_intervals": t_intervals(),
         "proportions": proportions(),
         "quantiles": quantiles(),
+        "median_intervals": median_intervals(),
         "predictions": predictions(),
         "differences_of_two": differences_of_two(),
         "welch": welch(),

@@ -5,7 +5,7 @@
 //! id with one reply of that id; ids may be outstanding together. It ends when the descriptor does.
 //! Inside a timed region a worker writes nothing: the stamps come with the reply.
 
-use crate::record::{EngineInfo, Failure, Sampling};
+use crate::record::{EngineInfo, Failure, LoadPhases, Sampling};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -202,6 +202,9 @@ pub enum Reply {
         id: u64,
         /// Duration of the load, nanoseconds.
         load_ns: u64,
+        /// Its steps, as far as the engine stamps them.
+        #[serde(default, skip_serializing_if = "LoadPhases::is_empty")]
+        phases: LoadPhases,
         /// What the engine says of itself.
         engine: EngineInfo,
     },

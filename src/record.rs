@@ -7,10 +7,12 @@
 mod fidelity;
 mod hardware;
 mod load;
+mod starts;
 
 pub use fidelity::{Fidelity, FidelityPlan, Forcing};
 pub use hardware::{Bandwidth, CacheLevel, Ceiling, Hardware, Number, Work};
 pub use load::{ConcurrencyPlan, Load, LoadKind, LoadPlan, LoadRequest, SustainedPlan};
+pub use starts::{Condition, PageCache, STARTS_FORMAT, StartPlan, StartSample, Starts};
 
 use crate::metric::{Better, Metric, Statistic, Unit};
 use schemars::JsonSchema;
@@ -308,8 +310,36 @@ pub struct MemoryUse {
     pub rss_file: u64,
 }
 
+impl MemoryUse {
+    /// What is resident at the reading, bytes.
+    pub fn resident(&self) -> u64 {
+        self.rss_anon.saturating_add(self.rss_file)
+    }
+}
+
+/// The steps of a load, nanoseconds, as the engine stamps them. The whole load is somewhat longer than their sum.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LoadPhases {
+    /// Loading the library that executes the model, and starting its devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library_ns: Option<u64>,
+    /// Reading the model's files, or mapping them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_ns: Option<u64>,
+    /// Making of what was read what runs: OpenVINO compiles, candle builds its tensors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compile_ns: Option<u64>,
+}
+
+impl LoadPhases {
+    /// Whether the engine told of any step.
+    pub fn is_empty(&self) -> bool {
+        *self == LoadPhases::default()
+    }
+}
+
 /// One worker process: how it started, and what it used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkerRun {
     /// The round, from 1.
     pub round: u32,
@@ -327,18 +357,35 @@ pub struct WorkerRun {
     /// Reading and compiling the model, nanoseconds, stamped inside the worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_ns: Option<u64>,
+    /// The steps of the load, where the engine tells them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phases: Option<LoadPhases>,
     /// Spawn to the first token of the first request, nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_token_ns: Option<u64>,
     /// What the engine says of itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<EngineInfo>,
-    /// Memory when the round's last request was done; missing where the system does not tell.
+    /// Memory when the model was loaded, before the first request; its peak is that of the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_loaded: Option<MemoryUse>,
+    /// Largest resident set from the loaded model to the last request, bytes; missing where the kernel does not let
+    /// its count begin anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving_peak: Option<u64>,
+    /// Memory when the round's last request was done; its peak is that of the process's whole life. Missing where the
+    /// system does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryUse>,
+    /// What each token adds to the key-value cache, bytes, computed from the model's shape and the cache's type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv_bytes_per_token: Option<u64>,
     /// Size of the model's files just before the spawn, bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_bytes: Option<u64>,
+    /// Share of them that were in the page cache then, 0 to 1; missing where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_cache: Option<f64>,
     /// Why it ended early, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,

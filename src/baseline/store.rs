@@ -4,9 +4,9 @@
 use crate::metric::request_joules;
 use crate::problem::{Problem, Result};
 use crate::record::{
-    EngineInfo, Environment, Failure, FailureClass, GitState, Grade, Header, MachineClass,
-    MemoryUse, Part, Phase, Plan, Provenance, Reading, Request, Round, Sampling, VariantRecord,
-    VerdictKind, WorkerRun, of_base,
+    EngineInfo, Environment, Failure, FailureClass, GitState, Grade, Header, LoadPhases,
+    MachineClass, MemoryUse, Part, Phase, Plan, Provenance, Reading, Request, Round, Sampling,
+    VariantRecord, VerdictKind, WorkerRun, of_base,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -192,12 +192,24 @@ pub struct StoredRun {
     pub spawn_us: Option<u64>,
     /// Reading and compiling the model.
     pub load_us: Option<u64>,
+    /// The load's steps: library, reading, compiling; nothing where the engine tells none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps_us: Option<[Option<u64>; 3]>,
     /// Time to first token of the first request.
     pub cold_ttft_us: Option<u64>,
     /// Spawn to the first token.
     pub cold_start_us: Option<u64>,
     /// Memory after the last request.
     pub memory: Option<MemoryUse>,
+    /// Memory when the model was loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_loaded: Option<MemoryUse>,
+    /// Largest resident set from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving_peak: Option<u64>,
+    /// What each token adds to the key-value cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv_bytes_per_token: Option<u64>,
     /// Size of the model's files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_bytes: Option<u64>,
@@ -512,12 +524,18 @@ fn run(round: &Round, variant: &str, tasks: &[String]) -> StoredRun {
         variant: variant.to_string(),
         spawn_us: first.and_then(|w| w.hello_ns).map(micros),
         load_us: first.and_then(|w| w.load_ns).map(micros),
+        steps_us: first.and_then(|w| w.phases).map(|phases| {
+            [phases.library_ns, phases.read_ns, phases.compile_ns].map(|ns| ns.map(micros))
+        }),
         cold_ttft_us: of(Phase::ColdStart)
             .next()
             .and_then(|r| r.token_ns.first())
             .map(|ns| micros(*ns)),
         cold_start_us: first.and_then(|w| w.first_token_ns).map(micros),
         memory: round.workers.iter().filter(|w| w.variant == variant).find_map(|w| w.memory),
+        memory_loaded: first.and_then(|w| w.memory_loaded),
+        serving_peak: first.and_then(|w| w.serving_peak),
+        kv_bytes_per_token: first.and_then(|w| w.kv_bytes_per_token),
         model_bytes: first.and_then(|w| w.model_bytes),
         ttft_us: by_task(&|request| request.token_ns.first().map(|ns| micros(*ns))),
         latency_us: by_task(&|request| request.token_ns.last().map(|ns| micros(*ns))),
@@ -530,15 +548,19 @@ fn worker(run: &StoredRun) -> WorkerRun {
         round: run.round,
         variant: run.variant.clone(),
         attempt: 1,
-        pid: 0,
-        spawn_ns: 0,
         hello_ns: run.spawn_us.map(nanos),
         load_ns: run.load_us.map(nanos),
+        phases: run.steps_us.map(|steps| {
+            let [library_ns, read_ns, compile_ns] = steps.map(|us| us.map(nanos));
+            LoadPhases { library_ns, read_ns, compile_ns }
+        }),
         first_token_ns: run.cold_start_us.map(nanos),
-        engine: None,
+        memory_loaded: run.memory_loaded,
+        serving_peak: run.serving_peak,
         memory: run.memory,
+        kv_bytes_per_token: run.kv_bytes_per_token,
         model_bytes: run.model_bytes,
-        failure: None,
+        ..WorkerRun::default()
     }
 }
 

@@ -19,6 +19,7 @@ mod progress;
 mod publish;
 mod render;
 mod run;
+mod start;
 
 use crate::github::address::Repository;
 use crate::github::mark::Id;
@@ -58,6 +59,8 @@ enum Command {
     Comment(CommentArguments),
     /// Hold a variant against itself: noise, false alarms, and the limits and rounds they advise
     Calibrate(CalibrateArguments),
+    /// Measure cold starts step by step, with the page cache warm and dropped, the engine's model cache and mmap on and off
+    Start(StartArguments),
     /// Find the commit that broke a rule
     Bisect(BisectArguments),
     /// Accept sessions as what later ones are held against
@@ -172,6 +175,44 @@ struct CalibrateArguments {
     compare: Option<u32>,
     #[command(flatten)]
     display: SheetDisplay,
+}
+
+#[derive(Debug, clap::Args)]
+struct StartArguments {
+    /// The variants to start [default: all]
+    #[arg(value_name = "VARIANT", conflicts_with = "results")]
+    variants: Vec<String>,
+    /// What runs: variants and workload, whose first task is the one request of each start
+    #[arg(long, value_name = "FILE", default_value = "perfgate.toml")]
+    config: PathBuf,
+    /// Starts of each variant under each condition; six or more give an interval
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    repeats: u32,
+    /// What is varied, in all combinations that the engine has
+    #[arg(long, value_name = "WHAT,WHAT", value_enum, value_delimiter = ',', conflicts_with = "results",
+          default_values_t = [Vary::PageCache, Vary::ModelCache, Vary::Mmap])]
+    vary: Vec<Vary>,
+    /// The file of all samples, as JSON, saved as they come [default: starts.json in the output folder]
+    #[arg(long, value_name = "FILE", conflicts_with = "results")]
+    output: Option<PathBuf>,
+    /// Print what an earlier measurement saved, and measure nothing [default: starts.json in the output folder]
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    results: Option<Option<PathBuf>>,
+    #[command(flatten)]
+    display: SheetDisplay,
+}
+
+/// What is varied between starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Vary {
+    /// The model's files in the page cache, or dropped from it
+    PageCache,
+    /// The engine's cache of compiled models, off and on; it is filled first, and removed in the end
+    ModelCache,
+    /// The model's files mapped, or read
+    Mmap,
+    /// Nothing: as configured, with the page cache warm
+    None,
 }
 
 #[derive(Debug, clap::Args)]
@@ -651,6 +692,7 @@ pub fn main() -> ExitCode {
         Command::Report(arguments) => render::report(&arguments),
         Command::Comment(arguments) => comment::comment(&arguments),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
+        Command::Start(arguments) => start::start(&arguments),
         Command::Bisect(arguments) => bisect::bisect(&arguments),
         Command::Baseline(command) => baseline::baseline(&command),
         Command::Explain(arguments) => explain::explain(&arguments),

@@ -14,6 +14,7 @@ mod slowed;
 
 pub use batch::{Batch, generate_together, score, shared_prefix};
 pub use force::{Forced, Unforced, force};
+use openvino::runtime_files;
 pub use openvino::{
     FoundRuntime, RUNTIME, Runtime, all_runtimes, ask_runtime, install_words, runtime_of,
 };
@@ -22,7 +23,7 @@ pub use serve::{Stream, guarded, serve};
 use crate::document::Table;
 use crate::problem::{self, Problem};
 use crate::protocol::{LoadSpec, Order, monotonic_ns};
-use crate::record::{EngineInfo, Failure, FailureClass, Work};
+use crate::record::{EngineInfo, Failure, FailureClass, LoadPhases, Work};
 use sampler::Sampler;
 use std::path::{Path, PathBuf};
 
@@ -44,14 +45,35 @@ pub struct Backend {
     pub work: fn(&LoadSpec) -> problem::Result<Option<Work>>,
     /// Looks for the library that is loaded at run time, if the engine has one.
     pub inspect_runtime: fn(&LoadSpec) -> problem::Result<Option<PathBuf>>,
+    /// What of its start can be switched.
+    pub switches: Switches,
     /// Loads a model.
     pub load: fn(&LoadSpec) -> Result<Box<dyn Engine>, LoadError>,
+}
+
+/// What of an engine's start can be switched; what it does not have is missing.
+#[derive(Clone, Copy)]
+pub struct Switches {
+    /// Lets it keep compiled models in a folder and take them from there, or forbids both.
+    pub model_cache: Option<fn(&mut LoadSpec, Option<&Path>)>,
+    /// Lets it map the model's files, or makes it read them.
+    pub mmap: Option<fn(&mut LoadSpec, bool)>,
+}
+
+impl Switches {
+    /// Nothing can be switched.
+    const NONE: Switches = Switches { model_cache: None, mmap: None };
 }
 
 /// A loaded model.
 pub trait Engine {
     /// What the engine says of itself.
     fn info(&self) -> EngineInfo;
+
+    /// How long the steps of the load took, as far as it stamps them.
+    fn phases(&self) -> LoadPhases {
+        LoadPhases::default()
+    }
 
     /// Starts a sequence with an empty cache. Not part of the timed region.
     ///
@@ -165,6 +187,25 @@ pub fn wants_memory(message: &str) -> bool {
     WORDS.iter().any(|words| message.contains(words))
 }
 
+/// Stamps the steps of a load, one after the other.
+struct Laps {
+    last_ns: u64,
+}
+
+impl Laps {
+    fn start() -> Laps {
+        Laps { last_ns: monotonic_ns() }
+    }
+
+    /// Nanoseconds since the start or the lap before.
+    fn lap(&mut self) -> Option<u64> {
+        let now = monotonic_ns();
+        let passed = now - self.last_ns;
+        self.last_ns = now;
+        Some(passed)
+    }
+}
+
 /// Loads a model into the engine that the spec names.
 ///
 /// # Errors
@@ -239,11 +280,25 @@ pub fn work(spec: &LoadSpec) -> problem::Result<Option<Work>> {
     (backend(spec)?.work)(spec)
 }
 
-/// Bytes of the files that a variant's engine reads; `None` if it has none, or they cannot be read.
-pub fn model_bytes(spec: &LoadSpec) -> Option<u64> {
-    let files: Vec<PathBuf> =
-        inspect(spec).ok()?.files.iter().map(|file| spec.model.join(file)).collect();
-    if files.is_empty() { None } else { size_of(&files).ok() }
+/// The files that a variant's engine reads, and their size in bytes; `None` if it has none, or they cannot be read.
+pub fn model_files(spec: &LoadSpec, inspected: &Inspected) -> Option<(Vec<PathBuf>, u64)> {
+    let files: Vec<PathBuf> = inspected.files.iter().map(|file| spec.model.join(file)).collect();
+    if files.is_empty() {
+        return None;
+    }
+    let bytes = size_of(&files).ok()?;
+    Some((files, bytes))
+}
+
+/// The libraries that a variant's engine loads at run time; none if it loads none, or they are not found.
+pub fn library_files(spec: &LoadSpec) -> Vec<PathBuf> {
+    let library = inspect_runtime(spec).ok().flatten();
+    library.map_or_else(Vec::new, |library| runtime_files(&library))
+}
+
+/// What can be switched of the start of a variant's engine.
+pub fn switches(spec: &LoadSpec) -> Switches {
+    backend(spec).map_or(Switches::NONE, |backend| backend.switches)
 }
 
 /// What to do about a file of a model that is missing or broken.

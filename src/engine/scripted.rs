@@ -1,12 +1,12 @@
 //! Owns the `scripted` engine: fixed latencies on a clock of its own, fixed outputs, and faults on
 //! request, for tests of everything around engines.
 
-use super::{Backend, Engine, Inspected, LoadError, Sequence, Stream, failed};
+use super::{Backend, Engine, Inspected, LoadError, Sequence, Stream, Switches, failed};
 use crate::document::{Node, Table};
 use crate::hash;
 use crate::problem;
 use crate::protocol::{LoadSpec, monotonic_ns};
-use crate::record::{EngineInfo, Failure};
+use crate::record::{EngineInfo, Failure, LoadPhases};
 use rustix::process::{Resource, Rlimit, Signal};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -22,11 +22,15 @@ pub(super) const BACKEND: Backend = Backend {
     inspect,
     work: |_| Ok(None),
     inspect_runtime: |_| Ok(None),
+    switches: Switches { model_cache: Some(switch_model_cache), mmap: None },
     load: |spec| Ok(Box::new(load(spec)?)),
 };
 
 /// The option that holds the script.
 const SCRIPT: &str = "script";
+
+/// The option that names the folder of what was compiled before.
+const MODEL_CACHE: &str = "model_cache";
 
 const VOCABULARY: usize = 256;
 
@@ -36,6 +40,9 @@ struct Script {
     /// Duration of the load, milliseconds.
     #[serde(default)]
     load_ms: f64,
+    /// How much of the load is said to be spent with reading, milliseconds; the rest with compiling.
+    #[serde(default)]
+    read_ms: f64,
     /// Duration of the prompt's forward pass, milliseconds.
     #[serde(default)]
     prefill_ms: f64,
@@ -102,6 +109,7 @@ fn script(node: Option<Node<'_>>) -> problem::Result<Script> {
     let mut table = node.table()?;
     for (key, place) in [
         ("load_ms", &mut script.load_ms),
+        ("read_ms", &mut script.read_ms),
         ("prefill_ms", &mut script.prefill_ms),
         ("token_ms", &mut script.token_ms),
         ("jitter", &mut script.jitter),
@@ -158,6 +166,15 @@ fn fault(node: &Node<'_>) -> problem::Result<Fault> {
     Ok(Fault { kind, request, token, to })
 }
 
+fn switch_model_cache(load: &mut LoadSpec, folder: Option<&Path>) {
+    match folder {
+        Some(folder) => {
+            load.options.insert(MODEL_CACHE.to_string(), folder.display().to_string().into());
+        }
+        None => drop(load.options.remove(MODEL_CACHE)),
+    }
+}
+
 /// The script that a spec holds; an idle one without.
 fn script_of(spec: &LoadSpec) -> Result<Script, String> {
     match spec.options.get(SCRIPT) {
@@ -191,6 +208,7 @@ struct Scripted {
     /// The request that is being played.
     request: u64,
     random: u64,
+    phases: LoadPhases,
 }
 
 fn load(spec: &LoadSpec) -> Result<Scripted, LoadError> {
@@ -206,15 +224,35 @@ fn load(spec: &LoadSpec) -> Result<Scripted, LoadError> {
         latest_ns: Arc::default(),
         request: 0,
         random,
+        phases: LoadPhases::default(),
     };
     if engine.fault(1, "").is_some_and(|kind| kind == "unsupported") {
         return Err(LoadError::setup("the script says that this model is unsupported"));
     }
     engine.strike(1, "").map_err(|failure| LoadError { failure, fatal: false })?;
-    let load_ms = engine.script.load_ms;
-    engine.pass(load_ms);
-    std::thread::sleep(Duration::from_secs_f64(load_ms / 1e3));
+    let (load_ms, read_ms) = (engine.script.load_ms, engine.script.read_ms);
+    let compile_ms = match spec.text(MODEL_CACHE).map(Path::new) {
+        Some(folder) if is_compiled(folder)? => 0.0,
+        _ => (load_ms - read_ms).max(0.0),
+    };
+    if read_ms > 0.0 {
+        let ns = |milliseconds: f64| Some((milliseconds * 1e6) as u64);
+        let (read_ns, compile_ns) = (ns(read_ms), ns(compile_ms));
+        engine.phases = LoadPhases { library_ns: None, read_ns, compile_ns };
+    }
+    engine.pass(read_ms + compile_ms);
+    std::thread::sleep(Duration::from_secs_f64((read_ms + compile_ms) / 1e3));
     Ok(engine)
+}
+
+/// Whether a folder holds what is compiled; from now on it does.
+fn is_compiled(folder: &Path) -> Result<bool, LoadError> {
+    let file = folder.join("compiled.blob");
+    let there = file.exists();
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&file, b"compiled"))
+        .map_err(|error| LoadError::setup(format!("cannot write {}: {error}", file.display())))?;
+    Ok(there)
 }
 
 impl Scripted {
@@ -320,6 +358,10 @@ impl Engine for Scripted {
             vocab_size: Some(VOCABULARY),
             ..EngineInfo::default()
         }
+    }
+
+    fn phases(&self) -> LoadPhases {
+        self.phases
     }
 
     fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {

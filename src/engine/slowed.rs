@@ -2,7 +2,7 @@
 //! the gate sees it.
 
 use super::{Engine, Sequence, Stream, Visit};
-use crate::record::{EngineInfo, Failure};
+use crate::record::{EngineInfo, Failure, LoadPhases};
 
 /// An engine whose every forward pass is followed by a busy wait of a share of its own duration.
 /// A busy wait and not a sleep: it keeps the core and its clock as busy as slower arithmetic would.
@@ -20,6 +20,10 @@ impl Slowed {
 impl Engine for Slowed {
     fn info(&self) -> EngineInfo {
         self.inner.info()
+    }
+
+    fn phases(&self) -> LoadPhases {
+        self.inner.phases()
     }
 
     fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {

@@ -8,6 +8,7 @@ mod replay;
 mod roofline;
 mod scale;
 mod split;
+mod starts;
 
 pub use calibrate::{
     Advice, Alarms, Calibration, Detectable, Noise, Question, Share, calibrate, retargeted,
@@ -18,3 +19,4 @@ pub use replay::{Replay, replay};
 pub use roofline::{Held, Limit, Roofline, Stage, bandwidth, beyond_caches};
 pub use scale::{Predicted, Scaling};
 pub use split::Split;
+pub use starts::{Median, StartMemory, StartRow, Steps, start_rows};

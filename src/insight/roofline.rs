@@ -132,7 +132,9 @@ fn roofline(part: &Part, hardware: &Hardware, variant: &str, stage: Stage) -> Op
     let threads = part.header.variants.get(variant)?.threads;
     let [measured, low, high] = seconds(part, variant, stage)?;
     let (prompt, generated) = lengths(part, variant)?;
-    let cached = cache_bytes(work, engine);
+    // An engine that does not say how it holds the cache is taken to use 32 bits.
+    let cached =
+        work.cache_bytes(engine).map_or(work.cache_numbers as f64 * WIDE, |bytes| bytes as f64);
     let held = held(work, memory_of(part, variant));
     let (bytes, operations) = match stage {
         // Each token of the prompt sees those before it; the weights are read once.
@@ -199,19 +201,6 @@ fn lengths(part: &Part, variant: &str) -> Option<(f64, f64)> {
         requests.iter().map(|request| of(request) as f64).sum::<f64>() / requests.len() as f64
     };
     Some((mean(|request| request.prompt_tokens as usize), mean(|request| request.token_ns.len())))
-}
-
-/// Bytes of the key-value cache for each position, as the engine says that it holds it.
-fn cache_bytes(work: &Work, engine: &EngineInfo) -> f64 {
-    let said = ["KV_CACHE_PRECISION", "weights"];
-    let kind =
-        said.iter().find_map(|key| engine.properties.get(*key)).map_or("f32", String::as_str);
-    let width = match kind {
-        "u8" | "i8" => 1.0,
-        "f16" | "bf16" => 2.0,
-        _ => WIDE,
-    };
-    work.cache_numbers as f64 * width
 }
 
 /// The kind of number that an engine is set to multiply: OpenVINO by its precision hint, and in 8 bits where

@@ -69,6 +69,7 @@ impl<'a> Server<'a> {
             program: &pass.program,
             deadline: pass.deadlines.load,
             interrupt: &pass.interrupt,
+            before_spawn: None,
         };
         let (worker, run) = starter.start(&set_up, 0, 1, sink)?;
         (server.engine, server.failure) = (run.engine.clone(), run.failure.clone());

@@ -1,7 +1,8 @@
-//! Owns the memory of a worker process: its peak, and anonymous and file-backed pages apart.
+//! Owns the memory of a worker process: its peaks, of loading and of serving, what it holds in between, anonymous and
+//! file-backed pages apart, and what each token adds.
 
 use super::{Metric, MetricInfo, Needs, Read, Statistic, TIME, Unit, VariantRound};
-use crate::record::MemoryUse;
+use crate::record::{MemoryUse, WorkerRun};
 
 const SIZE: MetricInfo = MetricInfo {
     unit: Unit::Bytes,
@@ -38,7 +39,58 @@ pub const MEMORY_FILE: Metric = Metric(&MetricInfo {
     ..SIZE
 });
 
+/// Largest resident set until the model was loaded, bytes: what a memory limit must let through before the first request.
+pub const MEMORY_LOAD_PEAK: Metric = Metric(&MetricInfo {
+    id: "memory_load_peak",
+    title: "memory, peak of loading",
+    read: Read::Round(|of| of_worker(of, |worker| Some(worker.memory_loaded?.peak_rss))),
+    details: &[Statistic::Mean],
+    ..SIZE
+});
+
+/// Resident memory, anonymous and of files, when the model was loaded, bytes.
+pub const MEMORY_LOADED: Metric = Metric(&MetricInfo {
+    id: "memory_loaded",
+    title: "memory, loaded",
+    read: Read::Round(|of| of_worker(of, |worker| Some(worker.memory_loaded?.resident()))),
+    details: &[Statistic::Mean],
+    ..SIZE
+});
+
+/// Largest resident set from the loaded model to the round's last request, bytes.
+pub const MEMORY_SERVING_PEAK: Metric = Metric(&MetricInfo {
+    id: "memory_serving_peak",
+    title: "memory, peak of serving",
+    read: Read::Round(|of| of_worker(of, |worker| worker.serving_peak)),
+    details: &[Statistic::Mean],
+    ..SIZE
+});
+
+/// Resident memory, anonymous and of files, after the round's last request, bytes.
+pub const MEMORY_STEADY: Metric = Metric(&MetricInfo {
+    id: "memory_steady",
+    title: "memory, steady",
+    read: Read::Round(|of| largest(of, MemoryUse::resident)),
+    details: &[Statistic::Mean],
+    ..SIZE
+});
+
+/// Bytes that each token adds to the key-value cache, by the model's shape and the cache's type.
+pub const KV_CACHE: Metric = Metric(&MetricInfo {
+    id: "kv_cache_per_token",
+    title: "KV cache per token",
+    read: Read::Round(|of| of_worker(of, |worker| worker.kv_bytes_per_token)),
+    needs: Needs::ModelShape,
+    deterministic: true,
+    details: &[Statistic::Mean],
+    ..SIZE
+});
+
 /// The largest of a round's processes; after a restart there are several, and each held the model.
 fn largest(of: &VariantRound<'_>, size: impl Fn(&MemoryUse) -> u64) -> Option<f64> {
-    of.workers().filter_map(|worker| Some(size(&worker.memory?) as f64)).max_by(f64::total_cmp)
+    of_worker(of, |worker| Some(size(&worker.memory?)))
+}
+
+fn of_worker(of: &VariantRound<'_>, size: impl Fn(&WorkerRun) -> Option<u64>) -> Option<f64> {
+    of.workers().filter_map(|worker| Some(size(worker)? as f64)).max_by(f64::total_cmp)
 }

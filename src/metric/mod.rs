@@ -30,7 +30,7 @@ pub use energy::{NoEnergy, request_joules};
 pub use failure_rate::FAILURE_RATE;
 pub use fidelity::{KL_DIVERGENCE, PERPLEXITY, TOP1_AGREEMENT};
 pub use latency::LATENCY;
-pub use memory::MEMORY;
+pub use memory::{MEMORY, MEMORY_LOAD_PEAK, MEMORY_STEADY};
 pub use throughput::THROUGHPUT;
 
 /// Every metric, in the order of the report's table.
@@ -46,10 +46,18 @@ pub const METRICS: &[Metric] = &[
     memory::MEMORY,
     memory::MEMORY_ANON,
     memory::MEMORY_FILE,
+    memory::MEMORY_LOAD_PEAK,
+    memory::MEMORY_LOADED,
+    memory::MEMORY_SERVING_PEAK,
+    memory::MEMORY_STEADY,
+    memory::KV_CACHE,
     model_size::MODEL_SIZE,
     start::COLD_START,
     start::SPAWN_TIME,
     start::LOAD_TIME,
+    start::LIBRARY_TIME,
+    start::READ_TIME,
+    start::COMPILE_TIME,
     start::COLD_TTFT,
     failure_rate::FAILURE_RATE,
     accuracy::TASK_FAILURE_RATE,
@@ -158,6 +166,10 @@ pub enum Needs {
     Energy,
     /// Access to the accounts of processes.
     ProcessMemory,
+    /// An engine that tells the steps of its load.
+    LoadPhases,
+    /// A model whose files tell the shape of its key-value cache.
+    ModelShape,
 }
 
 /// The physical unit in which values are stored.
@@ -471,6 +483,9 @@ impl Unit {
             Unit::Seconds if value.abs() < 0.9995 => format!("{:.0} ms", value * 1e3),
             Unit::Seconds => format!("{value:.2} s"),
             Unit::TokensPerSecond => format!("{value:.1} tok/s"),
+            Unit::Bytes if value != 0.0 && value.abs() < 1024.0 * 1024.0 => {
+                format!("{:.1} KiB", value / 1024.0)
+            }
             Unit::Bytes if value.abs() < 1024.0 * 1024.0 * 1024.0 => {
                 format!("{:.0} MiB", value / (1024.0 * 1024.0))
             }
@@ -547,6 +562,8 @@ mod tests {
             (Unit::Seconds, 0.0123, "12.3 ms"),
             (Unit::Seconds, 0.812, "812 ms"),
             (Unit::Seconds, 1.305, "1.30 s"),
+            (Unit::Bytes, 23040.0, "22.5 KiB"),
+            (Unit::Bytes, 0.0, "0 MiB"),
             (Unit::Bytes, 300.0 * 1048576.0, "300 MiB"),
             (Unit::Bytes, 1.5 * 1073741824.0, "1.50 GiB"),
             (Unit::Proportion, 0.004, "0.4%"),

@@ -136,6 +136,7 @@ impl<'a> Server<'a> {
             program: &self.workers.program,
             deadline: self.workers.deadlines.load,
             interrupt: &self.workers.interrupt,
+            before_spawn: None,
         };
         while self.worker.is_none() && self.attempt <= self.workers.restarts + self.spare {
             self.attempt += 1;

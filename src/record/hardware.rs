@@ -1,6 +1,7 @@
 //! Owns the record of what a machine can do: its caches, the bandwidth of reading, and the ceilings of its
 //! arithmetic. And of what a model asks of it for each token.
 
+use super::EngineInfo;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -101,9 +102,29 @@ pub struct Work {
     pub attention_products: u64,
 }
 
+/// The properties by which engines name the type of their key-value cache: OpenVINO has one of its own, candle's is
+/// that of the weights.
+const CACHE_TYPE: [&str; 2] = ["KV_CACHE_PRECISION", "weights"];
+
 impl Work {
     /// Multiplications and additions for a token with so many positions behind it.
     pub fn operations(&self, positions: f64) -> f64 {
         2.0 * (self.weights as f64 + self.attention_products as f64 * positions)
+    }
+
+    /// Bytes that each position adds to the key-value cache, of the type of number that the loaded engine names; the
+    /// scales of a cache of 8 bits or fewer come on top. `None` where the model has no cache or the engine names no
+    /// type that is known.
+    pub fn cache_bytes(&self, engine: &EngineInfo) -> Option<u64> {
+        let said = CACHE_TYPE.iter().find_map(|key| engine.properties.get(*key))?;
+        let bits = match said.as_str() {
+            "f32" => 32,
+            "f16" | "bf16" => 16,
+            "u8" | "i8" => 8,
+            "u4" | "i4" => 4,
+            _ => return None,
+        };
+        let bytes = self.cache_numbers.checked_mul(bits)? / 8;
+        (bytes > 0).then_some(bytes)
     }
 }

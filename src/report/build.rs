@@ -11,7 +11,10 @@ use crate::record::{
     Results, Severity, Summary, Verdict, VerdictKind,
 };
 use crate::session;
-use crate::verdict::{Outcome, deviations, deviations_under_load, outcome, stalls};
+use crate::verdict::{
+    HeavyLoad, Outcome, cold_page_cache, deviations, deviations_under_load, heavy_loads, outcome,
+    stalls,
+};
 use std::collections::BTreeMap;
 
 /// Builds the report of what was measured.
@@ -270,6 +273,9 @@ fn variant_tables(results: &Results) -> (VariantTable, VariantTable) {
         }
         table.rows.push(variant_row(results, &by_variant));
     }
+    let heavy = results.parts.iter().flat_map(heavy_loads);
+    let sentence = |load: HeavyLoad| words::heavy_load(&load.variant, load.peak, load.steady);
+    tables[0].notes.extend(heavy.map(sentence));
     tables.into()
 }
 
@@ -423,6 +429,13 @@ fn of_session(part: &Part) -> Vec<String> {
              a multiple of {variants} does"
         ));
     }
+    for (name, share) in cold_page_cache(part).into_iter().flatten() {
+        warnings.push(format!(
+            "only {:.0}% of the model of '{name}' were in the page cache before one of its cold starts, which read the \
+             rest from the disk: the machine has too little free memory to keep it",
+            share * 100.0
+        ));
+    }
     for (name, variant) in &header.variants {
         for switch in &variant.test_switches {
             warnings.push(format!("test switch: '{name}' is {switch}"));
@@ -533,13 +546,18 @@ fn of_rounds(part: &Part) -> String {
     };
     format!(
         "{}: {} rounds of {} requests each, in lockstep, by fresh processes; {lengths}, {} out, {}; \
-         {} warm-up requests each, not counted{resumed}",
+         {} warm-up requests each, not counted; cold starts {}{resumed}",
         plan.variants.join(", "),
         part.complete().len(),
         plan.tasks.len(),
         plan.gen_tokens,
         plan.sampling,
-        plan.warmup
+        plan.warmup,
+        match cold_page_cache(part) {
+            None => "by the machine's page cache as it was",
+            Some(cold) if cold.is_empty() => "with the models in the page cache",
+            Some(_) => "partly without the models in the page cache (see the warnings)",
+        }
     )
 }
 

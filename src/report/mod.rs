@@ -25,6 +25,7 @@ mod markdown;
 mod paint;
 mod reproduce;
 mod sheet;
+mod starts;
 mod stored;
 mod tables;
 mod tasks;
@@ -44,6 +45,7 @@ pub use load::LoadFigure;
 pub use paint::{Tone, paint};
 pub use reproduce::quoted;
 pub use sheet::{Grid, Sheet, of_calibration};
+pub use starts::of_starts;
 pub use stored::{of_stored, of_two_stored};
 pub use terminal::wrap;
 
@@ -237,7 +239,7 @@ pub struct VariantTable {
     pub columns: Vec<String>,
     /// The metrics.
     pub rows: Vec<VariantRow>,
-    /// Why some values are not there.
+    /// Why some values are not there, and what a reader must know of others.
     pub notes: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Owns the words for figures: changes, intervals and limits.
 
-use crate::metric::{Better, Kind, Metric, Statistic};
+use crate::metric::{Better, Kind, Metric, Statistic, Unit};
 use crate::record::{
     Against, Effect, Evidence, Forcing, Limit, Rule, Sample, Severity, Summary, Verdict,
     VerdictKind,
@@ -118,6 +118,18 @@ pub(super) fn stall(stall: &Stall) -> String {
         "round {}: {stalled} of {all} requests of '{}' stalled, the longest at {times} its usual \
          latency; nothing is left out of the figures",
         stall.round, stall.variant
+    )
+}
+
+/// A load that takes far more memory than serving.
+pub(super) fn heavy_load(variant: &str, peak: f64, steady: f64) -> String {
+    let bytes = |bytes| Unit::Bytes.format(bytes);
+    format!(
+        "{variant} took {} while it was loaded, {:.1} times the {} that it holds while serving: a memory limit has to \
+         let the peak through",
+        bytes(peak),
+        peak / steady,
+        bytes(steady)
     )
 }
 

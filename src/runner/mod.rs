@@ -4,6 +4,7 @@
 mod energy;
 mod heat;
 mod order;
+pub mod page_cache;
 mod probe;
 mod start;
 
@@ -11,7 +12,7 @@ pub use energy::{EnergyCounter, EnergyReading, NoCounters, Spent};
 pub use heat::{Heat, Watch};
 pub use order::{order, spawn_order};
 pub use probe::{control_groups, host, memory_use};
-pub use start::Starter;
+pub use start::{Starter, read_memory};
 
 use crate::config::{Deadlines, Variant};
 use crate::protocol::{Order, monotonic_ns};
@@ -198,6 +199,7 @@ impl<'a> State<'a, '_> {
             program: &self.runner.program,
             deadline: self.runner.deadlines.load,
             interrupt: &self.runner.interrupt,
+            before_spawn: None,
         };
         let round = self.round.round;
         let (worker, run) = starter.start(place.variant, round, place.attempt, self.sink)?;
@@ -290,9 +292,7 @@ impl<'a> State<'a, '_> {
         let worker = place.worker.take();
         let Some(mut run) = place.run.take() else { return Ok(()) };
         if let Some(worker) = worker {
-            if worker.alive() {
-                run.memory = memory_use(worker.pid());
-            }
+            read_memory(&worker, &mut run);
             worker.stop();
         }
         self.round.workers.push(run.clone());

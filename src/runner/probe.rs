@@ -4,12 +4,23 @@
 use super::energy::EnergyCounter;
 use super::heat::Heat;
 use crate::record::{MemoryUse, Reading};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Memory of a process from `/proc/PID/status`; `None` where the system has no such file.
 pub fn memory_use(pid: u32) -> Option<MemoryUse> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     parse_status(&status)
+}
+
+/// Lets the kernel's count of a process's largest resident set (`VmHWM`) begin anew, and returns what it is then, bytes;
+/// `None` where that is not allowed (`/proc/PID/clear_refs`, proc(5)).
+pub fn reset_peak(pid: u32) -> Option<u64> {
+    // Opened and not made: the file is there or the system has none.
+    let mut file =
+        std::fs::File::options().write(true).open(format!("/proc/{pid}/clear_refs")).ok()?;
+    file.write_all(b"5\n").ok()?;
+    Some(memory_use(pid)?.peak_rss)
 }
 
 /// `VmHWM`, `RssAnon` and `RssFile`, which the kernel gives in KiB.
@@ -102,6 +113,27 @@ mod tests {
             (2 << 20, 1 << 20, 1 << 19)
         );
         assert_eq!(parse_status("Name:\tkthread\n"), None);
+    }
+
+    /// In a process of its own: a peak that is over stays in the count until that begins anew.
+    #[test]
+    fn a_peak_that_is_over_can_be_forgotten() {
+        let script = "x=$(head -c 64000000 /dev/zero | tr '\\0' x); unset x; echo ready; read line";
+        let mut child = std::process::Command::new("bash")
+            .args(["-c", script])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = [0; 6];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+        let before = memory_use(child.id()).unwrap();
+        assert!(before.peak_rss >= 60_000_000 && before.resident() < before.peak_rss, "{before:?}");
+        let peak = reset_peak(child.id()).expect("a process may do so with its own children");
+        assert!(peak < before.peak_rss, "{peak} after {before:?}");
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(reset_peak(child.id()), None, "a process that is gone");
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! Owns the start of a worker process: spawn, handshake, load, under one deadline, with its figures.
 
-use super::{Cut, Sink};
+use super::probe::{memory_use, reset_peak};
+use super::{Cut, Sink, page_cache};
 use crate::config::Variant;
 use crate::engine;
 use crate::protocol::monotonic_ns;
-use crate::record::{Entry, Failure, FailureClass, WorkerRun};
+use crate::record::{Entry, Failure, FailureClass, MemoryUse, WorkerRun};
 use crate::worker::{Interrupt, Launch, Loaded, Stop, Worker};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Takes the files of a model that is about to be started.
+pub type BeforeSpawn = dyn Fn(&[PathBuf]);
 
 /// What it takes to start workers.
 pub struct Starter<'a> {
@@ -17,6 +21,8 @@ pub struct Starter<'a> {
     pub deadline: Duration,
     /// Set once the user wants to stop.
     pub interrupt: &'a Interrupt,
+    /// Called with the model's files once they have been looked at, right before each spawn.
+    pub before_spawn: Option<&'a BeforeSpawn>,
 }
 
 impl Starter<'_> {
@@ -36,7 +42,12 @@ impl Starter<'_> {
             arguments: vec![crate::worker::SUBCOMMAND.to_string()],
             threads: variant.load.threads,
         };
-        let model_bytes = engine::model_bytes(&variant.load);
+        let model = engine::inspect(&variant.load).ok();
+        let files = model.as_ref().and_then(|model| engine::model_files(&variant.load, model));
+        if let Some(before_spawn) = self.before_spawn {
+            before_spawn(files.as_ref().map_or(&[], |(files, _)| files));
+        }
+        let page_cache = files.as_ref().and_then(|(files, _)| page_cache::resident(files));
         let mut worker = Worker::spawn(&launch).map_err(|error| Cut::Setup {
             variant: variant.name.clone(),
             failure: Failure {
@@ -53,18 +64,20 @@ impl Starter<'_> {
             attempt,
             pid,
             spawn_ns: worker.spawn_ns,
-            hello_ns: None,
-            load_ns: None,
-            first_token_ns: None,
-            engine: None,
-            memory: None,
-            model_bytes,
-            failure: None,
+            model_bytes: files.map(|(_, bytes)| bytes),
+            page_cache,
+            ..WorkerRun::default()
         };
         match self.load(variant, &mut worker, &mut run) {
             Ok(loaded) => {
                 run.load_ns = Some(loaded.load_ns);
+                run.phases = Some(loaded.phases).filter(|phases| !phases.is_empty());
+                let work = engine::work(&variant.load).ok().flatten();
+                run.kv_bytes_per_token = work.and_then(|work| work.cache_bytes(&loaded.engine));
                 run.engine = Some(loaded.engine);
+                run.memory_loaded = memory_use(worker.pid());
+                // From here on the kernel's peak is that of serving.
+                run.serving_peak = reset_peak(worker.pid());
                 Ok((Some(worker), run))
             }
             Err(stop) => {
@@ -87,6 +100,17 @@ impl Starter<'_> {
         let left = self.deadline.saturating_sub(Duration::from_nanos(passed));
         worker.load(&variant.load, left, self.interrupt)
     }
+}
+
+/// Reads the memory of a worker that has served its last request into its figures.
+pub fn read_memory(worker: &Worker, run: &mut WorkerRun) {
+    let now = if worker.alive() { memory_use(worker.pid()) } else { None };
+    // A worker that died in between had a peak that nobody saw.
+    run.serving_peak = run.serving_peak.and(now).map(|memory| memory.peak_rss);
+    run.memory = now.map(|now| {
+        let loaded = run.memory_loaded.map_or(0, |memory| memory.peak_rss);
+        MemoryUse { peak_rss: now.peak_rss.max(loaded), ..now }
+    });
 }
 
 impl Cut {

@@ -11,6 +11,7 @@ mod plan;
 mod preflight;
 mod results;
 mod resume;
+mod starts;
 
 pub use forecast::{Forecast, plan_looks};
 pub use hardware::{measure as measure_hardware, work};
@@ -22,6 +23,9 @@ pub use plan::{Prepared, prepare, variant_record};
 pub use preflight::{inspect_model, warnings};
 pub use results::{add_part, fits, judged, parse_results, read_results, write_atomically};
 pub use resume::{Interrupted, find_interrupted};
+pub use starts::{
+    Factor, PreparedStarts, parse_starts, prepare_starts, read_starts, run_starts, starts_in,
+};
 
 use crate::load::LoadPass;
 use crate::problem::{Problem, Result};

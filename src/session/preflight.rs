@@ -56,7 +56,7 @@ pub fn inspect_model(variant: &Variant) -> Result<Inspected> {
 }
 
 /// Tries whether files can be made in the output folder, or where it is to be made; leaves nothing.
-fn writable(output: &Path) -> Result<()> {
+pub(super) fn writable(output: &Path) -> Result<()> {
     let help = "name a writable folder with output = \"FOLDER\" in perfgate.toml";
     let there = output.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
     if !there.is_dir() {

@@ -25,7 +25,7 @@ pub use bootstrap::{FEWEST_BOOTSTRAP_ROUNDS, RESAMPLES, Ranked, bootstrap};
 pub use change_points::{CHANGE_LEVEL, ChangePoint, change_points};
 pub use clusters::cluster_effect;
 pub use correlation::{design_effect, intraclass_correlation};
-pub use descriptive::{mean, quantile, standard_deviation};
+pub use descriptive::{mean, median_interval, quantile, standard_deviation};
 pub use divergence::{Divergence, divergence, log_ratio_of_sums, ratio_of_sums};
 pub use holm::holm;
 pub use paired::{Pairs, detectable_difference, paired_difference, pairs_needed};

@@ -291,7 +291,7 @@ impl<'a> Case<'a> {
     pub(super) fn no_value(&self) -> String {
         let why = match self.rule.metric.info().needs {
             Needs::Energy => conditions::no_round_has_energy(self.now, &self.rule.variant),
-            Needs::Nothing | Needs::ProcessMemory => None,
+            Needs::LoadPhases | Needs::ModelShape | Needs::Nothing | Needs::ProcessMemory => None,
         };
         let why = why.map_or(String::new(), |why| format!(": {why}"));
         format!("nothing could be compared: no round has a value{why}")
@@ -899,15 +899,8 @@ pub(super) mod tests {
                     round: round.round,
                     variant: variant.into(),
                     attempt: 1,
-                    pid: 1,
-                    spawn_ns: 0,
-                    hello_ns: None,
-                    load_ns: None,
-                    first_token_ns: None,
-                    engine: None,
-                    memory: None,
                     model_bytes: Some(bytes),
-                    failure: None,
+                    ..WorkerRun::default()
                 });
             }
         }

@@ -12,6 +12,7 @@ mod forecast;
 mod graded;
 mod judge;
 mod load;
+mod loads;
 mod looks;
 mod outcome;
 pub mod samples;
@@ -32,6 +33,7 @@ pub use judge::{judge, shares_the_level};
 pub use load::{
     Block, Level, Searched, Sustained, deviations_under_load, levels, searches, sustained,
 };
+pub use loads::{HeavyLoad, cold_page_cache, heavy_loads, is_heavy};
 pub use looks::{FIRST_LOOK, looks, share_spent};
 pub use outcome::{Outcome, blocks, outcome};
 pub use samples::timed;

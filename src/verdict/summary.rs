@@ -156,6 +156,10 @@ fn missing(metric: Metric, part: &Part, variant: &str) -> String {
     match metric.info().needs {
         Needs::Energy => energy().unwrap_or_else(|| "no round has a value".to_string()),
         Needs::ProcessMemory => "no worker's memory could be read".to_string(),
+        Needs::LoadPhases => "its engine tells of no such step".to_string(),
+        Needs::ModelShape => {
+            "neither its files nor its engine tell the shape of the cache".to_string()
+        }
         _ if metric.kind() == Kind::TaskProportion => "it answers no graded tasks".to_string(),
         _ => "no round has a value".to_string(),
     }

@@ -42,9 +42,9 @@ fn serve(engine: &mut Option<Box<dyn Engine>>, command: Command) -> Reply {
             match guarded(|| engine::load(&spec)) {
                 Ok(Ok(loaded)) => {
                     let load_ns = monotonic_ns() - start;
-                    let info = loaded.info();
+                    let (info, phases) = (loaded.info(), loaded.phases());
                     *engine = Some(loaded);
-                    Reply::Loaded { id, load_ns, engine: info }
+                    Reply::Loaded { id, load_ns, phases, engine: info }
                 }
                 Ok(Err(LoadError { failure, fatal })) => Reply::Failed { id, failure, fatal },
                 Err(failure) => Reply::Failed { id, failure, fatal: false },

@@ -5,7 +5,7 @@ use crate::engine::{Forced, Generation, wants_memory};
 use crate::protocol::{
     self, Arrivals, Command, Job, LoadSpec, Order, Reply, Served, Together, WORKER_FD, monotonic_ns,
 };
-use crate::record::{EngineInfo, Failure, FailureClass};
+use crate::record::{EngineInfo, Failure, FailureClass, LoadPhases};
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal};
 use std::collections::VecDeque;
@@ -66,6 +66,8 @@ pub enum Stop {
 pub struct Loaded {
     /// Duration of the load inside the worker, nanoseconds.
     pub load_ns: u64,
+    /// Its steps, as far as the engine stamps them.
+    pub phases: LoadPhases,
     /// What the engine says of itself.
     pub engine: EngineInfo,
 }
@@ -198,7 +200,9 @@ impl Worker {
         let id = self.id();
         self.send(&Command::Load { id, spec: Box::new(spec.clone()) })?;
         match self.wait(deadline, interrupt)? {
-            Reply::Loaded { id: of, load_ns, engine } if of == id => Ok(Loaded { load_ns, engine }),
+            Reply::Loaded { id: of, load_ns, phases, engine } if of == id => {
+                Ok(Loaded { load_ns, phases, engine })
+            }
             Reply::Failed { id: of, failure, fatal } if of == id => {
                 Err(if fatal { Stop::Fatal(failure) } else { Stop::Failed(failure) })
             }

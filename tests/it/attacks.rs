@@ -5,7 +5,7 @@ use crate::harmless::check;
 use proptest::prelude::*;
 
 /// What it would do, and the text.
-const ATTACKS: &[(&str, &str)] = &[
+pub const ATTACKS: &[(&str, &str)] = &[
     ("end a cell", "a | b | c"),
     ("end a row", "a\n| b |"),
     ("escape the escape", "a\\|b\\\\|c"),

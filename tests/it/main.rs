@@ -40,6 +40,7 @@ mod real_model;
 mod reference;
 mod schema;
 mod snapshots;
+mod start;
 mod statistics;
 mod store;
 mod support;

@@ -13,9 +13,9 @@ use perfgate::problem::{Problem, Result};
 use perfgate::protocol::{self, Arrivals, Command, GiveUp, Job, LoadSpec, Order, Reply, Served};
 use perfgate::record::{
     Answer, ConcurrencyPlan, Conditions, EngineInfo, Entry, Failure, FailureClass, Frequency,
-    GitState, Grade, IdlePower, IdleSample, JournalLine, Labels, Load, LoadKind, LoadPlan,
-    LoadRequest, MemoryUse, Part, QualityPlan, Reading, Results, SustainedPlan, Throttled, Told,
-    VerdictKind,
+    GitState, Grade, IdlePower, IdleSample, JournalLine, Labels, Load, LoadKind, LoadPhases,
+    LoadPlan, LoadRequest, MemoryUse, Part, QualityPlan, Reading, Results, SustainedPlan,
+    Throttled, Told, VerdictKind,
 };
 use perfgate::report::{self, FORMATS, Style};
 use perfgate::session::{self, parse_journal, parse_results};
@@ -619,6 +619,22 @@ fn stored_baselines() {
 }
 
 #[test]
+fn cold_starts() {
+    let samples = vec![serde_json::to_string(&crate::start::sample("a", "b")).unwrap()];
+    hold(100, 1, samples, |text| {
+        let Some(starts) = accepted(session::parse_starts(Path::new(FILE), text)) else {
+            return false;
+        };
+        let again = serde_json::to_string(&starts).unwrap();
+        assert_eq!(session::parse_starts(Path::new(FILE), &again).unwrap(), starts);
+        let sheet = perfgate::report::of_starts(&starts);
+        let sheets = perfgate::report::FORMATS.iter().filter_map(|format| format.sheet);
+        sheets.for_each(|render| assert!(!render(&sheet, Style::default()).is_empty()));
+        true
+    });
+}
+
+#[test]
 fn results_are_held_against_any_baseline() {
     let setup = setup();
     let samples = stored_sessions().iter().take(1).map(Stored::to_text).collect();
@@ -648,7 +664,12 @@ fn protocol_messages() {
     ];
     let replies = [
         Reply::Hello { protocol: protocol::VERSION, capabilities: vec!["load".into()] },
-        Reply::Loaded { id: 1, load_ns: 5, engine: EngineInfo::default() },
+        Reply::Loaded {
+            id: 1,
+            load_ns: 5,
+            phases: LoadPhases { read_ns: Some(2), ..LoadPhases::default() },
+            engine: EngineInfo::default(),
+        },
         Reply::Generated { id: 2, start_ns: 1, token_ns: vec![1, 2], tokens: vec![3, 4] },
         Reply::Served { id: 4, start_ns: 9, requests: vec![served] },
         Reply::Failed { id: 3, failure, fatal: true },

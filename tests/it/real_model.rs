@@ -4,7 +4,8 @@ use crate::support::{Project, finished, holds, model, root};
 use perfgate::engine::{self, Engine, Generation, Sequence};
 use perfgate::protocol::{LoadSpec, Order, monotonic_ns};
 use perfgate::record::{
-    EngineInfo, Entry, Failure, FailureClass, Phase, Request, Sampling, VerdictKind,
+    EngineInfo, Entry, Failure, FailureClass, PageCache, Phase, Request, Sampling, VerdictKind,
+    WorkerRun,
 };
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -534,6 +535,74 @@ fn a_worker_that_the_kernel_kills_for_want_of_memory_is_a_counted_failure() {
     assert!(said.contains("the kernel's out-of-memory killer"), "{said}");
 }
 
+/// The steps of a load are there and within it, and its memory is in order.
+fn told_in_steps(worker: &WorkerRun) {
+    let phases = worker.phases.expect("both engines stamp their steps");
+    let library = phases.library_ns.unwrap_or(0);
+    let sum = library + phases.read_ns.unwrap() + phases.compile_ns.unwrap();
+    assert!(sum > 0 && sum <= worker.load_ns.unwrap(), "{phases:?} in {:?}", worker.load_ns);
+    let engine = &worker.engine.as_ref().unwrap().engine;
+    assert_eq!(phases.library_ns.is_some(), engine == "openvino", "candle is in the binary");
+    let (loaded, last) = (worker.memory_loaded.unwrap(), worker.memory.unwrap());
+    let serving = worker.serving_peak.unwrap();
+    assert!(loaded.peak_rss >= loaded.resident(), "{loaded:?}");
+    assert!(serving >= last.resident(), "{serving} {last:?}");
+    assert_eq!(
+        last.peak_rss,
+        loaded.peak_rss.max(serving),
+        "the peak of all is the larger of both"
+    );
+}
+
+/// On copies of the models, which no other test has mapped: so that they can be dropped.
+#[test]
+fn real_cold_starts_are_told_by_condition() {
+    let project = project(4, 1, "");
+    let copy = |name: &str| {
+        let folder = project.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        for entry in std::fs::read_dir(model(name)).unwrap() {
+            let from = entry.unwrap().path();
+            std::fs::copy(&from, folder.join(from.file_name().unwrap())).unwrap();
+        }
+    };
+    ["fp16", "ov-int8"].into_iter().for_each(copy);
+    let runtime = root().join("runtimes/openvino-2026.4.1");
+    let config = format!(
+        "reference = \"candle\"\n[workload]\ntasks = \"tasks.jsonl\"\nprompt_tokens = 16\ngen_tokens = 4\n\
+         [session]\nrounds = 1\n[variants.candle]\nengine = \"candle\"\nmodel = \"fp16\"\nthreads = 2\n\
+         [variants.int8]\nengine = \"openvino\"\nmodel = \"ov-int8\"\nthreads = 2\nruntime = {:?}\n\
+         properties = {{ KV_CACHE_PRECISION = \"f16\" }}\n",
+        runtime.display().to_string()
+    );
+    project.write("perfgate.toml", &config);
+    let run = project.run(&["start", "--repeats", "1"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    println!("{}", run.stdout);
+    let file = project.path().join(".perfgate/starts.json");
+    crate::schema::validate_starts(&file);
+    let starts = perfgate::session::read_starts(&file).unwrap();
+    assert_eq!(starts.samples.len(), 2 + 2 + 8);
+    for sample in &starts.samples {
+        told_in_steps(&sample.run);
+        let share = sample.run.page_cache.expect("the files are this user's");
+        match sample.condition.page_cache.unwrap() {
+            PageCache::Warm => assert!(share > 0.99, "{share} of {}", sample.run.variant),
+            PageCache::Dropped => assert!(share < 0.01, "{share} of {}", sample.run.variant),
+        }
+        let cached = sample.condition.model_cache == Some(true);
+        assert_eq!(sample.model_cache_bytes.is_some_and(|bytes| bytes > 50 << 20), cached);
+    }
+    let files = |mmap: bool| {
+        let of = |sample: &&perfgate::record::StartSample| {
+            sample.condition.mmap == Some(mmap) && sample.condition.model_cache == Some(false)
+        };
+        let sizes = starts.samples.iter().filter(of).map(|s| s.run.memory.unwrap().rss_file);
+        sizes.max().unwrap()
+    };
+    assert!(files(true) > files(false) + (50 << 20), "{} {}", files(true), files(false));
+}
+
 #[test]
 fn a_real_session_records_everything_that_the_report_needs() {
     let thresholds = "[defaults]\nvariant = \"right\"\n[rules]\nmemory = \"50%\"\nlatency = \"400%\"\n\
@@ -559,6 +628,9 @@ fn a_real_session_records_everything_that_the_report_needs() {
             assert_eq!(engine.properties["INFERENCE_NUM_THREADS"], "2");
             assert!(worker.memory.unwrap().peak_rss > 100 << 20);
             assert!(worker.first_token_ns > worker.load_ns);
+            told_in_steps(worker);
+            // 30 layers, a key and a value for each of 3 heads of width 64, two bytes each.
+            assert_eq!(worker.kv_bytes_per_token, Some(2 * 30 * 3 * 64 * 2));
         }
         for request in round.requests.iter().filter(|r| r.phase == Phase::Timed) {
             assert_eq!((request.prompt_tokens, request.tokens.len()), (16, 8));

@@ -56,6 +56,15 @@ fn quantiles_agree_with_numpy() {
     }
 }
 
+#[test]
+fn intervals_of_a_median_agree_with_scipy() {
+    for case in cases("median_intervals") {
+        let found = stats::median_interval(&values(&case), number(&case, "alpha"));
+        let expected = case["low"].as_f64().zip(case["high"].as_f64());
+        assert_eq!(found, expected.map(|(low, high)| [low, high]), "{case}");
+    }
+}
+
 fn list(case: &Value, key: &str) -> Vec<f64> {
     case[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
 }

@@ -3,7 +3,7 @@
 
 use jsonschema::Validator;
 use perfgate::baseline::Stored;
-use perfgate::record::{JournalLine, Results};
+use perfgate::record::{JournalLine, Results, Starts};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -46,6 +46,13 @@ pub fn validate_journal(lines: &str) {
     }
 }
 
+/// A file of cold starts.
+pub fn validate_starts(file: &Path) {
+    static VALIDATOR: OnceLock<Validator> = OnceLock::new();
+    let validator = VALIDATOR.get_or_init(|| validator("starts.schema.json"));
+    assert_valid(validator, &json(file), &file.display().to_string());
+}
+
 /// A stored session.
 pub fn validate_baseline(file: &Path) {
     static VALIDATOR: OnceLock<Validator> = OnceLock::new();
@@ -59,6 +66,7 @@ fn the_schemas_are_those_of_the_types() {
         ("results.schema.json", schemars::schema_for!(Results)),
         ("journal.schema.json", schemars::schema_for!(JournalLine)),
         ("baseline.schema.json", schemars::schema_for!(Stored)),
+        ("starts.schema.json", schemars::schema_for!(Starts)),
     ];
     for (name, schema) in schemas {
         let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";

@@ -7,9 +7,9 @@ use perfgate::baseline::Stored;
 use perfgate::config::{self, WorkTree};
 use perfgate::record::{
     Answer, ConcurrencyPlan, Environment, Failure, FailureClass, Fidelity, FidelityPlan, Forcing,
-    Grade, Header, Labels, Load, LoadKind, LoadPlan, LoadRequest, MachineClass, MemoryUse, Part,
-    Phase, Plan, Provenance, QualityPlan, Reading, Repeat, Request, Results, Round, Sampling,
-    SustainedPlan, VariantRecord, Way, WorkerRun,
+    Grade, Header, Labels, Load, LoadKind, LoadPhases, LoadPlan, LoadRequest, MachineClass,
+    MemoryUse, Part, Phase, Plan, Provenance, QualityPlan, Reading, Repeat, Request, Results,
+    Round, Sampling, SustainedPlan, VariantRecord, Way, WorkerRun,
 };
 use perfgate::report::{self, FORMATS, Style};
 use perfgate::session;
@@ -100,6 +100,19 @@ fn worker(case: &Case, round: u32, second: bool) -> WorkerRun {
         hello_ns: ns(4.0),
         load_ns: ns(900.0),
         first_token_ns: ns(if second { 800.0 } else { 1100.0 }),
+        phases: (!lost).then_some(LoadPhases {
+            library_ns: ns(100.0),
+            read_ns: ns(200.0),
+            compile_ns: ns(590.0),
+        }),
+        memory_loaded: (!lost).then_some(MemoryUse {
+            peak_rss: if second { 400 << 20 } else { 1200 << 20 },
+            rss_anon: 190 << 20,
+            rss_file: 100 << 20,
+        }),
+        serving_peak: (!lost).then_some(310 << 20),
+        kv_bytes_per_token: (!lost).then_some(23040),
+        page_cache: Some(1.0),
         engine: None,
         memory: (!lost).then_some(MemoryUse {
             peak_rss: if second { 400 << 20 } else { 1200 << 20 },

@@ -8,10 +8,12 @@ mod mistral;
 mod qwen2;
 
 use super::batch::{Batch, Show, Visit};
-use super::{Backend, Engine, Inspected, LoadError, Sequence, Stream, failed, size_of};
+use super::{
+    Backend, Engine, Inspected, Laps, LoadError, Sequence, Stream, Switches, failed, size_of,
+};
 use crate::problem::Result;
 use crate::protocol::LoadSpec;
-use crate::record::{EngineInfo, Failure};
+use crate::record::{EngineInfo, Failure, LoadPhases};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use checkpoint::{check_tensors, weight_files};
@@ -36,6 +38,8 @@ pub(super) const BACKEND: Backend = Backend {
         super::checkpoint::work(&config, &weight_files(&spec.model)?).map(Some)
     },
     inspect_runtime: |_| Ok(None),
+    // Its weights are always mapped, and nothing is compiled that could be kept.
+    switches: Switches::NONE,
     load: |spec| Ok(Box::new(load(spec)?)),
 };
 
@@ -87,6 +91,7 @@ struct Candle {
     config: Config,
     dtype: &'static str,
     threads: usize,
+    phases: LoadPhases,
 }
 
 /// Loads a model from a folder in the layout of Hugging Face.
@@ -100,6 +105,7 @@ fn load(spec: &LoadSpec) -> std::result::Result<Candle, LoadError> {
             )));
         }
     };
+    let (mut laps, mut phases) = (Laps::start(), LoadPhases::default());
     let config = read_config(&spec.model.join("config.json"))?;
     let files = weight_files(&spec.model)?;
     check_tensors(&files, &config)?;
@@ -109,8 +115,11 @@ fn load(spec: &LoadSpec) -> std::result::Result<Candle, LoadError> {
     let broken = |error: candle_core::Error| {
         LoadError::setup(format!("candle cannot load {}: {error}", spec.model.display()))
     };
-    let pristine = (config.load)(weights.map_err(broken)?).map_err(broken)?;
-    Ok(Candle { pristine, config, dtype: dtype_name, threads: spec.threads })
+    let weights = weights.map_err(broken)?;
+    phases.read_ns = laps.lap();
+    let pristine = (config.load)(weights).map_err(broken)?;
+    phases.compile_ns = laps.lap();
+    Ok(Candle { pristine, config, dtype: dtype_name, threads: spec.threads, phases })
 }
 
 /// What the files say before they are loaded.
@@ -138,6 +147,10 @@ impl Engine for Candle {
             vocab_size: Some(self.config.sizes.vocab_size),
             ..EngineInfo::default()
         }
+    }
+
+    fn phases(&self) -> LoadPhases {
+        self.phases
     }
 
     fn begin(&mut self) -> std::result::Result<Box<dyn Sequence + '_>, Failure> {

@@ -7,16 +7,18 @@ mod ir;
 mod runtime;
 
 use runtime::find_runtime;
+pub(super) use runtime::runtime_files;
 pub use runtime::{FoundRuntime, all_runtimes, install_words};
 
 use super::batch::Batch;
 use super::{
-    Backend, Engine, Inspected, LoadError, MAKE_AGAIN, Sequence, Stream, Visit, failed, size_of,
+    Backend, Engine, Inspected, Laps, LoadError, MAKE_AGAIN, Sequence, Stream, Switches, Visit,
+    failed, size_of,
 };
 use crate::document::{Node, Table};
 use crate::problem::{self, Problem};
 use crate::protocol::LoadSpec;
-use crate::record::{EngineInfo, Failure};
+use crate::record::{EngineInfo, Failure, LoadPhases};
 use openvino::{
     CompiledModel, Core, DeviceType, ElementType, InferRequest, InferenceError, Model, PropertyKey,
     RwPropertyKey, Shape, Tensor,
@@ -34,6 +36,7 @@ pub(super) const BACKEND: Backend = Backend {
     inspect: |spec| inspect(&spec.model),
     work: |spec| Ok(Some(graph::work(&ir_files(&spec.model)?.0)?)),
     inspect_runtime,
+    switches: Switches { model_cache: Some(switch_model_cache), mmap: Some(switch_mmap) },
     load: |spec| Ok(Box::new(load(spec)?)),
 };
 
@@ -75,6 +78,27 @@ const RECORDED: [&str; 8] = [
     "CACHE_DIR",
 ];
 
+/// Properties of the core and not of a device, which does not list them: the folder of compiled models, and whether
+/// files are mapped.
+const OF_CORE: [&str; 2] = [CACHE_DIR, ENABLE_MMAP];
+
+const CACHE_DIR: &str = "CACHE_DIR";
+const ENABLE_MMAP: &str = "ENABLE_MMAP";
+
+fn switch_model_cache(load: &mut LoadSpec, folder: Option<&Path>) {
+    match folder {
+        Some(folder) => {
+            load.properties.insert(CACHE_DIR.to_string(), folder.display().to_string());
+        }
+        None => drop(load.properties.remove(CACHE_DIR)),
+    }
+}
+
+fn switch_mmap(load: &mut LoadSpec, on: bool) {
+    let word = if on { "YES" } else { "NO" };
+    load.properties.insert(ENABLE_MMAP.to_string(), word.to_string());
+}
+
 /// Longer than any request may take, milliseconds: the worker is killed at its deadline.
 const LONG_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -85,6 +109,7 @@ struct OpenVino {
     compiled: Mutex<CompiledModel>,
     has_position_ids: bool,
     info: EngineInfo,
+    phases: LoadPhases,
     // Held until the model is gone: OpenVINO unloads its plugins with the core.
     _core: Core,
 }
@@ -92,6 +117,7 @@ struct OpenVino {
 /// Loads and compiles the IR of a folder.
 fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
     let (xml, bin) = ir_files(&spec.model)?;
+    let (mut laps, mut phases) = (Laps::start(), LoadPhases::default());
     let library = runtime_of(spec)?;
     let (version, mut core) = start(&library)?;
     let broken = |doing: &str, error: &dyn std::fmt::Display| {
@@ -99,13 +125,16 @@ fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
     };
     let asked = properties(spec);
     set_properties(&mut core, &asked)?;
+    phases.library_ns = laps.lap();
     let model = core
         .read_model_from_file(&xml.to_string_lossy(), &bin.to_string_lossy())
         .map_err(|error| broken(&format!("read {}", xml.display()), &error))?;
     let has_position_ids = check_inputs(&model, &xml)?;
+    phases.read_ns = laps.lap();
     let compiled = core
         .compile_model(&model, DeviceType::CPU)
         .map_err(|error| broken(&format!("compile {}", xml.display()), &error))?;
+    phases.compile_ns = laps.lap();
     let info = EngineInfo {
         engine: "openvino".to_string(),
         properties: effective(&compiled, &asked),
@@ -115,7 +144,8 @@ fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
         vocab_size: None,
         all_positions: true,
     };
-    Ok(OpenVino { compiled: Mutex::new(compiled), has_position_ids, info, _core: core })
+    let compiled = Mutex::new(compiled);
+    Ok(OpenVino { compiled, has_position_ids, info, phases, _core: core })
 }
 
 /// Loads a runtime library; returns its version and what everything else is asked of.
@@ -212,8 +242,8 @@ fn set_properties(core: &mut Core, asked: &BTreeMap<String, String>) -> Result<(
         .map_err(|error| LoadError::setup(format!("the CPU device does not answer: {error}")))?;
     let supported: BTreeSet<&str> = supported.split_whitespace().collect();
     for (key, value) in asked {
-        let known = supported.contains(key.as_str()) || key == "CACHE_DIR";
-        if !known {
+        let of_core = OF_CORE.contains(&key.as_str());
+        if !of_core && !supported.contains(key.as_str()) {
             let nearest = supported
                 .iter()
                 .min_by_key(|name| strsim::damerau_levenshtein(key, name))
@@ -224,7 +254,10 @@ fn set_properties(core: &mut Core, asked: &BTreeMap<String, String>) -> Result<(
             )));
         }
         let key_as_set = RwPropertyKey::Other(key.clone().into());
-        core.set_property(&DeviceType::CPU, &key_as_set, value).map_err(|error| {
+        // The core's own have no device; a device would not pass the mapping on to the reading of models.
+        let device =
+            if key == ENABLE_MMAP { DeviceType::Other("".into()) } else { DeviceType::CPU };
+        core.set_property(&device, &key_as_set, value).map_err(|error| {
             LoadError::setup(format!("OpenVINO refuses {key} = \"{value}\": {error}"))
         })?;
     }
@@ -279,6 +312,10 @@ fn check_inputs(model: &Model, xml: &Path) -> Result<bool, LoadError> {
 impl Engine for OpenVino {
     fn info(&self) -> EngineInfo {
         self.info.clone()
+    }
+
+    fn phases(&self) -> LoadPhases {
+        self.phases
     }
 
     fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {

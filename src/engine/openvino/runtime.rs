@@ -141,6 +141,19 @@ pub(super) fn check_library(library: &Path) -> Result<()> {
     }
 }
 
+/// The files that come into memory with a library: OpenVINO's own and those of its threads, which lie beside it.
+pub(in crate::engine) fn runtime_files(library: &Path) -> Vec<PathBuf> {
+    let Some(folder) = library.parent() else { return Vec::new() };
+    let ours = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        ["libopenvino", "libtbb"].iter().any(|start| name.starts_with(start)) && path.is_file()
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(ours).collect();
+    files.sort();
+    files
+}
+
 /// A library that cannot serve, with what to do.
 pub(super) fn unusable(library: &Path, why: impl Into<String>) -> Problem {
     Problem::in_file(library, why).help(
