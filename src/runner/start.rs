@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Takes the files of a model that is about to be started.
-pub type BeforeSpawn = dyn Fn(&[PathBuf]);
+pub type BeforeSpawn<'a> = dyn Fn(&[PathBuf]) + 'a;
 
 /// What it takes to start workers.
 pub struct Starter<'a> {
@@ -22,7 +22,7 @@ pub struct Starter<'a> {
     /// Set once the user wants to stop.
     pub interrupt: &'a Interrupt,
     /// Called with the model's files once they have been looked at, right before each spawn.
-    pub before_spawn: Option<&'a BeforeSpawn>,
+    pub before_spawn: Option<&'a BeforeSpawn<'a>>,
 }
 
 impl Starter<'_> {
