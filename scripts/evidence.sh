@@ -14,6 +14,7 @@
 #     scripts/evidence.sh against      pull requests against their base -> docs/evidence/against.md (40 minutes)
 #     scripts/evidence.sh action       the GitHub action on a real pull request -> docs/evidence/action.md (5 minutes)
 #     scripts/evidence.sh start        cold starts by condition, step by step -> docs/evidence/start.md (10 minutes)
+#     scripts/evidence.sh explain      why one variant is faster, bandwidth beside scripts/stream.c -> docs/explain.md (10 minutes)
 #     scripts/evidence.sh tinyllama    TinyLlama's shape, random weights -> docs/evidence/tinyllama.md (15 minutes)
 #     scripts/evidence.sh scale        random models of 15 million to 1.1 billion parameters -> docs/scale.md (2 hours)
 #     scripts/evidence.sh scale SHAPE… these alone -> .perfgate/evidence/scale/page.md
@@ -285,6 +286,15 @@ start() {
     mv "$page" docs/evidence/start.md
 }
 
+explain() {
+    local folder=.perfgate/evidence/explain
+    mkdir -p "$folder"
+    cc -O3 -march=native -pthread -o "$folder/stream" scripts/stream.c
+    [[ -e $folder/results.json ]] ||
+        target/release/perfgate run --quiet --only timing --rounds 6 --output "$folder/results.json" >/dev/null
+    python3 scripts/evidence_explain.py perfgate.toml "$folder/results.json" "$folder/stream"
+}
+
 tinyllama() {
     local peak=.perfgate/evidence/tinyllama.peak
     local command="target/release/perfgate check --config examples/tinyllama/random.toml --rounds 2"
@@ -332,7 +342,7 @@ case ${1:-} in
     simulation | change-points) # need no model
         "$1"
         ;;
-    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | tinyllama | scale)
+    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | explain | tinyllama | scale)
         # No argument at all, unless it is that case.
         # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)

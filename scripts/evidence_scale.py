@@ -210,15 +210,25 @@ def parameters(shape: str) -> str:
     return f"{int(describe(shape).split()[0]) / 2:.0f}"
 
 
+def shares(shape: str) -> dict[str, str]:
+    """Of each variant: how much of its bound a generated token reaches, and what limits it."""
+    command = [str(BINARY), "explain", str(results_of(shape, NATIVE)), "--quiet", "--format", "json"]
+    sheet = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    table = next(table for table in sheet["tables"] if table["title"] == "Rooflines")
+    rows = [dict(zip(table["header"], row)) for row in table["rows"]]
+    return {row["variant"]: f"{row['of bound']}, {row['limited by']}" for row in rows if row["for each"] == "token"}
+
+
 def size_table(shapes: list[str]) -> list[str]:
     titles = [title for title, _, _ in METRICS]
     lines = [f"| shape | million parameters | variant | {' | '.join(titles)} | share of the roofline |"]
     lines.append("|---|---|---|" + "---|" * (len(titles) + 1))
     for shape in shapes:
-        session = Session.read(shape, NATIVE)
+        session, reached = Session.read(shape, NATIVE), shares(shape)
         for variant in TITLES:
             cells = [cell(session, variant, metric, statistic) for _, metric, statistic in METRICS]
-            lines.append(f"| {shape} | {parameters(shape)} | {TITLES[variant]} | {' | '.join(cells)} | - |")
+            cells.append(reached[variant])
+            lines.append(f"| {shape} | {parameters(shape)} | {TITLES[variant]} | {' | '.join(cells)} |")
     return lines
 
 
@@ -329,8 +339,8 @@ def page(shapes: list[str]) -> str:
         "",
         *size_table(shapes),
         "",
-        "The share of the roofline (what the machine's memory could feed) is not available yet. Memory is the peak of the",
-        "variant's own process.",
+        "The share of the roofline: the least time that a generated token needs on this machine, as a share of what it takes,",
+        "and what limits it ([how that is found](explain.md)). Memory is the peak of the variant's own process, loading included.",
         "",
         "## INT8 over FP16",
         "",

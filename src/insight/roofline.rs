@@ -61,6 +61,8 @@ pub struct Roofline {
     pub bandwidth: f64,
     /// The ceiling of the arithmetic that the variant is set to.
     pub ceiling: Ceiling,
+    /// Whether its engine lets that arithmetic be chosen.
+    pub choosable: bool,
     /// Least time of the reading.
     pub reading: f64,
     /// Least time of the arithmetic.
@@ -163,6 +165,7 @@ fn roofline(part: &Part, hardware: &Hardware, variant: &str, stage: Stage) -> Op
         operations,
         bandwidth,
         ceiling,
+        choosable: engine.properties.contains_key(PRECISION),
         reading,
         computing,
         measured,
@@ -203,13 +206,16 @@ fn lengths(part: &Part, variant: &str) -> Option<(f64, f64)> {
     Some((mean(|request| request.prompt_tokens as usize), mean(|request| request.token_ns.len())))
 }
 
+/// The property by which OpenVINO lets the arithmetic be chosen.
+const PRECISION: &str = "INFERENCE_PRECISION_HINT";
+
 /// The kind of number that an engine is set to multiply: OpenVINO by its precision hint, and in 8 bits where
 /// weights are so and activations are quantized as they come. candle widens half precision to 32 bits.
 fn number(work: &Work, engine: &EngineInfo) -> Number {
     let property = |key: &str| engine.properties.get(key).map_or("", String::as_str);
     let quantizes = !matches!(property("DYNAMIC_QUANTIZATION_GROUP_SIZE"), "" | "0");
     let narrow = matches!(work.stored.as_str(), "u8" | "i8" | "u4" | "i4");
-    match property("INFERENCE_PRECISION_HINT") {
+    match property(PRECISION) {
         _ if quantizes && narrow => Number::Int8,
         "bf16" => Number::Bf16,
         "f16" => Number::F16,

@@ -262,10 +262,14 @@ fn unused(line: &Roofline, hardware: &Hardware) -> Option<String> {
     let best =
         of_16_bits.max_by(|a, b| a.operations_per_second.total_cmp(&b.operations_per_second))?;
     let gain = best.operations_per_second / line.ceiling.operations_per_second;
+    let remedy = if line.choosable {
+        "INFERENCE_PRECISION_HINT changes that (and with it the answers)"
+    } else {
+        "its engine has no setting for it"
+    };
     (gain >= WORTH_SAYING).then(|| {
         format!(
-            "{} computes in FP32, and this processor has {} ({}) at {} the speed: unused, which for OpenVINO \
-             INFERENCE_PRECISION_HINT changes (and with it the answers)",
+            "{} computes in FP32, and this processor has {} ({}) at {} the speed, which is not used; {remedy}",
             line.variant,
             best.number.title(),
             best.instructions,

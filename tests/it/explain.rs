@@ -319,7 +319,7 @@ fn a_xeon_with_amx_reads_from_memory_and_has_16_bits_unused() {
         &[
             "fp16, each token: limited by reading from memory: 2.02 GB read at 250 GB/s take",
             "fp16, the prompt: limited by arithmetic",
-            "this processor has BF16 (AMX) at 15.0 times the speed: unused",
+            "this processor has BF16 (AMX) at 15.0 times the speed, which is not used; INFERENCE_PRECISION_HINT changes that",
             "amx_bf16 amx_int8 amx_tile",
             "int8 decodes 1.82 times as fast as fp16 (1.82 to 1.82) because it reads 1.02 GB where the other reads",
             "L3 (105 MiB)",
