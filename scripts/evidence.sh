@@ -15,7 +15,6 @@
 #     scripts/evidence.sh action       the GitHub action on a real pull request -> docs/evidence/action.md (5 minutes)
 #     scripts/evidence.sh start        cold starts by condition, step by step -> docs/evidence/start.md (10 minutes)
 #     scripts/evidence.sh explain      why one variant is faster, bandwidth beside scripts/stream.c -> docs/explain.md (10 minutes)
-#     scripts/evidence.sh tinyllama    TinyLlama's shape, random weights -> docs/evidence/tinyllama.md (15 minutes)
 #     scripts/evidence.sh scale        random models of 15 million to 1.1 billion parameters -> docs/scale.md (2 hours)
 #     scripts/evidence.sh scale SHAPE… these alone -> .perfgate/evidence/scale/page.md
 #     scripts/evidence.sh simulation   the statistics on data of known truth -> docs/evidence/simulation.md (5 minutes)
@@ -276,11 +275,11 @@ start() {
     {
         printf '# Cold starts, step by step\n\nMade by `scripts/evidence.sh start`, which runs the commands below: '
         printf '[what is measured, and how](../start.md).\n\n'
-        printf '## SmolLM2-135M: `perfgate start --repeats 8`\n\n'
-        starts smollm2 --repeats 8
-        if [[ -d .perfgate/models/tinyllama-random/ov-fp16 ]]; then
-            printf '\n## TinyLlama-1.1B'"'"'s shape, random weights: `perfgate start --config %s --repeats 6 --vary page-cache,model-cache`\n\n' "$tiny"
-            starts tinyllama --config "$tiny" --repeats 6 --vary page-cache,model-cache
+        printf '## SmolLM2-135M: `perfgate start --repeats 6`\n\n'
+        starts smollm2 --repeats 6
+        if [[ -d .perfgate/models/random/tinyllama-1.1b/fp16-ov ]]; then
+            printf '\n## TinyLlama-1.1B'"'"'s shape, random weights: `perfgate start --config %s --repeats 3 --vary page-cache,model-cache`\n\n' "$tiny"
+            starts tinyllama --config "$tiny" --repeats 3 --vary page-cache,model-cache
         fi
     } >"$page"
     mv "$page" docs/evidence/start.md
@@ -293,21 +292,6 @@ explain() {
     [[ -e $folder/results.json ]] ||
         target/release/perfgate run --quiet --only timing --rounds 6 --output "$folder/results.json" >/dev/null
     python3 scripts/evidence_explain.py perfgate.toml "$folder/results.json" "$folder/stream"
-}
-
-tinyllama() {
-    local peak=.perfgate/evidence/tinyllama.peak
-    local command="target/release/perfgate check --config examples/tinyllama/random.toml --rounds 2"
-    mkdir -p "$(dirname "$peak")"
-    scripts/random_llama.sh tinyllama-1.1b
-    code=0
-    # shellcheck disable=SC2086
-    python3 scripts/peak_memory.py $command >/dev/null 2>"$peak" || code=$?
-    page "TinyLlama-1.1B's shape" "$command" "$code" \
-        "Random weights in the exact shape of TinyLlama-1.1B; all three variants in memory at once. Of all processes together:
-
-$(sed -n 's/^peak\(.*\):$/- peak\1/p' "$peak")" \
-        >docs/evidence/tinyllama.md
 }
 
 # The models of all sizes take 8 GB of disk. A larger one is only measured by name.
@@ -342,7 +326,7 @@ case ${1:-} in
     simulation | change-points) # need no model
         "$1"
         ;;
-    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | explain | tinyllama | scale)
+    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | explain | scale)
         # No argument at all, unless it is that case.
         # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)
