@@ -10,7 +10,7 @@
 #     scripts/evidence.sh aa           INT8 against itself, and slowed by 5% and 10% -> docs/evidence/aa.md (60 minutes, once)
 #     scripts/evidence.sh speed        the bootstrap against NumPy, and compare -> docs/evidence/speed.md (5 minutes)
 #     scripts/evidence.sh energy       what reading energy counters costs -> docs/evidence/energy.md (5 minutes)
-#     scripts/evidence.sh load         minutes of load, streams, arrivals: examples/load -> docs/evidence/load.md (12 minutes)
+#     scripts/evidence.sh load         minutes of load, streams, arrivals: examples/load -> docs/evidence/load.md (18 minutes)
 #     scripts/evidence.sh against      pull requests against their base -> docs/evidence/against.md (40 minutes)
 #     scripts/evidence.sh action       the GitHub action on a real pull request -> docs/evidence/action.md (5 minutes)
 #     scripts/evidence.sh start        cold starts by condition, step by step -> docs/evidence/start.md (10 minutes)
@@ -18,6 +18,7 @@
 #     scripts/evidence.sh scale        random models of 15 million to 1.1 billion parameters -> docs/scale.md (2 hours)
 #     scripts/evidence.sh scale SHAPE… these alone -> .perfgate/evidence/scale/page.md
 #     scripts/evidence.sh simulation   the statistics on data of known truth -> docs/evidence/simulation.md (5 minutes)
+#     scripts/evidence.sh readme       the report of this repository's own check -> README.md, docs/recommend.md (10 minutes)
 #     scripts/evidence.sh html         the page of the latest session, seen by Chromium -> docs/images/ (a minute)
 #     scripts/evidence.sh change-points  change points on series of known truth -> docs/evidence/change_points.md (seconds)
 set -euo pipefail
@@ -285,6 +286,31 @@ start() {
     mv "$page" docs/evidence/start.md
 }
 
+readme() {
+    local report=.perfgate/evidence/readme.txt
+    mkdir -p .perfgate/evidence
+    check
+    target/release/perfgate report >"$report" || true
+    python3 - "$report" <<'PYTHON'
+import pathlib, re, sys
+
+report = pathlib.Path(sys.argv[1]).read_text().rstrip()
+
+
+def put(page: str, name: str, text: str) -> None:
+    path = pathlib.Path(page)
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    old = path.read_text()
+    before, after = old.split(begin)[0], old.split(end)[1]
+    path.write_text(f"{before}{begin}\n```text\n{text}\n```\n{end}{after}")
+
+
+put("README.md", "report", report)
+where = re.search(r"^Which variant where\n(?:.+\n)*", report, re.M)
+put("docs/recommend.md", "recommended", where[0].rstrip())
+PYTHON
+}
+
 explain() {
     local folder=.perfgate/evidence/explain
     mkdir -p "$folder"
@@ -326,7 +352,7 @@ case ${1:-} in
     simulation | change-points) # need no model
         "$1"
         ;;
-    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | explain | scale)
+    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | explain | readme | scale)
         # No argument at all, unless it is that case.
         # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)

@@ -121,6 +121,24 @@ def welch() -> list[dict]:
     return cases
 
 
+def sums() -> list[dict]:
+    """MOVER of a mean over rounds and another: where both are normal of known spread, it is the interval of the sum."""
+    cases = []
+    for spreads in [[1.0], [0.3, 0.4], [2.0, 0.1, 0.5], [1e-3, 5e-3]]:
+        points = [0.5 * (-1) ** place for place in range(len(spreads))]
+        for alpha in [0.05, 0.025, 0.025 / 3, 1e-3]:
+            parts = [dict(zip(("low", "high"), stats.norm.interval(1 - 2 * alpha, p, s))) for p, s in zip(points, spreads)]
+            low, high = stats.norm.interval(1 - 2 * alpha, sum(points), numpy.sqrt(numpy.sum(numpy.square(spreads))))
+            cases.append({
+                "points": points,
+                "lows": [part["low"] for part in parts],
+                "highs": [part["high"] for part in parts],
+                "low": low,
+                "high": high,
+            })
+    return cases
+
+
 def restricted_score(b: int, c: int, n: int, delta: float) -> float:
     """Tango's statistic with its restricted maximum likelihood found by search, not by the formula.
 
@@ -473,6 +491,7 @@ def main() -> None:
         "predictions": predictions(),
         "differences_of_two": differences_of_two(),
         "welch": welch(),
+        "sums": sums(),
         "paired_differences": paired_differences(),
         "look_levels": look_levels(),
         "holm": holm(),

@@ -7,11 +7,13 @@
 mod fidelity;
 mod hardware;
 mod load;
+mod scenarios;
 mod starts;
 
 pub use fidelity::{Fidelity, FidelityPlan, Forcing};
 pub use hardware::{Bandwidth, CacheLevel, Ceiling, Hardware, Number, Work};
 pub use load::{ConcurrencyPlan, Load, LoadKind, LoadPlan, LoadRequest, SustainedPlan};
+pub use scenarios::{Requirement, Scenario, Weight};
 pub use starts::{Condition, PageCache, STARTS_FORMAT, StartPlan, StartSample, Starts};
 
 use crate::metric::{Better, Metric, Statistic, Unit};
@@ -1547,6 +1549,9 @@ pub struct Judgement {
     /// Whose rules, workload and reference it was.
     #[serde(default)]
     pub authority: Authority,
+    /// The uses for which a variant is recommended, with what was required there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scenarios: Vec<Scenario>,
 }
 
 /// Whose rules, workload, reference and baselines a run is judged by.

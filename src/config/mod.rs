@@ -4,6 +4,7 @@
 mod fidelity;
 mod load;
 mod perfgate_toml;
+mod scenarios;
 mod source;
 mod thresholds;
 
@@ -13,6 +14,7 @@ pub use perfgate_toml::{
     Again, ChatTemplate, Config, Deadlines, Energy, ForTests, Quality, Recipe, Store, TaskFormat,
     TaskSample, TaskSet, Variant, Workload,
 };
+pub use scenarios::{DEFAULT_SCENARIOS, Requirement, Scenario};
 pub use source::{CommitTree, Source, WorkTree};
 pub use thresholds::{Thresholds, Waived, name_of};
 

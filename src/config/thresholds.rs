@@ -1,6 +1,7 @@
 //! Owns the schema of `thresholds.toml`: the rules, their defaults and the policies.
 
 use super::perfgate_toml::Config;
+use super::scenarios::{self, Scenario};
 use crate::document::{Document, Node, Table, suggestion};
 use crate::metric::{Better, Kind, METRICS, Metric, Statistic, Unit};
 use crate::problem::Result;
@@ -23,6 +24,8 @@ pub struct Thresholds {
     pub false_alarms: f64,
     /// The waivers, those that have expired too.
     pub waivers: Vec<Waived>,
+    /// The uses for which a variant is recommended.
+    pub scenarios: Vec<Scenario>,
 }
 
 /// A waiver and the rules that it is for.
@@ -97,11 +100,11 @@ pub fn name_of(id: &str) -> &str {
 }
 
 /// What rules get that don't say it themselves.
-struct Defaults {
-    variants: Vec<String>,
-    against: Against,
-    evidence: Evidence,
-    severity: Severity,
+pub(super) struct Defaults {
+    pub(super) variants: Vec<String>,
+    pub(super) against: Against,
+    pub(super) evidence: Evidence,
+    pub(super) severity: Severity,
 }
 
 const EVIDENCE: [(&str, Evidence); 3] = [
@@ -142,6 +145,7 @@ pub(super) fn parse(file: &Path, text: &str, config: &Config) -> Result<Threshol
         }
         None => Vec::new(),
     };
+    let scenarios = scenarios::scenarios(root.take("scenarios"), config)?;
     root.finish()?;
     if rules.is_empty() && config.variants.len() == 1 && defaults.variants.is_empty() {
         return Err(node
@@ -158,7 +162,7 @@ pub(super) fn parse(file: &Path, text: &str, config: &Config) -> Result<Threshol
             .problem("there are no rules")
             .help("the shortest is: throughput = \"5%\""));
     }
-    Ok(Thresholds { file: file.to_path_buf(), rules, policies, false_alarms, waivers })
+    Ok(Thresholds { file: file.to_path_buf(), rules, policies, false_alarms, waivers, scenarios })
 }
 
 /// One entry of `[[waivers]]`.
@@ -310,6 +314,20 @@ fn anchor(node: &Node<'_>) -> Result<String> {
 
 /// One entry of `[rules]`: `NAME = "5%"` or `NAME = { … }`; one rule for each variant it judges.
 fn rule(name: &str, node: &Node<'_>, defaults: &Defaults, config: &Config) -> Result<Vec<Rule>> {
+    let rules = rules_of(name, node, defaults, config)?;
+    for rule in &rules {
+        can_be_judged(rule, node, config)?;
+    }
+    Ok(rules)
+}
+
+/// The same, whether this configuration measures it or not.
+pub(super) fn rules_of(
+    name: &str,
+    node: &Node<'_>,
+    defaults: &Defaults,
+    config: &Config,
+) -> Result<Vec<Rule>> {
     let short = node.as_string().is_some() || node.as_number().is_some();
     let mut table = if short { None } else { Some(node.table()?) };
     let metric = metric(name, node, table.as_mut())?;
@@ -351,36 +369,28 @@ fn rule(name: &str, node: &Node<'_>, defaults: &Defaults, config: &Config) -> Re
         table.finish()?;
     }
     let several = names.len() > 1;
-    let rules: Vec<Rule> = names
-        .into_iter()
-        .map(|variant| Rule {
-            id: if several { format!("{name}@{variant}") } else { name.to_string() },
-            line: node.line(),
-            metric,
-            statistic,
-            against: match &against {
-                Against::Variant(base) if base == BASE => {
-                    Against::Variant(format!("{variant}{BASE}"))
-                }
-                other => other.clone(),
-            },
-            variant,
-            limit,
-            evidence,
-            severity,
-            forcing,
-            only: only.clone(),
-            waiver: None,
-        })
-        .collect();
-    for rule in &rules {
-        can_be_judged(rule, node, config)?;
-    }
-    Ok(rules)
+    let rules = names.into_iter().map(|variant| Rule {
+        id: if several { format!("{name}@{variant}") } else { name.to_string() },
+        line: node.line(),
+        metric,
+        statistic,
+        against: match &against {
+            Against::Variant(base) if base == BASE => Against::Variant(format!("{variant}{BASE}")),
+            other => other.clone(),
+        },
+        variant,
+        limit,
+        evidence,
+        severity,
+        forcing,
+        only: only.clone(),
+        waiver: None,
+    });
+    Ok(rules.collect())
 }
 
 /// Refuses rules that no measurement of this version could ever decide.
-fn can_be_judged(rule: &Rule, node: &Node<'_>, config: &Config) -> Result<()> {
+pub(super) fn can_be_judged(rule: &Rule, node: &Node<'_>, config: &Config) -> Result<()> {
     let other = rule.against.variant();
     if other == Some(rule.variant.as_str()) {
         return Err(node

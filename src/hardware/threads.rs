@@ -5,7 +5,7 @@ use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// Repetitions of which the best counts, as STREAM has it: what else ran can only make it slower.
-const REPETITIONS: usize = 6;
+const REPETITIONS: usize = 12;
 
 /// Least duration of a repetition; the clock and the start of threads are nothing beside it.
 const LEAST: Duration = Duration::from_millis(8);

@@ -67,12 +67,13 @@ pub fn explain(part: &Part) -> Option<Explanation> {
         return None;
     }
     let model = |(name, work): (&String, &Work)| {
-        (name.clone(), (work.clone(), held(work, memory_of(part, name))))
+        let held = held(work, part.engine(name)?, memory_of(part, name));
+        Some((name.clone(), (work.clone(), held)))
     };
     let scalings =
         pairs(part, &lines).into_iter().filter_map(|pair| scaling(&hardware, part, pair)).collect();
     Some(Explanation {
-        models: part.work.iter().map(model).collect(),
+        models: part.work.iter().filter_map(model).collect(),
         causes: causes(part, &lines),
         splits: splits(part),
         scalings,

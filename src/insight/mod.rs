@@ -1,9 +1,11 @@
 //! Owns further conclusions from what was measured: what a machine's noise means for the rules, where a metric
-//! moved over sessions, and why one variant is faster than another. It measures nothing itself.
+//! moved over sessions, why one variant is faster than another, and which one to deploy for which use. It measures nothing
+//! itself.
 
 mod calibrate;
 mod explain;
 mod history;
+mod recommend;
 mod replay;
 mod roofline;
 mod scale;
@@ -15,6 +17,7 @@ pub use calibrate::{
 };
 pub use explain::{Cause, Explanation, Why, explain};
 pub use history::{Asked, Change, Point, Series, over_sessions};
+pub use recommend::{Answer, Comparison, Open, Out, Ratio, Recommendation, recommend};
 pub use replay::{Replay, replay};
 pub use roofline::{Held, Limit, Roofline, Stage, bandwidth, beyond_caches};
 pub use scale::{Predicted, Scaling};

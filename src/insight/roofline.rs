@@ -101,12 +101,14 @@ const WIDE: f64 = 4.0;
 
 /// How a variant holds its weights: by the memory of its process after the round's last request.
 ///
-/// Engines may widen 16-bit weights to 32 bits while loading; no property tells, but the memory does: narrower
-/// weights would not need so much. Weights narrower than 16 bits are unpacked in registers.
-pub fn held(work: &Work, memory: Option<MemoryUse>) -> Held {
+/// Engines may widen 16-bit weights to 32 bits while loading, where they compute in 32 bits; no property tells, but the
+/// memory does: narrower weights would not need so much. Where they compute in 16 bits, as much memory is a second
+/// copy in another layout. Weights narrower than 16 bits are unpacked in registers.
+pub fn held(work: &Work, engine: &EngineInfo, memory: Option<MemoryUse>) -> Held {
     let (weights, stored_bytes) = (work.weights as f64, work.weight_bytes as f64);
     let anonymous_per_weight = memory.map(|memory| memory.rss_anon as f64 / weights);
     let widened = matches!(work.stored.as_str(), "f16" | "bf16")
+        && number(work, engine) == Number::F32
         && anonymous_per_weight.is_some_and(|bytes| bytes >= WIDENED);
     let bytes = if widened { weights * WIDE } else { stored_bytes };
     Held { bytes, stored_bytes, anonymous_per_weight, widened }
@@ -137,7 +139,7 @@ fn roofline(part: &Part, hardware: &Hardware, variant: &str, stage: Stage) -> Op
     // An engine that does not say how it holds the cache is taken to use 32 bits.
     let cached =
         work.cache_bytes(engine).map_or(work.cache_numbers as f64 * WIDE, |bytes| bytes as f64);
-    let held = held(work, memory_of(part, variant));
+    let held = held(work, engine, memory_of(part, variant));
     let (bytes, operations) = match stage {
         // Each token of the prompt sees those before it; the weights are read once.
         Stage::Prefill => (held.bytes, prompt * work.operations(prompt / 2.0)),
@@ -319,10 +321,14 @@ mod tests {
             ..Work::default()
         };
         let memory = |rss_anon| Some(MemoryUse { peak_rss: 0, rss_anon, rss_file: 0 });
-        assert_eq!(held(&work("f16"), memory(250)).bytes, 200.0);
-        assert_eq!(held(&work("f16"), memory(450)).bytes, 400.0);
-        assert!(held(&work("f16"), memory(450)).widened);
-        assert_eq!(held(&work("u8"), memory(450)).bytes, 200.0);
-        assert_eq!(held(&work("f16"), None).bytes, 200.0);
+        let single = EngineInfo::default();
+        let properties = [(PRECISION.to_string(), "bf16".to_string())].into();
+        let half = EngineInfo { properties, ..EngineInfo::default() };
+        assert_eq!(held(&work("f16"), &half, memory(450)).bytes, 200.0, "a second copy");
+        assert_eq!(held(&work("f16"), &single, memory(250)).bytes, 200.0);
+        assert_eq!(held(&work("f16"), &single, memory(450)).bytes, 400.0);
+        assert!(held(&work("f16"), &single, memory(450)).widened);
+        assert_eq!(held(&work("u8"), &single, memory(450)).bytes, 200.0);
+        assert_eq!(held(&work("f16"), &single, None).bytes, 200.0);
     }
 }

@@ -366,6 +366,15 @@ fn thresholds_of(table: &mut Table, old: Option<&Thresholds>, new: Option<&Thres
             format!("waiver of {} until {}: {}", waiver.owner, waiver.expires, waiver.reason);
         table.add(format!("rule {}", waived.rule), change, Direction::Looser);
     }
+    // What is recommended decides nothing. The rules of a scenario depend on the variants that there are.
+    let said = |thresholds: &Thresholds| {
+        let mut scenarios = thresholds.scenarios.clone();
+        scenarios.iter_mut().flat_map(|one| &mut one.requires).for_each(|one| one.rules.clear());
+        scenarios
+    };
+    if said(old) != said(new) {
+        table.add("scenarios", "other recommendations", Direction::Other);
+    }
     for waived in old.waivers.iter().filter(|waived| !new.waivers.contains(waived)) {
         let change = format!("waiver of {} withdrawn", waived.waiver.owner);
         table.add(format!("rule {}", waived.rule), change, Direction::Stricter);

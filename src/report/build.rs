@@ -4,7 +4,9 @@
 use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
-use super::{charts, clean, energy, explanation, fidelity, figures, load, reproduce, tasks};
+use super::{
+    charts, clean, energy, explanation, fidelity, figures, load, recommendation, reproduce, tasks,
+};
 use crate::hash;
 use crate::record::{
     Against, Authority, Evidence, Failure, FailureClass, Header, Judgement, Part, Phase, Request,
@@ -50,6 +52,7 @@ pub fn build(results: &Results) -> Report {
         tasks: tasks::tables(results),
         fidelity: fidelity::grids(results),
         why: results.parts.iter().flat_map(explanation::brief).collect(),
+        recommended: recommendation::of_results(results),
         load,
         load_details,
         load_figures: load::figures(results),

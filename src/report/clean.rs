@@ -45,6 +45,14 @@ pub(super) fn clean(report: &mut Report) {
     // Only here lines have a meaning: a worker's last words are several.
     report.failures.iter_mut().for_each(lines);
     report.warnings.iter_mut().chain(&mut report.why).for_each(one_line);
+    if let Some(recommended) = &mut report.recommended {
+        one_line(&mut recommended.conclusion);
+        for choice in &mut recommended.choices {
+            one_line(&mut choice.scenario);
+            choice.variants.iter_mut().for_each(one_line);
+        }
+        grid(&mut recommended.table);
+    }
     report.method.iter_mut().for_each(one_line);
     for (name, value) in &mut report.environment {
         one_line(name);

@@ -523,7 +523,7 @@ fn notes(sets: &[String]) -> Vec<String> {
         format!("instruction sets: {sets}"),
         "Bound: the longer of reading what a token needs, at the bandwidth of a working set of that size, and \
          computing it, at the ceiling of the numbers that the variant is set to multiply (roofline; Williams, \
-         Waterman, Patterson 2009). Bandwidth and ceilings are the best of six repetitions by kernels that do \
+         Waterman, Patterson 2009). Bandwidth and ceilings are the best of twelve repetitions by kernels that do \
          nothing else. Measured: means over rounds, with Student's t at 95%"
             .to_string(),
         "Predicted: reading at the measured bandwidth of each size; what a token takes beyond it stays as it is, or \

@@ -76,6 +76,7 @@ pub(super) fn blocks(report: &Report, room: Room) -> Vec<Block> {
     blocks.push(Block { rank: 3, name: "graded tasks", text: tasks(report, room) });
     blocks.push(Block { rank: 2, name: "fidelity", text: fidelity(report, room) });
     blocks.push(Block { rank: 5, name: "why", text: why(report, room) });
+    blocks.push(Block { rank: 4, name: "which variant where", text: recommended(report, room) });
     blocks.push(Block { rank: 3, name: "load", text: load(report, room) });
     blocks.push(Block { rank: 3, name: "failures", text: failures(report, room) });
     blocks.push(Block { rank: 4, name: "how to reproduce it", text: reproduce(report) });
@@ -160,6 +161,13 @@ fn why(report: &Report, room: Room) -> String {
         return String::new();
     }
     format!("\n### Why\n\n{}", room.list(&report.why))
+}
+
+/// Which variant to deploy where: what it comes to, and the table folded.
+fn recommended(report: &Report, room: Room) -> String {
+    let Some(found) = &report.recommended else { return String::new() };
+    let table = folded("By scenario", &format!("\n{}", rows(&found.table, room)));
+    format!("\n### {}\n\n{}\n{table}", room.text(&found.table.title), room.text(&found.conclusion))
 }
 
 /// What came of load.

@@ -23,6 +23,7 @@ mod line;
 mod load;
 mod markdown;
 mod paint;
+mod recommendation;
 mod reproduce;
 mod sheet;
 mod starts;
@@ -43,6 +44,7 @@ pub use figures::{ByRound, Figure, Judged};
 pub use history::{Scene, of_history};
 pub use load::LoadFigure;
 pub use paint::{Tone, paint};
+pub use recommendation::{Choice, Recommended};
 pub use reproduce::quoted;
 pub use sheet::{Grid, Sheet, of_calibration};
 pub use starts::of_starts;
@@ -128,6 +130,9 @@ pub struct Report {
     /// Why variants differ in speed, as far as reading and arithmetic show it; a sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<String>,
+    /// Which variant to deploy where; missing where there is no choice, or nothing was judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recommended: Option<Recommended>,
     /// What came of load for minutes and of several requests at once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub load: Vec<Grid>,

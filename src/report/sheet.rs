@@ -22,7 +22,7 @@ pub struct Sheet {
 }
 
 /// A table with a title.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Grid {
     /// The title.
     pub title: String,

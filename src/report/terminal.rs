@@ -48,6 +48,10 @@ fn render(report: &Report, style: Style) -> String {
     }
     report.fidelity.iter().for_each(|table| grid(&mut out, table, style));
     findings(&mut out, "Why", &report.why, style);
+    if let Some(recommended) = &report.recommended {
+        grid(&mut out, &recommended.table, style);
+        paragraph(&mut out, "  ", &recommended.conclusion);
+    }
     report.load.iter().for_each(|table| grid(&mut out, table, style));
     if style.verbose {
         report.load_details.iter().for_each(|table| grid(&mut out, table, style));

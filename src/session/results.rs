@@ -58,6 +58,7 @@ pub fn judged(parts: Vec<Part>, setup: &Setup, earlier: &[Part], stored: &Stores
         anchors: stored.anchored.iter().map(anchor).collect(),
         earlier: earlier.iter().map(|part| part.header.session.clone()).collect(),
         authority: setup.authority.clone(),
+        scenarios: verdict::scenarios(&thresholds.scenarios, &measured),
     });
     Results {
         format: RESULTS_FORMAT,

@@ -15,6 +15,7 @@ mod paired;
 mod repeats;
 mod sequential;
 mod students_t;
+mod sum;
 mod trend;
 
 pub use binomial::{
@@ -35,4 +36,5 @@ pub use students_t::{
     Interval, detectable, difference_of_two, earlier_needed, prediction_interval, rounds_needed,
     t_half_width, t_interval, t_interval_of, welch_interval,
 };
+pub use sum::sum_of_independent;
 pub use trend::{FEWEST_OF_TREND, trend};

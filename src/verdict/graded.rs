@@ -3,7 +3,7 @@
 use super::change::POWER;
 use super::judge::{Case, Test};
 use super::tasks::answers;
-use crate::metric::{Better, Metric, Read};
+use crate::metric::{ACCURACY, Better, Metric, Read};
 use crate::record::{
     Answer, Effect, Grade, Needed, Part, Resolution, Sample, Verdict, VerdictKind,
 };
@@ -23,6 +23,11 @@ pub(super) fn bad(metric: Metric, grade: Grade) -> bool {
         Read::Answers(counts) => counts(grade),
         _ => false,
     }
+}
+
+/// For each task of a variant, whether it is right.
+pub(super) fn right_tasks(part: &Part, variant: &str) -> BTreeMap<String, bool> {
+    answers(part, variant).map(|a| (a.task.clone(), !bad(ACCURACY, a.grade))).collect()
 }
 
 /// How the tasks of two variants fell out.
@@ -271,7 +276,7 @@ mod tests {
     use super::super::{Measured, judge};
     use super::*;
     use crate::baseline::Stores;
-    use crate::metric::{ACCURACY, Statistic, TASK_FAILURE_RATE};
+    use crate::metric::{Statistic, TASK_FAILURE_RATE};
     use crate::record::{Failure, FailureClass, Labels, Limit, QualityPlan, Round, Rule};
 
     fn answer(variant: &str, task: usize, grade: Grade) -> Answer {

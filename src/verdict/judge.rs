@@ -342,7 +342,8 @@ impl<'a> Case<'a> {
     }
 }
 
-pub(super) fn completes_a_round(rounds: &[&Round], variant: &str) -> bool {
+/// Whether a variant got through any of some rounds.
+pub fn completes_a_round(rounds: &[&Round], variant: &str) -> bool {
     rounds.iter().any(|round| samples::completed(round, variant))
 }
 

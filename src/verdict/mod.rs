@@ -16,6 +16,7 @@ mod loads;
 mod looks;
 mod outcome;
 pub mod samples;
+mod scenarios;
 mod stalls;
 mod summary;
 mod tail;
@@ -29,7 +30,7 @@ pub use conditions::{
 pub use effect::{PerRound, log_ratios, log_values, paired_log_ratios};
 pub use fidelity::{Forced, forced};
 pub use forecast::{Foreseen, Settles, driving, foresee};
-pub use judge::{judge, shares_the_level};
+pub use judge::{completes_a_round, judge, shares_the_level};
 pub use load::{
     Block, Level, Searched, Sustained, deviations_under_load, levels, searches, sustained,
 };
@@ -37,6 +38,7 @@ pub use loads::{HeavyLoad, cold_page_cache, heavy_loads, is_heavy};
 pub use looks::{FIRST_LOOK, looks, share_spent};
 pub use outcome::{Outcome, blocks, outcome};
 pub use samples::timed;
+pub use scenarios::{accuracy_ratio, scenarios};
 pub use stalls::{Stall, deviations, stalls};
 pub use summary::summarize;
 

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 const RESULTS: &str = include_str!("../data/results-v2.json");
 
 /// Keys whose values are texts of any origin.
-const TEXTS: [&str; 25] = [
+const TEXTS: [&str; 27] = [
+    "about",
     "available",
     "NUM_STREAMS",
     "branch",
@@ -25,6 +26,7 @@ const TEXTS: [&str; 25] = [
     "kernel",
     "message",
     "model",
+    "name",
     "notes",
     "owner",
     "reason",
@@ -55,6 +57,11 @@ pub fn attacked(attack: &str, first: bool) -> Results {
         "base": "abcdef", "how": "told", "notes": ["a note"],
         "changes": [{ "subject": "a rule", "change": "is gone", "direction": "looser" }]
     });
+    results["judgement"]["scenarios"] = json!([{
+        "name": "a use", "about": "people wait", "weights": [{ "metric": "throughput", "statistic": "mean", "weight": 1.0 }],
+        "requires": [{ "name": "quick", "metric": "latency", "statistic": "mean", "limit": { "max": 0.001 },
+            "evidence": "regression", "verdicts": [results["judgement"]["verdicts"][0]] }]
+    }]);
     let forced = json!({
         "variant": "other", "reference": "base", "document": "d", "forcing": "whole", "positions": 2,
         "kl": [0.1, 0.2], "agree": 1, "nll": 3.0, "reference_nll": 2.0, "cached": false

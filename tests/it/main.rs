@@ -37,6 +37,7 @@ mod policy;
 mod publish;
 mod quality;
 mod real_model;
+mod recommend;
 mod reference;
 mod schema;
 mod snapshots;

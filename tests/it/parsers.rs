@@ -158,6 +158,10 @@ stored = { metric = "latency", against = "baseline", limit = "20%" }
 ratio = { metric = "latency", against = "baseline", relative_to = "base", limit = "5%" }
 shares = { metric = "accuracy", against = "baseline", limit = "1pt" }
 failed = { metric = "failure_rate", against = "baseline", limit = "1pt" }
+[scenarios."our chat"]
+about = "people wait"
+requires = { accuracy = "1pt", few = { metric = "memory", max = "2 GiB", evidence = "safety" } }
+weights = { ttft = 3, latency-p90 = 2.5, accuracy = 1 }
 "#;
 
 fn read_setup(config: &str, thresholds: &str) -> Result<Setup> {

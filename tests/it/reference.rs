@@ -99,6 +99,21 @@ fn welch_intervals_agree_with_scipy() {
     }
 }
 
+#[test]
+fn sums_of_independent_estimates_agree_with_scipy() {
+    for case in cases("sums") {
+        let (points, lows, highs) =
+            (list(&case, "points"), list(&case, "lows"), list(&case, "highs"));
+        let ends = lows.into_iter().zip(highs);
+        let parts = points.into_iter().zip(ends);
+        let parts: Vec<stats::Interval> =
+            parts.map(|(point, (low, high))| stats::Interval { point, low, high }).collect();
+        let sum = stats::sum_of_independent(&parts);
+        close(sum.low, number(&case, "low"), &case);
+        close(sum.high, number(&case, "high"), &case);
+    }
+}
+
 /// Against a search for the restricted likelihood and the roots, which is exact to about 1e-7.
 #[test]
 fn paired_differences_agree_with_a_search_by_scipy() {

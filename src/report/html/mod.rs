@@ -51,6 +51,8 @@ fn render(report: &Report, _: Style) -> String {
         chart_notes => charts.notes.clone(),
         why_title => "Why",
         why => report.why.clone(),
+        recommended => report.recommended.as_ref().map(|found| table(&found.table)),
+        conclusion => report.recommended.as_ref().map(|found| &found.conclusion),
         failures => report.failures.clone(),
         method => report.method.clone(),
         environment => report.environment.iter().map(named).collect::<Vec<_>>(),
