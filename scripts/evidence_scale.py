@@ -299,6 +299,25 @@ def failures(session: Session, variant: str) -> str:
     return f"{sum(q.get('failure') is not None for q in timed)} of {len(timed)}"
 
 
+def reading(shapes: list[str]) -> list[str]:
+    """What memory the published rates take, beside what is here."""
+    if PUBLISHED_SHAPE not in shapes:
+        return []
+    part = Session.read(PUBLISHED_SHAPE, NATIVE).part
+    rates = [float(text.split()[0]) for text in PUBLISHED["throughput"]]
+    weights = [part["work"][variant]["weight_bytes"] for variant in (FP16, INT8)]
+    fp16, int8 = (rate * bytes_ / 1e9 for rate, bytes_ in zip(rates, weights))
+    threads = part["header"]["variants"][FP16]["threads"]
+    of_all = [one for one in part["hardware"]["bandwidth"] if one["threads"] == threads]
+    memory = max(of_all, key=lambda one: one["bytes"])["bytes_per_second"] / 1e9
+    return [
+        "",
+        f"A token of {PUBLISHED_SHAPE} reads {weights[0] / 1e9:.2f} GB of FP16 weights, or {weights[1] / 1e9:.2f} GB of INT8, so the published rates take at least",
+        f"{fp16:.0f} and {int8:.0f} GB/s of memory or cache; this machine reads {memory:.0f} GB/s. Whatever held INT8 back where they were published, it was not",
+        "reading: it read half as fast as FP16 did on the same machine. Here reading limits both, as the table of sizes shows.",
+    ]
+
+
 def clean_requests(rate: float) -> str:
     """How many requests without a failure show at 95% that fewer than so many fail."""
     return f"{math.ceil(math.log(0.05) / math.log1p(-rate)):,}"
@@ -361,6 +380,7 @@ def page(shapes: list[str]) -> str:
         f"included; 128 tokens in, while the published prompts are unknown. The published latencies come to {GEN_TOKENS} tokens out,",
         f"and so many are generated here. A failure rate under 0.1% takes {clean_requests(0.001)} requests without a failure to show,",
         f"and one under 0.01% takes {clean_requests(0.0001)}.",
+        *reading(shapes),
     ]
     if LARGE not in shapes:
         lines += [
