@@ -5,10 +5,16 @@ use super::{Measured, ONE_SIDE, judge};
 use crate::config;
 use crate::record::{Part, Requirement, Scenario};
 use crate::stats::{self, Interval, Pairs};
+use std::borrow::Cow;
 
 /// What each scenario requires, judged of the variants that were measured. Each requirement is judged by itself, with
-/// one-sided bounds of 2.5%.
+/// one-sided bounds of 2.5%: it shares nothing with the rules of the gate, or with the looks that they stop at.
 pub fn scenarios(asked: &[config::Scenario], measured: &Measured<'_>) -> Vec<Scenario> {
+    let mut parts = Cow::Borrowed(measured.parts);
+    if parts.iter().any(|part| part.header.plan.stopping.is_some()) {
+        parts.to_mut().iter_mut().for_each(|part| part.header.plan.stopping = None);
+    }
+    let measured = &Measured { parts: &parts, ..*measured };
     let scenario = |scenario: &config::Scenario| Scenario {
         name: scenario.name.clone(),
         about: scenario.about.clone(),
