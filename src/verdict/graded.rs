@@ -326,6 +326,7 @@ mod tests {
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            execution: BTreeMap::new(),
             load: Vec::new(),
         };
         let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
@@ -431,6 +432,7 @@ mod tests {
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            execution: BTreeMap::new(),
             load: Vec::new(),
         };
         part.header.plan.quality = Some(QualityPlan {

@@ -2,8 +2,10 @@
 //! GenAI write it, executed by a runtime library that is loaded at run time.
 
 mod batch;
+mod execution;
 mod graph;
 mod ir;
+mod recipe;
 mod runtime;
 
 use runtime::find_runtime;
@@ -18,7 +20,7 @@ use super::{
 use crate::document::{Node, Table};
 use crate::problem::{self, Problem};
 use crate::protocol::LoadSpec;
-use crate::record::{EngineInfo, Failure, LoadPhases};
+use crate::record::{EngineInfo, Execution, Failure, LoadPhases};
 use openvino::{
     CompiledModel, Core, DeviceType, ElementType, InferRequest, InferenceError, Model, PropertyKey,
     RwPropertyKey, Shape, Tensor,
@@ -36,7 +38,11 @@ pub(super) const BACKEND: Backend = Backend {
     inspect: |spec| inspect(&spec.model),
     work: |spec| Ok(Some(graph::work(&ir_files(&spec.model)?.0)?)),
     inspect_runtime,
-    switches: Switches { model_cache: Some(switch_model_cache), mmap: Some(switch_mmap) },
+    switches: Switches {
+        model_cache: Some(switch_model_cache),
+        mmap: Some(switch_mmap),
+        tell_execution: Some(switch_telling),
+    },
     load: |spec| Ok(Box::new(load(spec)?)),
 };
 
@@ -67,11 +73,14 @@ pub fn runtime_of(spec: &LoadSpec) -> problem::Result<PathBuf> {
 }
 
 /// Properties that change speed or results: read back after compiling and recorded.
-const RECORDED: [&str; 8] = [
+const RECORDED: [&str; 11] = [
     "INFERENCE_NUM_THREADS",
     "PERFORMANCE_HINT",
+    "EXECUTION_MODE_HINT",
     "INFERENCE_PRECISION_HINT",
     "KV_CACHE_PRECISION",
+    "KEY_CACHE_PRECISION",
+    "VALUE_CACHE_PRECISION",
     "DYNAMIC_QUANTIZATION_GROUP_SIZE",
     "NUM_STREAMS",
     "ENABLE_CPU_PINNING",
@@ -99,6 +108,10 @@ fn switch_mmap(load: &mut LoadSpec, on: bool) {
     load.properties.insert(ENABLE_MMAP.to_string(), word.to_string());
 }
 
+fn switch_telling(load: &mut LoadSpec) {
+    load.properties.insert(execution::PROPERTY.to_string(), "YES".to_string());
+}
+
 /// Longer than any request may take, milliseconds: the worker is killed at its deadline.
 const LONG_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -108,6 +121,8 @@ struct OpenVino {
     /// own may be asked for requests at any time, and the requests run beside each other without it.
     compiled: Mutex<CompiledModel>,
     has_position_ids: bool,
+    /// The IR's graph.
+    xml: PathBuf,
     info: EngineInfo,
     phases: LoadPhases,
     // Held until the model is gone: OpenVINO unloads its plugins with the core.
@@ -145,7 +160,7 @@ fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
         all_positions: true,
     };
     let compiled = Mutex::new(compiled);
-    Ok(OpenVino { compiled, has_position_ids, info, phases, _core: core })
+    Ok(OpenVino { compiled, has_position_ids, xml, info, phases, _core: core })
 }
 
 /// Loads a runtime library; returns its version and what everything else is asked of.
@@ -320,6 +335,17 @@ impl Engine for OpenVino {
 
     fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {
         Ok(Box::new(sequence(&self.compiled, self.has_position_ids)?))
+    }
+
+    fn execution(&mut self) -> Result<Execution, Failure> {
+        let mut sequence = sequence(&self.compiled, self.has_position_ids)?;
+        // The kernels of a token that follows others are those of most of a request's time.
+        for tokens in [&[0; 8][..], &[0]] {
+            sequence.run(tokens).map_err(wrong)?;
+        }
+        let products =
+            graph::products(&self.xml).map_err(|problem| failed(problem.to_string()))?;
+        Ok(execution::execution(&products, &execution::operators(&sequence.request)?))
     }
 
     fn streams(&mut self, count: usize) -> Result<Vec<Box<dyn Stream + '_>>, Failure> {
