@@ -291,6 +291,9 @@ pub struct EngineInfo {
     /// Effective properties, as the engine reads them back.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, String>,
+    /// What its device has for such properties before any is set; of a model, files of its own may choose otherwise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<String, String>,
     /// Size of the vocabulary, if known before the first request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocab_size: Option<usize>,

@@ -1,6 +1,7 @@
 //! Owns what is looked at before anything is measured or hashed: the output folder, the models' files,
 //! memory, the engines' libraries, and whether tokenizers fit their models.
 
+use super::alike::alike;
 use super::{memory, models};
 use crate::config::{Config, Variant};
 use crate::engine::{self, Inspected};
@@ -146,9 +147,8 @@ pub(super) fn same_vocabulary(config: &Config, models: &Models) -> Result<()> {
 pub fn warnings(header: &Header) -> Vec<String> {
     let usable = header.environment.machine.usable_cpus;
     let variants = header.variants.iter().filter(|(_, variant)| variant.threads > usable);
-    variants
-        .map(|(name, variant)| {
-            format!("'{name}' asks for {} threads, and {usable} CPUs are usable", variant.threads)
-        })
-        .collect()
+    let too_many = variants.map(|(name, variant)| {
+        format!("'{name}' asks for {} threads, and {usable} CPUs are usable", variant.threads)
+    });
+    alike(&header.plan.reference, &header.variants).into_iter().chain(too_many).collect()
 }

@@ -22,6 +22,8 @@ mod summary;
 mod tail;
 pub mod tasks;
 
+#[cfg(test)]
+pub(crate) use judge::tests as testing;
 pub use across::against_earlier;
 pub use change::{MOST_ROUNDS, POWER, limit_of_width, limit_width};
 pub use conditions::{
