@@ -46,7 +46,8 @@ pub enum FailureClass {
     OutOfMemory,
     /// The worker broke the protocol: garbage on its pipe, a wrong id, too few tokens.
     Protocol,
-    /// A graded task asked for a structure, and the answer is none.
+    /// A graded task asked for a structure, and the answer is none; or it asked for no call, and the answer may be
+    /// meant as one and cannot be read.
     Malformed,
     /// A graded task was answered with nothing.
     Empty,
@@ -828,6 +829,10 @@ pub struct QualityPlan {
     /// Which parts of the tasks these are, where they were shared out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shards: Option<Shards>,
+    /// Ids of the tasks that must not call a tool and count an answer that cannot be read as right, by the rule
+    /// `leaderboard`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lenient: Vec<String>,
 }
 
 /// Parts of the graded tasks that were asked apart.

@@ -185,6 +185,7 @@ fn quality_plan((quality, graded): (&Quality, &Graded)) -> QualityPlan {
             of,
             whole: words(&whole),
         }),
+        lenient: graded.lenient(),
     }
 }
 

@@ -20,6 +20,7 @@ pub use numeric::{Number, Pick};
 pub use schema::Schema;
 pub use text::{Alternatives, Pattern};
 
+use crate::config::NoCallRule;
 use crate::record::{Failure, FailureClass, Grade};
 use serde::Deserialize;
 use serde_json::Value;
@@ -47,6 +48,17 @@ pub enum Expectation {
     NoCall(NoCall),
     /// The most probable of some continuations; `grade_choice` grades it, for there is no text.
     Choice(Choice),
+}
+
+/// Raised when an answer may come to another grade than before, so that grades of another time are not compared.
+pub(super) const GRADERS: &str = "graders 2";
+
+impl Expectation {
+    /// Whether an answer that cannot be read, is empty or does not end counts as right: the rule `leaderboard` of
+    /// [`NoCall`].
+    pub fn is_lenient(&self) -> bool {
+        matches!(self, Expectation::NoCall(no_call) if no_call.rule() == NoCallRule::Leaderboard)
+    }
 }
 
 /// What an answer came to, and why.

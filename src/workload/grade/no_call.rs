@@ -101,7 +101,7 @@ impl NoCall {
         }
         let answer = answer.map_err(Miss::malformed)?;
         if answer.is_empty() {
-            let what = "there is no answer after the reasoning".to_string();
+            let what = "there is no answer".to_string();
             return Err(Miss::Failed(FailureClass::Empty, what));
         }
         match signs::sign(answer, &self.tools) {
