@@ -249,7 +249,12 @@ fn tagged(text: &str) -> Option<Result<Vec<Call>, String>> {
     let (mut rest, mut calls) = (text, Vec::new());
     while let Some(after) = rest.strip_prefix(open) {
         let Some((name, after)) = after.split_once(ends) else { return broken("a tag without an end") };
-        let (inside, after) = after.split_once(close).unwrap_or((after, ""));
+        let (inside, after) = match after.split_once(close) {
+            Some(both) => both,
+            // Arguments in JSON end by themselves.
+            None if after.trim_start().starts_with('{') => (after, ""),
+            None => return broken("a tag without an end"),
+        };
         rest = after.trim_start_matches([' ', '\n', '\r', '\t', ';', ',']);
         let inside = inside.trim();
         if !is_name(name) {

@@ -79,7 +79,17 @@ fn named_call(value: Value) -> Result<Call, String> {
         arguments => arguments,
     };
     match arguments {
+        Value::Object(arguments) if is_schema(&arguments) => {
+            Err("a description of a tool".to_string())
+        }
         Value::Object(arguments) => Ok(Call::new(name, arguments)),
         _ => Err("the arguments are not an object".to_string()),
     }
+}
+
+/// Whether it describes parameters and holds none: a tool's description has the shape of a call.
+fn is_schema(arguments: &Map<String, Value>) -> bool {
+    let object = arguments.get("type").and_then(Value::as_str);
+    object.is_some_and(|kind| ["object", "dict"].contains(&kind))
+        && arguments.get("properties").is_some_and(Value::is_object)
 }

@@ -39,17 +39,36 @@ pub(super) fn sign(answer: &str, tools: &[String]) -> Option<Sign> {
         .or_else(|| wrapper(answer))
         .or_else(|| in_python(answer, &tools))
         .or_else(|| by_name(answer, &tools))
+        .or_else(|| argument(answer))
         .or_else(|| structure(answer))
 }
 
-/// The tools' names, which models also write with `_` for `.`.
+/// The tools' names. Models also write them with `_` for `.`, and damaged ones with a letter or two amiss.
 struct Tools<'a>(&'a [String]);
 
 impl Tools<'_> {
     fn have(&self, name: &str) -> bool {
-        let plain = |name: &str| name.replace(['.', '-'], "_");
-        self.0.iter().any(|tool| plain(tool) == plain(name))
+        let name = plain(name);
+        let amiss = match name.chars().count() {
+            0..=5 => 0,
+            6..=8 => 1,
+            _ => 2,
+        };
+        self.0.iter().any(|tool| {
+            let tool = plain(tool);
+            tool == name || (amiss > 0 && strsim::osa_distance(&tool, &name) <= amiss)
+        })
     }
+
+    /// Whether a word is where the name of one begins.
+    fn begin_with(&self, word: &str) -> bool {
+        let word = plain(word);
+        word.len() >= 4 && self.0.iter().any(|tool| plain(tool).starts_with(&word))
+    }
+}
+
+fn plain(name: &str) -> String {
+    name.replace(['.', '-'], "_").to_lowercase()
 }
 
 /// Why a text cannot be read, if it cannot.
@@ -135,7 +154,7 @@ fn closed(text: &str) -> Option<usize> {
 fn in_json(answer: &str, tools: &Tools<'_>) -> Option<Sign> {
     static PARTS: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r#"["'](arguments|parameters|tool_calls?|function_call|tool_name|tool_input|action_input)["']\s*:|["']?\b(arguments|parameters)["']\s*:\s*["']?\{"#,
+            r#"["'](arguments|parameters|tool_calls?|function_call|tool_name|tool_input|action_input)["']\s*:|\b(arguments|parameters)["']\s*:?\s*["']?\{"#,
         )
     });
     static NAMED: LazyLock<Regex> = LazyLock::new(|| {
@@ -292,7 +311,7 @@ fn by_name(answer: &str, tools: &Tools<'_>) -> Option<Sign> {
     static MARKED: LazyLock<Regex> =
         LazyLock::new(|| pattern(r"^[\[(]\s*([\w.-]+)|<([\w.-]+)[\s/>]|(?m:^)\s*Action\s*:\s*([\w.-]+)"));
     let text = bare(answer);
-    if tools.have(text) {
+    if tools.have(text) || (tools.begin_with(text) && text.contains(['_', '.'])) {
         return Some(Sign::Broken(format!("{} alone", quoted(text))));
     }
     let names = MARKED.captures_iter(text).filter_map(|captures| captures.iter().skip(1).flatten().next());
@@ -300,11 +319,46 @@ fn by_name(answer: &str, tools: &Tools<'_>) -> Option<Sign> {
     Some(Sign::Broken(format!("{} as in a call", quoted(name))))
 }
 
-/// An answer that begins as JSON and is none.
+/// An argument with a value behind or before a bracket, as no words have it; code of several lines may.
+fn argument(answer: &str) -> Option<Sign> {
+    static TEXT: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r#"[(,\[]\s*["'\w]\w*["']?=(?:"[^"\n]*"|'[^'\n]*'|True|False|None|\[[^\]\n]*\]|\{[^}\n]*\})\s*[,)]|\w=(?:"[^"\n]*"|'[^'\n]*'|True|False)\s*\)"#,
+        )
+    });
+    static NUMBER: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"[\w.]{3,}\((?:\w+=[^,()]*,\s*)*\w{3,}=[+-]?\d[\d.]*\s*[,)]"));
+    let found = TEXT.find_iter(answer).chain(NUMBER.find_iter(answer));
+    let defines = |at| {
+        let line = line_around(answer, at);
+        line.starts_with("def ") || line.starts_with("function ")
+    };
+    let mut found = found.into_iter();
+    let found = found.find(|found| !in_code(answer, found.start()) && !defines(found.start()));
+    found.map(|found| Sign::Broken(format!("an argument as in a call, {},", quoted(found.as_str()))))
+}
+
+/// An answer that begins as a list, JSON, a tag or a code fence, and is none; or whose last line does.
 fn structure(answer: &str) -> Option<Sign> {
+    static LISTED: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r#"^\[.*(?:=\s*["'\d\[{]|["'\d\])}]\s*\)).*[\])]$"#));
+    let broken = |what: &str| Some(Sign::Broken(what.to_string()));
     let text = json::unfenced(answer);
     let list = text.strip_prefix('[').map(str::trim_start);
     let begins = text.starts_with('{') || list.is_some_and(|text| text.starts_with(['{', '"', '[']));
-    (begins && json::sequence(text).is_err())
-        .then(|| Sign::Broken("a structure that cannot be read".to_string()))
+    if begins && json::sequence(text).is_err() {
+        return broken("a structure that cannot be read");
+    }
+    if text.starts_with("```") {
+        return broken("a code fence without an end");
+    }
+    let last = text.lines().last().unwrap_or_default().trim();
+    for line in [text, last] {
+        let tag = line.strip_prefix('<').is_some_and(|tag| tag.starts_with(|c: char| c.is_alphabetic() || c == '|'));
+        let open = (line.starts_with('[') && !line.contains(']')) || (tag && !line.contains('>'));
+        if open || LISTED.is_match(line) {
+            return broken("a list or a tag that cannot be read");
+        }
+    }
+    None
 }
