@@ -7,12 +7,14 @@
 mod fidelity;
 mod hardware;
 mod load;
+mod rows;
 mod scenarios;
 mod starts;
 
 pub use fidelity::{Fidelity, FidelityPlan, Forcing};
 pub use hardware::{Bandwidth, CacheLevel, Ceiling, Hardware, Number, Work};
 pub use load::{ConcurrencyPlan, Load, LoadKind, LoadPlan, LoadRequest, SustainedPlan};
+pub use rows::{Independent, Rows};
 pub use scenarios::{Requirement, Scenario, Weight};
 pub use starts::{Condition, PageCache, STARTS_FORMAT, StartPlan, StartSample, Starts};
 

@@ -5,7 +5,9 @@ mod batch;
 mod candle;
 mod checkpoint;
 mod force;
+mod lengths;
 mod openvino;
+mod probe;
 mod sampler;
 mod queue;
 mod scripted;
@@ -23,7 +25,7 @@ pub use serve::{Stream, guarded, serve};
 use crate::document::Table;
 use crate::problem::{self, Problem};
 use crate::protocol::{LoadSpec, Order, monotonic_ns};
-use crate::record::{EngineInfo, Failure, FailureClass, LoadPhases, Work};
+use crate::record::{EngineInfo, Failure, FailureClass, LoadPhases, Rows, Work};
 use sampler::Sampler;
 use std::path::{Path, PathBuf};
 
@@ -84,6 +86,21 @@ pub trait Engine {
     /// Whether it runs several sequences together, see [`Engine::batch`].
     fn batches(&self) -> bool {
         false
+    }
+
+    /// Whether the rows of a batch go through calls together, so that whether they are independent of each other is
+    /// a matter of the graph, see [`Engine::prove_rows`].
+    fn shares_calls(&self) -> bool {
+        false
+    }
+
+    /// Looks whether the rows of a batch are independent of each other for sequences of up to `need` tokens: by a
+    /// probe of the loaded graph, where rows share calls.
+    ///
+    /// # Errors
+    /// If the engine fails.
+    fn prove_rows(&mut self, _need: usize) -> Result<Rows, Failure> {
+        Ok(Rows::Apart)
     }
 
     /// Starts several sequences that go on from one prefix, which is computed here, once.
