@@ -16,6 +16,7 @@ mod slowed;
 
 pub use batch::{Batch, generate_together, score, shared_prefix};
 pub use force::{Forced, Unforced, force};
+pub use lengths::Context;
 use openvino::runtime_files;
 pub use openvino::{
     FoundRuntime, RUNTIME, Runtime, all_runtimes, ask_runtime, install_words, runtime_of,
@@ -49,6 +50,8 @@ pub struct Backend {
     pub inspect_runtime: fn(&LoadSpec) -> problem::Result<Option<PathBuf>>,
     /// What of its start can be switched.
     pub switches: Switches,
+    /// Whether rows of a batch go through calls together, see [`Engine::shares_calls`].
+    pub shares_calls: bool,
     /// Loads a model.
     pub load: fn(&LoadSpec) -> Result<Box<dyn Engine>, LoadError>,
 }
@@ -254,6 +257,8 @@ pub struct Inspected {
     pub weight_bytes: u64,
     /// How many tokens it knows, where its files tell.
     pub vocab_size: Option<usize>,
+    /// How many tokens a sequence may have, where its files tell.
+    pub context: Option<Context>,
     /// What its hash stands for where it has no files.
     pub identity: Option<String>,
 }
@@ -316,6 +321,11 @@ pub fn library_files(spec: &LoadSpec) -> Vec<PathBuf> {
 /// What can be switched of the start of a variant's engine.
 pub fn switches(spec: &LoadSpec) -> Switches {
     backend(spec).map_or(Switches::NONE, |backend| backend.switches)
+}
+
+/// Whether an engine's batches share calls, so that a graph has to be shown to keep their rows apart.
+pub fn shares_calls(spec: &LoadSpec) -> bool {
+    backend(spec).is_ok_and(|backend| backend.shares_calls)
 }
 
 /// What to do about a file of a model that is missing or broken.

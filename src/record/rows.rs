@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Whether the rows of a batch are independent of each other, so that several sequences may share a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "rows", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Rows {
     /// The engine runs each row in calls of its own: nothing is shared but a copy of the prefix.
     Apart,

@@ -125,6 +125,27 @@ impl Inputs {
     }
 }
 
+/// What a folder without a language model's IR has in its place, if that is known.
+pub(super) fn other_export(model: &Path) -> Option<Problem> {
+    let refuse = |file: &str, what: &str, help: &str| {
+        let file = model.join(file);
+        let problem = || Problem::in_file(&file, what).help(format!("{help}: {EXPORT}"));
+        file.is_file().then(problem)
+    };
+    refuse(
+        "openvino_language_model.xml",
+        "is the language part of a model of images or sound, and perfgate runs models of text alone",
+        "export the text model by itself, where its family has one",
+    )
+    .or_else(|| {
+        refuse(
+            "openvino_encoder_model.xml",
+            "is of an encoder and decoder, and perfgate runs models that are decoders alone",
+            "name a model of causal language modelling",
+        )
+    })
+}
+
 /// The length of a Mamba's convolution, which its graph does not name.
 fn convolution(xml: &Path) -> Result<usize, Problem> {
     let file = xml.with_file_name("config.json");

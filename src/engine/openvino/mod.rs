@@ -40,6 +40,7 @@ pub(super) const BACKEND: Backend = Backend {
     work: |spec| Ok(Some(graph::work(&ir_files(&spec.model)?.0)?)),
     inspect_runtime,
     switches: Switches { model_cache: Some(switch_model_cache), mmap: Some(switch_mmap) },
+    shares_calls: true,
     load: |spec| Ok(Box::new(load(spec)?)),
 };
 
@@ -190,9 +191,12 @@ pub fn ask_runtime(library: &Path) -> Result<Runtime, LoadError> {
 /// What the files say before they are loaded.
 fn inspect(model: &Path) -> problem::Result<Inspected> {
     let (xml, bin) = ir_files(model)?;
-    let vocab_size = ir::inspect(&xml, &bin)?.or_else(|| configured_vocabulary(model));
+    let ir = ir::inspect(&xml, &bin)?;
+    Inputs::of(&ir.inputs, &xml)?;
+    let vocab_size = ir.vocab_size.or_else(|| configured_vocabulary(model));
+    let context = Lengths::of(model).context;
     let weight_bytes = size_of(std::slice::from_ref(&bin))?;
-    Ok(Inspected { files: vec![xml, bin], weight_bytes, vocab_size, identity: None })
+    Ok(Inspected { files: vec![xml, bin], weight_bytes, vocab_size, context, identity: None })
 }
 
 /// The size of the vocabulary by the model's `config.json`, which exporters put beside the IR.
@@ -216,13 +220,18 @@ fn ir_files(model: &Path) -> problem::Result<(PathBuf, PathBuf)> {
     let missing = [&xml, &bin].into_iter().find(|file| !file.is_file());
     match missing {
         None => Ok((xml, bin)),
-        Some(file) => Err(Problem::in_file(
-            file,
-            "is missing; an IR is openvino_model.xml and openvino_model.bin, as `optimum-cli export \
-             openvino` writes them",
-        )
-        .help(MAKE_AGAIN)),
+        Some(file) => Err(inputs::other_export(model).unwrap_or_else(|| no_ir(file))),
     }
+}
+
+/// A folder without an IR's file.
+fn no_ir(file: &Path) -> Problem {
+    Problem::in_file(
+        file,
+        "is missing; an IR is openvino_model.xml and openvino_model.bin, as `optimum-cli export \
+         openvino` writes them",
+    )
+    .help(MAKE_AGAIN)
 }
 
 /// The properties asked for. The variant's `threads` stand for the device's own key.
