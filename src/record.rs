@@ -7,12 +7,14 @@
 mod fidelity;
 mod hardware;
 mod load;
+mod rows;
 mod scenarios;
 mod starts;
 
 pub use fidelity::{Fidelity, FidelityPlan, Forcing};
 pub use hardware::{Bandwidth, CacheLevel, Ceiling, Hardware, Number, Work};
 pub use load::{ConcurrencyPlan, Load, LoadKind, LoadPlan, LoadRequest, SustainedPlan};
+pub use rows::{Independent, Rows};
 pub use scenarios::{Requirement, Scenario, Weight};
 pub use starts::{Condition, PageCache, STARTS_FORMAT, StartPlan, StartSample, Starts};
 
@@ -908,6 +910,13 @@ pub enum Entry {
     /// A graded task was answered, or its answer was found in the cache. The workers of the quality
     /// pass are of round 0.
     Answer(Answer),
+    /// It was looked whether the rows of a variant's batches are independent, before its first one.
+    Rows {
+        /// The variant's name.
+        variant: String,
+        /// What was found.
+        rows: Rows,
+    },
     /// A graded task was asked again.
     Repeat(Repeat),
     /// A document was forced through a variant and the reference, or that was found in the cache.
@@ -1464,6 +1473,9 @@ pub struct Part {
     /// Every answer to a graded task, by variant in the order of the plan, then by task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
+    /// Whether the rows of batches are independent, by variant, where graded tasks were to be asked together.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows: BTreeMap<String, Rows>,
     /// What was asked again, by variant in the order of the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repeats: Vec<Repeat>,
@@ -1497,6 +1509,7 @@ impl Part {
             resumed: Vec::new(),
             rounds: Vec::new(),
             answers: Vec::new(),
+            rows: BTreeMap::new(),
             repeats: Vec::new(),
             engines: BTreeMap::new(),
             fidelity: Vec::new(),

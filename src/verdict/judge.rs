@@ -436,6 +436,7 @@ pub(super) mod tests {
             resumed: vec![],
             rounds: rounds.to_vec(),
             answers: vec![],
+            rows: Default::default(),
             repeats: vec![],
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
