@@ -111,7 +111,9 @@ pub(super) fn prove(
             return Ok(dependent(course, "has logits that are not finite".to_string()));
         }
         if signal < 10.0 * ALLOWED {
-            let what = format!("cannot be told from another: their log probabilities differ by {signal:.1e} nats");
+            let what = format!(
+                "cannot be told from another: their log probabilities differ by {signal:.1e} nats"
+            );
             return Ok(dependent(course, what));
         }
         if apart > here {
@@ -170,7 +172,8 @@ impl Contents {
     /// The token at a place of a row, or of the prefix. They look without order, and are the same each time.
     fn token(&self, row: Option<usize>, place: usize) -> u32 {
         let salt = row.map_or(0, |row| row as u64 + 1);
-        let mut mixed = (place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt.wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let mut mixed = (place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            ^ salt.wrapping_mul(0xd6e8_feb8_6659_fd93);
         for _ in 0..2 {
             mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
         }
@@ -212,7 +215,8 @@ fn step_of(
     show: Show,
     predictions: &mut [Predictions],
 ) -> Result<(), Failure> {
-    let fed: Vec<(usize, &[u32])> = fed.iter().map(|(row, tokens)| (*row, tokens.as_slice())).collect();
+    let fed: Vec<(usize, &[u32])> =
+        fed.iter().map(|(row, tokens)| (*row, tokens.as_slice())).collect();
     batch.forward(&fed, show, &mut |row, _, logits| {
         predictions[row].push(log_probabilities(logits));
         Ok(())
@@ -230,5 +234,7 @@ fn log_probabilities(logits: &[f32]) -> Vec<f32> {
 fn largest(a: &Predictions, b: &Predictions) -> f32 {
     let pairs = a.iter().zip(b).flat_map(|(a, b)| a.iter().zip(b));
     // A difference that is not a number is the largest.
-    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, |most, one| if one > most || one.is_nan() { one } else { most })
+    pairs
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, |most, one| if one > most || one.is_nan() { one } else { most })
 }

@@ -47,10 +47,11 @@ impl TryFrom<Option<Value>> for NoCall {
         let fields: Fields = serde_json::from_value(written).map_err(|error| error.to_string())?;
         let rule = match fields.rule {
             None => NoCallRule::Strict,
-            Some(name) => NoCallRule::ALL
-                .into_iter()
-                .find(|rule| rule.id() == name)
-                .ok_or_else(|| format!("`rule` is {}; it is `strict` or `leaderboard`", quoted(&name)))?,
+            Some(name) => {
+                NoCallRule::ALL.into_iter().find(|rule| rule.id() == name).ok_or_else(|| {
+                    format!("`rule` is {}; it is `strict` or `leaderboard`", quoted(&name))
+                })?
+            }
         };
         Ok(NoCall { refusals: fields.refusals, ..NoCall::offered(&fields.tools, rule)? })
     }

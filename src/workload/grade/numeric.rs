@@ -133,7 +133,9 @@ fn numbers(text: &str) -> Vec<Found> {
         }
         let after = &text[run.end()..];
         let mut parts = match radix(run.as_str()) {
-            Some(_) if after.starts_with(char::is_alphanumeric) => vec![(Err("letters follow"), run.range())],
+            Some(_) if after.starts_with(char::is_alphanumeric) => {
+                vec![(Err("letters follow"), run.range())]
+            }
             Some(value) => vec![(value, run.range())],
             None => read(run.as_str(), run.start()),
         };
@@ -264,8 +266,10 @@ fn decimal(text: &str) -> Result<f64, &'static str> {
 
 /// What right behind a number changes its value in a way that is not read.
 fn followed(after: &str) -> Option<&'static str> {
-    static MULTIPLE: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"^(?:k|K|M|B|bn|Bn|mn|Mn|mio|Mio)(?:[^\p{Alphabetic}\d]|$)").expect("a constant"));
+    static MULTIPLE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^(?:k|K|M|B|bn|Bn|mn|Mn|mio|Mio)(?:[^\p{Alphabetic}\d]|$)")
+            .expect("a constant")
+    });
     let next = after.chars().next()?;
     if MULTIPLE.is_match(after) {
         return Some("thousands or millions as a letter");
@@ -280,7 +284,8 @@ fn followed(after: &str) -> Option<&'static str> {
 /// What a word behind a number multiplies it by.
 fn factor(after: &str) -> Option<f64> {
     static WORD: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)^[ \x{202f}-](hundred|thousand|million|billion|trillion)s?\b").expect("a constant")
+        Regex::new(r"(?i)^[ \x{202f}-](hundred|thousand|million|billion|trillion)s?\b")
+            .expect("a constant")
     });
     Some(match WORD.captures(after)?[1].to_ascii_lowercase().as_str() {
         "hundred" => 1e2,
@@ -302,8 +307,10 @@ enum Sign {
 /// Where a number starts with its sign and currency, in either order, and its sign. A hyphen after a letter or a digit
 /// is none: `10-5` holds 10 and 5.
 fn sign(text: &str, start: usize) -> (usize, Sign) {
-    static MONEY: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\\?\p{Sc}[ \x{202f}]?$").expect("a constant"));
-    static APART: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[=(:≈]\s*-[ \x{202f}]$").expect("a constant"));
+    static MONEY: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\\?\p{Sc}[ \x{202f}]?$").expect("a constant"));
+    static APART: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"[=(:≈]\s*-[ \x{202f}]$").expect("a constant"));
     let money = |text: &'_ str| MONEY.find(text).map_or(text.len(), |found| found.start());
     let before = &text[..money(&text[..start])];
     if before.ends_with('±') {

@@ -231,24 +231,38 @@ fn tagged(text: &str) -> Option<Result<Vec<Call>, String>> {
     {
         let mut arguments = Map::new();
         loop {
-            let Some((key, after)) = rest.split_once("</arg_key>") else { return broken("no </arg_key>") };
-            let Some(after) = after.trim_start().strip_prefix("<arg_value>") else { return broken("no <arg_value>") };
-            let Some((value, after)) = after.split_once("</arg_value>") else { return broken("no </arg_value>") };
+            let Some((key, after)) = rest.split_once("</arg_key>") else {
+                return broken("no </arg_key>");
+            };
+            let Some(after) = after.trim_start().strip_prefix("<arg_value>") else {
+                return broken("no <arg_value>");
+            };
+            let Some((value, after)) = after.split_once("</arg_value>") else {
+                return broken("no </arg_value>");
+            };
             if arguments.insert(key.trim().to_string(), value.into()).is_some() {
                 return broken("an argument that stands twice");
             }
             match after.trim_start().strip_prefix("<arg_key>") {
                 Some(after) => rest = after,
-                None if after.trim().is_empty() => return Some(Ok(vec![Call::raw(name.trim(), arguments)])),
+                None if after.trim().is_empty() => {
+                    return Some(Ok(vec![Call::raw(name.trim(), arguments)]));
+                }
                 None => return broken("text after the arguments"),
             }
         }
     }
-    let forms = [("<function=", ">", "</function>", "<parameter=", ">"), ("<invoke name=\"", "\">", "</invoke>", "<parameter name=\"", "\">")];
-    let (open, ends, close, parameter, closes) = forms.into_iter().find(|form| text.starts_with(form.0))?;
+    let forms = [
+        ("<function=", ">", "</function>", "<parameter=", ">"),
+        ("<invoke name=\"", "\">", "</invoke>", "<parameter name=\"", "\">"),
+    ];
+    let (open, ends, close, parameter, closes) =
+        forms.into_iter().find(|form| text.starts_with(form.0))?;
     let (mut rest, mut calls) = (text, Vec::new());
     while let Some(after) = rest.strip_prefix(open) {
-        let Some((name, after)) = after.split_once(ends) else { return broken("a tag without an end") };
+        let Some((name, after)) = after.split_once(ends) else {
+            return broken("a tag without an end");
+        };
         let (inside, after) = match after.split_once(close) {
             Some(both) => both,
             // Arguments in JSON end by themselves.
@@ -270,8 +284,12 @@ fn tagged(text: &str) -> Option<Result<Vec<Call>, String>> {
         let mut arguments = Map::new();
         let mut inside = inside;
         while let Some(after) = inside.strip_prefix(parameter) {
-            let Some((key, after)) = after.split_once(closes) else { return broken("a tag without an end") };
-            let Some((value, after)) = after.split_once("</parameter>") else { return broken("no </parameter>") };
+            let Some((key, after)) = after.split_once(closes) else {
+                return broken("a tag without an end");
+            };
+            let Some((value, after)) = after.split_once("</parameter>") else {
+                return broken("no </parameter>");
+            };
             // One line's end at either side belongs to the tags.
             let value = value.strip_prefix('\n').unwrap_or(value);
             let value = value.strip_suffix('\n').unwrap_or(value);
@@ -285,13 +303,25 @@ fn tagged(text: &str) -> Option<Result<Vec<Call>, String>> {
         }
         calls.push(Call::raw(name, arguments));
     }
-    Some(if rest.is_empty() { Ok(calls) } else { Err(format!("text after the calls: {}", quoted(rest))) })
+    Some(if rest.is_empty() {
+        Ok(calls)
+    } else {
+        Err(format!("text after the calls: {}", quoted(rest)))
+    })
 }
 
 /// What stands between a name and its arguments in JSON, by family; some of it is left out with the special tokens.
 const BETWEEN: [&str; 10] = [
-    "[ARGS]", "<|tool_call_argument_begin|>", "<｜tool▁sep｜>", "<|channel|>", "<|constrain|>", "<|message|>",
-    "commentary", "json", "```json", "\n",
+    "[ARGS]",
+    "<|tool_call_argument_begin|>",
+    "<｜tool▁sep｜>",
+    "<|channel|>",
+    "<|constrain|>",
+    "<|message|>",
+    "commentary",
+    "json",
+    "```json",
+    "\n",
 ];
 
 /// Calls as a name and then arguments in JSON (Mistral, Kimi K2, DeepSeek, gpt-oss); `None` if there are none.
@@ -327,9 +357,17 @@ fn before_json(text: &str) -> Option<Result<Vec<Call>, String>> {
             Ok((Value::Object(arguments), after)) => {
                 calls.push(Call::new(name.to_string(), arguments));
                 let after = after.trim_start();
-                rest = after.strip_prefix("```").unwrap_or(after).trim_start_matches([' ', '\n', ';', ',']);
+                rest = after
+                    .strip_prefix("```")
+                    .unwrap_or(after)
+                    .trim_start_matches([' ', '\n', ';', ',']);
             }
-            Ok(_) => return Some(Err(format!("no tool call (the arguments are not an object): {}", quoted(text)))),
+            Ok(_) => {
+                return Some(Err(format!(
+                    "no tool call (the arguments are not an object): {}",
+                    quoted(text)
+                )));
+            }
             Err(why) => return Some(Err(why)),
         }
         if rest.is_empty() {

@@ -178,7 +178,9 @@ fn in_json(answer: &str, tools: &Tools<'_>) -> Option<Sign> {
     }
     // `{"tool_calls": []}` is an answer, and without a call.
     let harmless = json::sequence(json::unfenced(answer)).is_ok_and(|values| {
-        values.iter().all(|value| shapes::calls(value.clone(), Shapes::Named).is_ok_and(|calls| calls.is_empty()))
+        values.iter().all(|value| {
+            shapes::calls(value.clone(), Shapes::Named).is_ok_and(|calls| calls.is_empty())
+        })
     });
     if harmless {
         return None;
@@ -236,7 +238,8 @@ fn wrapper(answer: &str) -> Option<Sign> {
     static REACT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^\s*Action Input\s*:"));
     let mark = WRAPPERS.iter().map(|wrapper| wrapper.open).chain(AROUND[..4].iter().copied());
     let found = mark.into_iter().find(|mark| answer.contains(mark));
-    let found = found.or_else(|| OTHERS.find(answer).or(REACT.find(answer)).map(|m| m.as_str().trim()));
+    let found =
+        found.or_else(|| OTHERS.find(answer).or(REACT.find(answer)).map(|m| m.as_str().trim()));
     found.map(|mark| Sign::Broken(format!("{} and no call that can be read", quoted(mark))))
 }
 
@@ -264,7 +267,9 @@ fn in_python(answer: &str, tools: &Tools<'_>) -> Option<Sign> {
         let line = line_around(answer, at);
         let Some(end) = closed(open) else {
             let first = at == begins || (in_list && before.len() <= begins + 1);
-            let meant = (offered && (given || in_list)) || keyword || (first && (in_list || single_line(open)));
+            let meant = (offered && (given || in_list))
+                || keyword
+                || (first && (in_list || single_line(open)));
             if meant {
                 return Some(Sign::Broken(format!("a call of {} without an end", quoted(name))));
             }
@@ -275,7 +280,11 @@ fn in_python(answer: &str, tools: &Tools<'_>) -> Option<Sign> {
         let listed = in_list && after.starts_with([']', ',']);
         let call = match offered {
             true => given || in_list || alone,
-            false => (listed && alone) || (alone && keyword && !in_code(answer, at)) || (listed && keyword),
+            false => {
+                (listed && alone)
+                    || (alone && keyword && !in_code(answer, at))
+                    || (listed && keyword)
+            }
         };
         if call {
             return Some(Sign::Call(name.to_string()));
@@ -308,13 +317,15 @@ fn in_code(text: &str, at: usize) -> bool {
 
 /// A tool's name in a place where words have none.
 fn by_name(answer: &str, tools: &Tools<'_>) -> Option<Sign> {
-    static MARKED: LazyLock<Regex> =
-        LazyLock::new(|| pattern(r"^[\[(]\s*([\w.-]+)|<([\w.-]+)[\s/>]|(?m:^)\s*Action\s*:\s*([\w.-]+)"));
+    static MARKED: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"^[\[(]\s*([\w.-]+)|<([\w.-]+)[\s/>]|(?m:^)\s*Action\s*:\s*([\w.-]+)")
+    });
     let text = bare(answer);
     if tools.have(text) || (tools.begin_with(text) && text.contains(['_', '.'])) {
         return Some(Sign::Broken(format!("{} alone", quoted(text))));
     }
-    let names = MARKED.captures_iter(text).filter_map(|captures| captures.iter().skip(1).flatten().next());
+    let names =
+        MARKED.captures_iter(text).filter_map(|captures| captures.iter().skip(1).flatten().next());
     let name = names.map(|name| name.as_str()).find(|name| tools.have(name))?;
     Some(Sign::Broken(format!("{} as in a call", quoted(name))))
 }
@@ -335,7 +346,8 @@ fn argument(answer: &str) -> Option<Sign> {
     };
     let mut found = found.into_iter();
     let found = found.find(|found| !in_code(answer, found.start()) && !defines(found.start()));
-    found.map(|found| Sign::Broken(format!("an argument as in a call, {},", quoted(found.as_str()))))
+    found
+        .map(|found| Sign::Broken(format!("an argument as in a call, {},", quoted(found.as_str()))))
 }
 
 /// An answer that begins as a list, JSON, a tag or a code fence, and is none; or whose last line does.
@@ -345,7 +357,8 @@ fn structure(answer: &str) -> Option<Sign> {
     let broken = |what: &str| Some(Sign::Broken(what.to_string()));
     let text = json::unfenced(answer);
     let list = text.strip_prefix('[').map(str::trim_start);
-    let begins = text.starts_with('{') || list.is_some_and(|text| text.starts_with(['{', '"', '[']));
+    let begins =
+        text.starts_with('{') || list.is_some_and(|text| text.starts_with(['{', '"', '[']));
     if begins && json::sequence(text).is_err() {
         return broken("a structure that cannot be read");
     }
@@ -354,7 +367,9 @@ fn structure(answer: &str) -> Option<Sign> {
     }
     let last = text.lines().last().unwrap_or_default().trim();
     for line in [text, last] {
-        let tag = line.strip_prefix('<').is_some_and(|tag| tag.starts_with(|c: char| c.is_alphabetic() || c == '|'));
+        let tag = line
+            .strip_prefix('<')
+            .is_some_and(|tag| tag.starts_with(|c: char| c.is_alphabetic() || c == '|'));
         let open = (line.starts_with('[') && !line.contains(']')) || (tag && !line.contains('>'));
         if open || LISTED.is_match(line) {
             return broken("a list or a tag that cannot be read");

@@ -99,9 +99,7 @@ impl TryFrom<String> for Pattern {
         // without, a line's end would have to be in the answer.
         let compiled = Regex::new(&written).and_then(|_| {
             let whole = Regex::new(&format!(r"\A(?:{written})\z"));
-            whole.or_else(|error| {
-                Regex::new(&format!("\\A(?:{written}\n)\\z")).map_err(|_| error)
-            })
+            whole.or_else(|error| Regex::new(&format!("\\A(?:{written}\n)\\z")).map_err(|_| error))
         });
         match compiled {
             Ok(whole) => Ok(Pattern { written, whole }),
