@@ -5,7 +5,8 @@ use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
 use super::{
-    charts, clean, energy, explanation, fidelity, figures, load, recommendation, reproduce, tasks,
+    charts, clean, energy, explanation, fidelity, figures, load, recommendation, reproduce, rows,
+    tasks,
 };
 use crate::hash;
 use crate::record::{
@@ -584,10 +585,7 @@ fn of_quality(part: &Part) -> Option<String> {
         (of, None) => format!(" (of {of}, the same ones each time)"),
         (of, Some(some)) => format!(" (of {of}, those of {some})"),
     };
-    let together = match quality.batch {
-        0 | 1 => "one at a time".to_string(),
-        batch => format!("{batch} together behind what their prompts share"),
-    };
+    let together = rows::words(part, quality.batch);
     Some(format!(
         "{} graded tasks{of} by {}, at most {} tokens each, {}, {together}; {cached} of {all} answers from \
          earlier sessions with the same model, engine and processor kind; paired by task, \

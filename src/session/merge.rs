@@ -153,6 +153,12 @@ fn joined(mut shards: Vec<Shard>) -> Part {
         whole.resumed.extend(part.resumed);
         whole.answers.extend(part.answers);
         whole.repeats.extend(part.repeats);
+        for (name, rows) in part.rows {
+            // What one machine could not show is not shown.
+            if rows.reason().is_some() || !whole.rows.contains_key(&name) {
+                whole.rows.insert(name, rows);
+            }
+        }
         if whole.load.is_empty() {
             whole.load = part.load;
             whole.header.plan.load = part.header.plan.load;
