@@ -5,7 +5,7 @@
 //! id with one reply of that id; ids may be outstanding together. It ends when the descriptor does.
 //! Inside a timed region a worker writes nothing: the stamps come with the reply.
 
-use crate::record::{EngineInfo, Execution, Failure, LoadPhases, Sampling};
+use crate::record::{EngineInfo, Execution, Failure, LoadPhases, Rows, Sampling};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -86,6 +86,13 @@ pub enum Command {
         orders: Vec<Order>,
         /// How many tokens their prompts share, which are computed once.
         prefix: usize,
+    },
+    /// Look whether the rows of batches are independent of each other. Answered by `proven` or `failed`.
+    ProveRows {
+        /// Id of the answer.
+        id: u64,
+        /// Of how many tokens the longest sequences will be.
+        need: usize,
     },
     /// Say how probable texts are behind a prompt. Answered by `scored` or `failed`.
     Score {
@@ -230,6 +237,13 @@ pub enum Reply {
         id: u64,
         /// What each came to, in the order of the command.
         answers: Vec<Together>,
+    },
+    /// It was looked whether rows are independent.
+    Proven {
+        /// Id of the command.
+        id: u64,
+        /// What was found.
+        rows: Rows,
     },
     /// Texts were scored.
     Scored {

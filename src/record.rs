@@ -7,14 +7,17 @@
 mod fidelity;
 mod hardware;
 mod load;
+mod rows;
 mod scenarios;
 mod starts;
 
 pub use fidelity::{Fidelity, FidelityPlan, Forcing};
 pub use hardware::{
-    Bandwidth, CacheLevel, Ceiling, Execution, Hardware, Number, Products, Work, bits_of, cache_types,
+    Bandwidth, CacheLevel, Ceiling, Execution, Hardware, Number, Products, Work, bits_of,
+    cache_types,
 };
 pub use load::{ConcurrencyPlan, Load, LoadKind, LoadPlan, LoadRequest, SustainedPlan};
+pub use rows::{Independent, Rows};
 pub use scenarios::{Requirement, Scenario, Weight};
 pub use starts::{Condition, PageCache, STARTS_FORMAT, StartPlan, StartSample, Starts};
 
@@ -48,7 +51,8 @@ pub enum FailureClass {
     OutOfMemory,
     /// The worker broke the protocol: garbage on its pipe, a wrong id, too few tokens.
     Protocol,
-    /// A graded task asked for a structure, and the answer is none.
+    /// A graded task asked for a structure, and the answer is none; or it asked for no call, and the answer may be
+    /// meant as one and cannot be read.
     Malformed,
     /// A graded task was answered with nothing.
     Empty,
@@ -839,6 +843,10 @@ pub struct QualityPlan {
     /// Which parts of the tasks these are, where they were shared out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shards: Option<Shards>,
+    /// Ids of the tasks that must not call a tool and count an answer that cannot be read as right, by the rule
+    /// `leaderboard`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lenient: Vec<String>,
 }
 
 /// Parts of the graded tasks that were asked apart.
@@ -914,6 +922,13 @@ pub enum Entry {
     /// A graded task was answered, or its answer was found in the cache. The workers of the quality
     /// pass are of round 0.
     Answer(Answer),
+    /// It was looked whether the rows of a variant's batches are independent, before its first one.
+    Rows {
+        /// The variant's name.
+        variant: String,
+        /// What was found.
+        rows: Rows,
+    },
     /// A graded task was asked again.
     Repeat(Repeat),
     /// A document was forced through a variant and the reference, or that was found in the cache.
@@ -1473,6 +1488,9 @@ pub struct Part {
     /// Every answer to a graded task, by variant in the order of the plan, then by task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
+    /// Whether the rows of batches are independent, by variant, where graded tasks were to be asked together.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows: BTreeMap<String, Rows>,
     /// What was asked again, by variant in the order of the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repeats: Vec<Repeat>,
@@ -1510,6 +1528,7 @@ impl Part {
             resumed: Vec::new(),
             rounds: Vec::new(),
             answers: Vec::new(),
+            rows: BTreeMap::new(),
             repeats: Vec::new(),
             engines: BTreeMap::new(),
             fidelity: Vec::new(),

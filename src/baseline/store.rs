@@ -353,6 +353,7 @@ impl Stored {
             resumed: Vec::new(),
             rounds,
             answers: Vec::new(),
+            rows: Default::default(),
             repeats: Vec::new(),
             engines: BTreeMap::new(),
             fidelity: Vec::new(),

@@ -226,7 +226,11 @@ mod tests {
         assert_eq!(work.cache_bytes(&engine(&[(OF_WEIGHTS, "f32")])), Some(1200));
         let apart = [(CACHE, "u8"), (KEYS, "u8"), (VALUES, "u4")];
         assert_eq!(work.cache_bytes(&engine(&apart)), Some(200 + 50));
-        assert_eq!(work.cache_bytes(&engine(&[(KEYS, "f16")])), None, "of the values nothing is said");
+        assert_eq!(
+            work.cache_bytes(&engine(&[(KEYS, "f16")])),
+            None,
+            "of the values nothing is said"
+        );
         assert_eq!(work.cache_bytes(&engine(&[(CACHE, "dynamic")])), None);
         let halves = Work { cache_numbers: 300, ..Work::default() };
         assert_eq!(halves.cache_bytes(&engine(&apart)), Some(150 + 75));

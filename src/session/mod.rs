@@ -1,6 +1,7 @@
 //! Owns a session: the plan, the loop over rounds, the journal and the results.
 
 mod alike;
+mod context;
 mod forecast;
 mod hardware;
 mod journal;
@@ -252,7 +253,7 @@ fn passes(
     if let (Some(quality), Some(graded)) = (&config.quality, &prepared.graded) {
         let (batch, again) = (quality.batch, quality.again);
         let done = Pass { workers, graded, batch, again }.run(sink)?;
-        (part.answers, part.repeats) = (done.answers, done.repeats);
+        (part.answers, part.rows, part.repeats) = (done.answers, done.rows, done.repeats);
     }
     if let (Some(plan), Some(documents)) = (&plan.fidelity, &prepared.documents) {
         let scratch = config.output.clone();

@@ -1,6 +1,6 @@
 //! Owns what is fixed before the first round: the plan, the models' hashes, provenance and machine.
 
-use super::{models, preflight};
+use super::{context, models, preflight};
 use crate::baseline::{self, Stores};
 use crate::config::{
     ChatTemplate, Concurrency, Config, Fidelity, Quality, Setup, TaskSample, Thresholds, Variant,
@@ -66,6 +66,7 @@ pub fn prepare(mut setup: Setup, root: &Path) -> Result<Prepared> {
     };
     let documents = documents(config)?;
     preflight::vocabularies(config, &models, &prompts, graded.as_ref(), documents.as_ref())?;
+    context::check(config, &models, &prompts, graded.as_ref(), documents.as_ref())?;
     preflight::same_vocabulary(config, &models)?;
     if let Some(thresholds) = &setup.thresholds {
         tasks_are_there(thresholds, &prompts, graded.as_ref())?;
@@ -185,6 +186,7 @@ fn quality_plan((quality, graded): (&Quality, &Graded)) -> QualityPlan {
             of,
             whole: words(&whole),
         }),
+        lenient: graded.lenient(),
     }
 }
 

@@ -437,6 +437,7 @@ pub(crate) mod tests {
             resumed: vec![],
             rounds: rounds.to_vec(),
             answers: vec![],
+            rows: Default::default(),
             repeats: vec![],
             engines: BTreeMap::new(),
             fidelity: Vec::new(),

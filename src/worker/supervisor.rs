@@ -5,7 +5,7 @@ use crate::engine::{Forced, Generation, wants_memory};
 use crate::protocol::{
     self, Arrivals, Command, Job, LoadSpec, Order, Reply, Served, Together, WORKER_FD, monotonic_ns,
 };
-use crate::record::{EngineInfo, Execution, Failure, FailureClass, LoadPhases};
+use crate::record::{EngineInfo, Execution, Failure, FailureClass, LoadPhases, Rows};
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal};
 use std::collections::VecDeque;
@@ -265,6 +265,29 @@ impl Worker {
                     )),
                 }
             }
+            Reply::Failed { id: of, failure, .. } if of == id => Err(Stop::Failed(failure)),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Looks whether the rows of batches are independent of each other, for sequences of up to `need` tokens.
+    ///
+    /// # Errors
+    /// If it fails; the worker may be dead then, see [`Worker::alive`].
+    pub fn prove_rows(
+        &mut self,
+        need: usize,
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Rows, Stop> {
+        if !self.capabilities.iter().any(|capability| capability == "prove_rows") {
+            let reason = "its worker was built before there was a probe of it".to_string();
+            return Ok(Rows::Dependent { reason });
+        }
+        let id = self.id();
+        self.send(&Command::ProveRows { id, need })?;
+        match self.wait(deadline, interrupt)? {
+            Reply::Proven { id: of, rows } if of == id => Ok(rows),
             Reply::Failed { id: of, failure, .. } if of == id => Err(Stop::Failed(failure)),
             other => Err(self.unexpected(&other)),
         }

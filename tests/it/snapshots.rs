@@ -240,6 +240,7 @@ fn part(case: &Case) -> Part {
         resumed: vec![],
         rounds: (1..=case.rounds).map(round).collect(),
         answers: (0..60).flat_map(|task| [answer(task, false), answer(task, true)]).collect(),
+        rows: Default::default(),
         repeats: vec![],
         engines: BTreeMap::new(),
         fidelity: if case.forced { fidelity() } else { Vec::new() },

@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn products_that_are_not_told_of_are_counted() {
-        let products = [product("a", "u8", false), product("b", "u8", false), product("c", "u4", false)];
+        let products =
+            [product("a", "u8", false), product("b", "u8", false), product("c", "u4", false)];
         let told = execution(
             &products,
             &[

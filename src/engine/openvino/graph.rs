@@ -135,7 +135,8 @@ impl Graph {
     /// Whether what widens a constant is marked as decompression.
     fn is_marked(&self, constant: Id) -> bool {
         self.layers.iter().any(|(id, layer)| {
-            let fed = || self.inputs.get(id).is_some_and(|from| from.values().any(|id| *id == constant));
+            let fed =
+                || self.inputs.get(id).is_some_and(|from| from.values().any(|id| *id == constant));
             layer.decompression && fed()
         })
     }

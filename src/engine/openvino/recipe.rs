@@ -117,7 +117,8 @@ mod tests {
         let int4 = "<weight_compression><all_layers value=\"True\"/><awq value=\"True\"/>\
                     <backup_mode value=\"int8_asym\"/><group_size value=\"64\"/><mode value=\"int4_sym\"/>\
                     <ratio value=\"0.8\"/></weight_compression>";
-        let expected = "NNCF 3.4.0 int4_sym, groups of 64, ratio 0.8, the rest int8_asym, all layers, AWQ";
+        let expected =
+            "NNCF 3.4.0 int4_sym, groups of 64, ratio 0.8, the rest int8_asym, all layers, AWQ";
         assert_eq!(of(int4).as_deref(), Some(expected));
         let int8 = "<weight_compression><group_size value=\"-1\"/><mode value=\"int8_asym\"/><ratio value=\"1\"/>\
                     </weight_compression>";
