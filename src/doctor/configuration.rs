@@ -274,7 +274,7 @@ mod tests {
     const IR: &str = "[variants.ir]\nengine = \"openvino\"\nmodel = \"m\"\nthreads = 4\n";
 
     fn with_model(root: &Path) {
-        let input = |name| format!("<layer name=\"{name}\" type=\"Parameter\"><output/></layer>");
+        let input = |name| format!("<layer name=\"{name}\" type=\"Parameter\"><output><port id=\"0\"/></output></layer>");
         let inputs = ["input_ids", "attention_mask", "beam_idx"].map(input).concat();
         put(root, "m/openvino_model.xml", &format!("<net><layers>{inputs}</layers></net>"));
         put(root, "m/openvino_model.bin", &"y".repeat(3000));
