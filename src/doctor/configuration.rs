@@ -246,7 +246,13 @@ mod tests {
     const IR: &str = "[variants.ir]\nengine = \"openvino\"\nmodel = \"m\"\nthreads = 4\n";
 
     fn with_model(root: &Path) {
-        put(root, "m/openvino_model.xml", "<net></net>");
+        let input = |name| {
+            format!(
+                "<layer name=\"p\" type=\"Parameter\"><output><port names=\"{name}\"/></output></layer>"
+            )
+        };
+        let inputs = ["input_ids", "attention_mask", "beam_idx"].map(input).concat();
+        put(root, "m/openvino_model.xml", &format!("<net><layers>{inputs}</layers></net>"));
         put(root, "m/openvino_model.bin", &"y".repeat(3000));
     }
 

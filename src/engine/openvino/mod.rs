@@ -147,7 +147,7 @@ fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
         version,
         library: Some(library.display().to_string()),
         vocab_size: None,
-        all_positions: true,
+        all_positions: inputs.shows_all(),
     };
     let compiled = Mutex::new(compiled);
     let lengths = Lengths::of(&spec.model);
@@ -412,7 +412,8 @@ impl Sequence for OpenVinoSequence {
     fn forward_each(&mut self, tokens: &[u32], visit: &mut Visit<'_>) -> Result<(), Failure> {
         let mut done = 0;
         while done < tokens.len() {
-            let fed = self.inputs.at_once(self.past, tokens.len() - done);
+            let left = if self.inputs.shows_all() { tokens.len() - done } else { 1 };
+            let fed = self.inputs.at_once(self.past, left);
             let (all, vocabulary) = self.logits(&tokens[done..done + fed])?;
             if vocabulary == 0 || all.len() != fed * vocabulary {
                 return Err(left_out(all.len(), fed));
