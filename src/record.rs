@@ -12,7 +12,10 @@ mod scenarios;
 mod starts;
 
 pub use fidelity::{Fidelity, FidelityPlan, Forcing};
-pub use hardware::{Bandwidth, CacheLevel, Ceiling, Hardware, Number, Work};
+pub use hardware::{
+    Bandwidth, CacheLevel, Ceiling, Execution, Hardware, Number, Products, Work, bits_of,
+    cache_types,
+};
 pub use load::{ConcurrencyPlan, Load, LoadKind, LoadPlan, LoadRequest, SustainedPlan};
 pub use rows::{Independent, Rows};
 pub use scenarios::{Requirement, Scenario, Weight};
@@ -48,7 +51,8 @@ pub enum FailureClass {
     OutOfMemory,
     /// The worker broke the protocol: garbage on its pipe, a wrong id, too few tokens.
     Protocol,
-    /// A graded task asked for a structure, and the answer is none.
+    /// A graded task asked for a structure, and the answer is none; or it asked for no call, and the answer may be
+    /// meant as one and cannot be read.
     Malformed,
     /// A graded task was answered with nothing.
     Empty,
@@ -655,7 +659,7 @@ impl fmt::Display for Reading {
 }
 
 /// One variant as it was configured for the session.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VariantRecord {
     /// The engine's id.
     pub engine: String,
@@ -674,6 +678,12 @@ pub struct VariantRecord {
     /// Test switches in force, in words; a report must show them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_switches: Vec<String>,
+    /// Weights by the type in which the model's files store them; empty where they do not tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub weight_types: BTreeMap<String, u64>,
+    /// How the weights were quantized, in the words of the model's files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
 }
 
 /// What a session set out to do, fixed before the first round.
@@ -830,6 +840,10 @@ pub struct QualityPlan {
     /// Which parts of the tasks these are, where they were shared out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shards: Option<Shards>,
+    /// Ids of the tasks that must not call a tool and count an answer that cannot be read as right, by the rule
+    /// `leaderboard`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lenient: Vec<String>,
 }
 
 /// Parts of the graded tasks that were asked apart.
@@ -922,6 +936,9 @@ pub enum Entry {
         hardware: Box<Hardware>,
         /// By variant.
         work: BTreeMap<String, Work>,
+        /// By variant: how its runtime executes the products with weights, or why that is not known.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        execution: BTreeMap<String, Told<Execution>>,
     },
     /// A load was served, or failed as a whole. Its workers are of round 0.
     Load(Load),
@@ -1490,6 +1507,10 @@ pub struct Part {
     /// What each token needs, by variant, where the model's files tell.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub work: BTreeMap<String, Work>,
+    /// How its runtime executes the products with weights, by variant, or why that is not known; missing for engines
+    /// that do not tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub execution: BTreeMap<String, Told<Execution>>,
     /// Every load: the sustained one block by block, then closed loops, open loops, searches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub load: Vec<Load>,
@@ -1511,6 +1532,7 @@ impl Part {
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            execution: BTreeMap::new(),
             load: Vec::new(),
         }
     }

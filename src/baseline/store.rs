@@ -360,6 +360,7 @@ impl Stored {
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            execution: BTreeMap::new(),
             load: Vec::new(),
         }
     }

@@ -178,8 +178,12 @@ mod tests {
         assert_eq!(switch(long), Some(64));
         let phi = r#"{"original_max_position_embeddings": 4096, "rope_scaling": {"type": "su"}}"#;
         assert_eq!(switch(phi), Some(4096));
-        assert_eq!(switch(r#"{"max_position_embeddings": 9, "rope_scaling": {"type": "dynamic"}}"#), Some(9));
-        let llama = r#"{"rope_scaling": {"rope_type": "llama3", "original_max_position_embeddings": 64}}"#;
+        assert_eq!(
+            switch(r#"{"max_position_embeddings": 9, "rope_scaling": {"type": "dynamic"}}"#),
+            Some(9)
+        );
+        let llama =
+            r#"{"rope_scaling": {"rope_type": "llama3", "original_max_position_embeddings": 64}}"#;
         assert_eq!(switch(llama), None);
         assert_eq!(switch(r#"{"rope_parameters": {"rope_theta": 1e4}}"#), None);
     }

@@ -26,7 +26,7 @@ pub use serve::{Stream, guarded, serve};
 use crate::document::Table;
 use crate::problem::{self, Problem};
 use crate::protocol::{LoadSpec, Order, monotonic_ns};
-use crate::record::{EngineInfo, Failure, FailureClass, LoadPhases, Rows, Work};
+use crate::record::{EngineInfo, Execution, Failure, FailureClass, LoadPhases, Rows, Work};
 use sampler::Sampler;
 use std::path::{Path, PathBuf};
 
@@ -63,11 +63,13 @@ pub struct Switches {
     pub model_cache: Option<fn(&mut LoadSpec, Option<&Path>)>,
     /// Lets it map the model's files, or makes it read them.
     pub mmap: Option<fn(&mut LoadSpec, bool)>,
+    /// Lets the loaded model tell how it executes its products ([`Engine::execution`]); it is not to be timed then.
+    pub tell_execution: Option<fn(&mut LoadSpec)>,
 }
 
 impl Switches {
     /// Nothing can be switched.
-    const NONE: Switches = Switches { model_cache: None, mmap: None };
+    const NONE: Switches = Switches { model_cache: None, mmap: None, tell_execution: None };
 }
 
 /// A loaded model.
@@ -104,6 +106,15 @@ pub trait Engine {
     /// If the engine fails.
     fn prove_rows(&mut self, _need: usize) -> Result<Rows, Failure> {
         Ok(Rows::Apart)
+    }
+
+    /// Says how the products with weights are executed and in which types the process holds the weights, of a model
+    /// that was loaded to tell it ([`Switches::tell_execution`]).
+    ///
+    /// # Errors
+    /// If the engine fails or does not tell.
+    fn execution(&mut self) -> Result<Execution, Failure> {
+        Err(failed("this engine does not tell how it executes a model"))
     }
 
     /// Starts several sequences that go on from one prefix, which is computed here, once.

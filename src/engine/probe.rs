@@ -117,7 +117,9 @@ pub(super) fn prove(
         if signal < ALLOWED / SHARE {
             return Ok(dependent(
                 course,
-                format!("is like another of other contents: log probabilities differ by {signal:.1e} nats"),
+                format!(
+                    "is like another of other contents: log probabilities differ by {signal:.1e} nats"
+                ),
             ));
         }
         if apart > here {
@@ -190,7 +192,8 @@ impl Contents {
     /// The token at a place of a row, or of the prefix. They look without order, and are the same each time.
     fn token(&self, row: Option<usize>, place: usize) -> u32 {
         let salt = row.map_or(0, |row| row as u64 + 1);
-        let mut mixed = (place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt.wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let mut mixed = (place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            ^ salt.wrapping_mul(0xd6e8_feb8_6659_fd93);
         for _ in 0..2 {
             mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
         }
@@ -243,7 +246,8 @@ fn step_of(
     show: Show,
     predictions: &mut [Predictions],
 ) -> Result<(), Failure> {
-    let fed: Vec<(usize, &[u32])> = fed.iter().map(|(row, tokens)| (*row, tokens.as_slice())).collect();
+    let fed: Vec<(usize, &[u32])> =
+        fed.iter().map(|(row, tokens)| (*row, tokens.as_slice())).collect();
     batch.forward(&fed, show, &mut |row, _, logits| {
         predictions[row].push(log_probabilities(logits));
         Ok(())
@@ -261,7 +265,9 @@ fn log_probabilities(logits: &[f32]) -> Vec<f32> {
 fn largest(a: &Predictions, b: &Predictions) -> f32 {
     let pairs = a.iter().zip(b).flat_map(|(a, b)| a.iter().zip(b));
     // A difference that is not a number is the largest.
-    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, |most, one| if one > most || one.is_nan() { one } else { most })
+    pairs
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, |most, one| if one > most || one.is_nan() { one } else { most })
 }
 
 #[cfg(test)]
@@ -325,10 +331,12 @@ mod tests {
                 let start = self.prefix.clone();
                 self.rows.entry(*row).or_insert(start).extend(*tokens);
             }
-            let lasts: Vec<u32> = self.rows.values().filter_map(|past| past.last().copied()).collect();
+            let lasts: Vec<u32> =
+                self.rows.values().filter_map(|past| past.last().copied()).collect();
             for (row, tokens) in rows {
                 let past = self.rows[row].clone();
-                let others = lasts.iter().map(|token| u64::from(*token)).sum::<u64>() - u64::from(past[past.len() - 1]);
+                let others = lasts.iter().map(|token| u64::from(*token)).sum::<u64>()
+                    - u64::from(past[past.len() - 1]);
                 let first = if show == Show::Last { tokens.len() - 1 } else { 0 };
                 for place in first..tokens.len() {
                     let seen = &past[..past.len() - tokens.len() + place + 1];
@@ -403,7 +411,10 @@ mod tests {
     fn what_begins_beyond_a_length_is_seen_or_such_sequences_are_not_let_in() {
         for length in [20, 100, 1000] {
             let turns = || Some(vec![length]);
-            assert!(proof(Leak::Beyond(length), turns(), length + 50).reason().is_some(), "{length}");
+            assert!(
+                proof(Leak::Beyond(length), turns(), length + 50).reason().is_some(),
+                "{length}"
+            );
             // No sequence of the session gets there: it is not looked at, and what is longer is run by itself.
             let rows = proof(Leak::Beyond(length), turns(), length);
             assert_eq!(shown(rows.clone()).tokens, Some(length as u32));

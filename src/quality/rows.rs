@@ -60,7 +60,9 @@ impl Pass<'_> {
     /// The cache of what was shown of a variant's rows; off where that of its answers is.
     fn cache_of_rows(&self, answering: &mut Answering<'_, '_, '_>) -> Result<Cache<Rows>, Cut> {
         let Some(folder) = &self.workers.cache else { return Ok(Cache::off()) };
-        let Some(engine) = answering.server.engine(answering.sink)? else { return Ok(Cache::off()) };
+        let Some(engine) = answering.server.engine(answering.sink)? else {
+            return Ok(Cache::off());
+        };
         let record = &self.workers.records[&answering.variant.name];
         let set_up = SetUp::of(record, &engine, self.workers.machine);
         Cache::of(folder, &("rows", set_up)).map_err(Cut::NotSaved)

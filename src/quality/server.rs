@@ -66,9 +66,8 @@ impl<'a> Server<'a> {
     ) -> Result<Option<Vec<Result<Vec<u32>, Failure>>>, Cut> {
         let deadline = self.workers.deadlines.request * orders.len() as u32;
         let interrupt = self.workers.interrupt.clone();
-        let together = self.with(sink, |worker| {
-            worker.generate_together(orders, prefix, deadline, &interrupt)
-        })?;
+        let together = self
+            .with(sink, |worker| worker.generate_together(orders, prefix, deadline, &interrupt))?;
         self.spare += u32::from(together.is_err() && self.worker.is_none());
         Ok(together.ok())
     }

@@ -440,6 +440,16 @@ fn of_session(part: &Part) -> Vec<String> {
             share * 100.0
         ));
     }
+    if let Some(quality) =
+        header.plan.quality.as_ref().filter(|quality| !quality.lenient.is_empty())
+    {
+        warnings.push(format!(
+            "{} of {} graded tasks follow the leaderboard's rule for `no_call`: an answer that cannot be read counts as \
+             right there, so that damaged syntax raises their accuracy",
+            quality.lenient.len(),
+            quality.tasks.len()
+        ));
+    }
     for (name, variant) in &header.variants {
         for switch in &variant.test_switches {
             warnings.push(format!("test switch: '{name}' is {switch}"));

@@ -63,7 +63,8 @@ fn too_long(
     documents: Option<&Documents>,
 ) -> Option<TooLong> {
     // The last token of all is never fed.
-    let fits = |prompt: usize, generated: usize| (prompt + generated).saturating_sub(1) <= context.tokens;
+    let fits =
+        |prompt: usize, generated: usize| (prompt + generated).saturating_sub(1) <= context.tokens;
     let is_timed = config.rounds > 0 || config.sustained.is_some() || config.concurrency.is_some();
     let generated = config.workload.gen_tokens as usize;
     let timed = prompts.of(&variant.name).iter().filter(|_| is_timed);
@@ -90,7 +91,8 @@ fn too_long(
         fidelity.variants.contains(&variant.name) || variant.name == config.reference
     });
     let forced = documents.filter(|_| is_forced);
-    let forced = forced.into_iter().flat_map(|documents| documents.ids.iter().zip(&documents.tokens));
+    let forced =
+        forced.into_iter().flat_map(|documents| documents.ids.iter().zip(&documents.tokens));
     let forced = forced.filter(|(_, tokens)| !fits(tokens.len(), 0)).map(|(id, tokens)| TooLong {
         what: format!("the document '{id}'"),
         prompt: tokens.len(),

@@ -213,6 +213,8 @@ fn join_plans(shards: &[Shard]) -> Option<QualityPlan> {
         whole.places.clear();
     }
     whole.labels = plans.iter().flat_map(|plan| plan.labels.clone()).collect();
+    whole.lenient = plans.iter().flat_map(|plan| plan.lenient.clone()).collect();
+    whole.lenient.sort();
     whole.sha256 = sha256_of_tasks(&whole.source_sha256, &whole.tasks);
     join_shards(&mut whole, &plans);
     Some(whole)

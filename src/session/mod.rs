@@ -15,7 +15,7 @@ mod resume;
 mod starts;
 
 pub use forecast::{Forecast, plan_looks};
-pub use hardware::{measure as measure_hardware, work};
+pub use hardware::{Asking, execution, measure as measure_hardware, work};
 pub use journal::{Journal, Recorded, parse_journal, read_journal};
 pub use lock::{Locked, lock};
 pub use memory::check as fits_in_memory;
@@ -138,7 +138,8 @@ pub fn run(
         observer.round_done(number, look.map(|look| look.counts()));
     }
     if cut.is_none() {
-        cut = hardware::record(prepared, &mut part, &mut sink(journal, observer)).err();
+        let asking = Asking { program: &program, deadlines: config.deadlines, interrupt };
+        cut = hardware::record(prepared, &mut part, asking, &mut sink(journal, observer)).err();
     }
     if cut.is_none() {
         let done = load(prepared, &program, interrupt, &loads, &mut sink(journal, observer));

@@ -5,7 +5,7 @@ use crate::baseline::{self, Stores};
 use crate::config::{
     ChatTemplate, Concurrency, Config, Fidelity, Quality, Setup, TaskSample, Thresholds, Variant,
 };
-use crate::engine::Inspected;
+use crate::engine::{self, Inspected};
 use crate::hash;
 use crate::load::BLOCKS;
 use crate::metric::{Kind, LATENCY, Statistic};
@@ -186,6 +186,7 @@ fn quality_plan((quality, graded): (&Quality, &Graded)) -> QualityPlan {
             of,
             whole: words(&whole),
         }),
+        lenient: graded.lenient(),
     }
 }
 
@@ -294,6 +295,7 @@ pub fn variant_record(variant: &Variant, model: &Inspected) -> Result<VariantRec
     if load.slowdown > 0.0 {
         test_switches.push(format!("slowed on purpose by {}%", load.slowdown * 100.0));
     }
+    let work = engine::work(load).ok().flatten().unwrap_or_default();
     Ok(VariantRecord {
         engine: load.engine.clone(),
         model: variant.model_as_written.clone(),
@@ -302,6 +304,8 @@ pub fn variant_record(variant: &Variant, model: &Inspected) -> Result<VariantRec
         properties: load.properties.clone(),
         options,
         test_switches,
+        weight_types: work.types,
+        recipe: work.recipe,
     })
 }
 

@@ -327,6 +327,7 @@ mod tests {
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            execution: BTreeMap::new(),
             load: Vec::new(),
         };
         let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
@@ -433,6 +434,7 @@ mod tests {
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            execution: BTreeMap::new(),
             load: Vec::new(),
         };
         part.header.plan.quality = Some(QualityPlan {

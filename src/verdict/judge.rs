@@ -388,6 +388,7 @@ pub(super) mod tests {
             properties: BTreeMap::new(),
             options: BTreeMap::new(),
             test_switches: vec![],
+            ..VariantRecord::default()
         }
     }
 
@@ -443,6 +444,7 @@ pub(super) mod tests {
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            execution: BTreeMap::new(),
             load: Vec::new(),
         }
     }

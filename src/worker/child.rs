@@ -11,8 +11,8 @@ use std::os::unix::net::UnixStream;
 pub const SUBCOMMAND: &str = "__worker";
 
 /// The commands that it answers.
-const CAPABILITIES: [&str; 7] =
-    ["load", "generate", "generate_together", "prove_rows", "score", "force", "serve"];
+const CAPABILITIES: [&str; 8] =
+    ["load", "generate", "generate_together", "prove_rows", "score", "force", "execution", "serve"];
 
 /// Serves the parent until it closes the socket.
 ///
@@ -79,6 +79,10 @@ fn serve(engine: &mut Option<Box<dyn Engine>>, command: Command) -> Reply {
                 }
             })
         }
+        Command::Execution { id } => with(engine, id, |engine| {
+            let execution = engine.execution()?;
+            Ok(Reply::Execution { id, execution })
+        }),
         Command::Serve { id, job } => with(engine, id, |engine| {
             let (start_ns, requests) = engine::serve(engine, &job)?;
             Ok(Reply::Served { id, start_ns, requests })

@@ -278,7 +278,8 @@ fn what_does_not_fit_into_a_context() {
     let words = ["alpha"; 30].join(" ");
     for engine in ["openvino", "candle"] {
         let check = |context: usize, more: &str, expected: &[&str]| {
-            let head = of_model(engine).replace("gen_tokens = 5", "gen_tokens = 5\nprompt_tokens = 8");
+            let head =
+                of_model(engine).replace("gen_tokens = 5", "gen_tokens = 5\nprompt_tokens = 8");
             let project = project(&format!("{head}{more}"), RULES);
             let folder = project.path().join("model");
             std::fs::create_dir(&folder).unwrap();
@@ -293,14 +294,17 @@ fn what_does_not_fit_into_a_context() {
             );
             config["max_position_embeddings"] = context.into();
             std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
-            let line = |grader: &str| {
-                format!("{{\"id\": \"g1\", \"prompt\": \"{words}\", {grader}}}\n")
-            };
+            let line =
+                |grader: &str| format!("{{\"id\": \"g1\", \"prompt\": \"{words}\", {grader}}}\n");
             project.write("exact.jsonl", &line("\"grader\": \"exact\", \"expect\": \"x\""));
             let choice = "\"grader\": \"choice\", \"expect\": {\"choices\": [\"a\", \"b b b\"], \"gold\": 0}";
             project.write("choice.jsonl", &line(choice));
-            project.write("documents.jsonl", &format!("{{\"id\": \"d1\", \"text\": \"{words}\"}}\n"));
-            check_refused(&project, &[expected, &["variant 'base'", "max_position_embeddings"]].concat());
+            project
+                .write("documents.jsonl", &format!("{{\"id\": \"d1\", \"text\": \"{words}\"}}\n"));
+            check_refused(
+                &project,
+                &[expected, &["variant 'base'", "max_position_embeddings"]].concat(),
+            );
         };
         // Twelve tokens are fed: eight, and four of those that are generated.
         let behind = "has 8 tokens and up to 5 generated ones, and the model's context is of 11";
@@ -310,8 +314,13 @@ fn what_does_not_fit_into_a_context() {
         check(37, &quality("exact.jsonl"), &["the graded task 'g1'", behind, "lower max_tokens"]);
         let behind = "has 30 tokens and up to 3 generated ones";
         check(31, &quality("choice.jsonl"), &["the graded task 'g1'", behind, "or its choices"]);
-        let fidelity = "[quality.fidelity]\ndocuments = \"documents.jsonl\"\ntokens = 24\nskip = 1\n";
-        check(22, fidelity, &["the document 'd1'", "has 24 tokens, and", "lower tokens in [quality.fidelity]"]);
+        let fidelity =
+            "[quality.fidelity]\ndocuments = \"documents.jsonl\"\ntokens = 24\nskip = 1\n";
+        check(
+            22,
+            fidelity,
+            &["the document 'd1'", "has 24 tokens, and", "lower tokens in [quality.fidelity]"],
+        );
     }
 }
 
@@ -319,10 +328,22 @@ fn what_does_not_fit_into_a_context() {
 #[test]
 fn exports_that_cannot_be_run() {
     for (from, to, words) in [
-        ("beam_idx", "past_key_values.0.key", ["`--disable-stateful`", "text-generation-with-past"]),
+        (
+            "beam_idx",
+            "past_key_values.0.key",
+            ["`--disable-stateful`", "text-generation-with-past"],
+        ),
         ("beam_idx", "position_ids", ["`--task text-generation`", "text-generation-with-past"]),
-        ("input_ids", "inputs_embeds", ["the language part of a model", "text-generation-with-past"]),
-        ("attention_mask", "pixel_mask", ["no input 'attention_mask'", "text-generation-with-past"]),
+        (
+            "input_ids",
+            "inputs_embeds",
+            ["the language part of a model", "text-generation-with-past"],
+        ),
+        (
+            "attention_mask",
+            "pixel_mask",
+            ["no input 'attention_mask'", "text-generation-with-past"],
+        ),
     ] {
         let text = IR.replace(from, to);
         broken("openvino", write("openvino_model.xml", text), &words);

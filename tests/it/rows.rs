@@ -54,9 +54,12 @@ impl Greedy {
     /// The tokens up to the first near tie, which may fall to either side. Once a Phi-3 passes its original context,
     /// transformers computes everything before it anew; an IR, and what serves it, does not.
     fn sure(&self, kind: &str) -> usize {
-        let tie = self.margins.iter().position(|margin| *margin < 1e-3).unwrap_or(self.tokens.len());
+        let tie =
+            self.margins.iter().position(|margin| *margin < 1e-3).unwrap_or(self.tokens.len());
         match kind {
-            "longrope" if self.prompt.len() <= ORIGINAL => tie.min(ORIGINAL - self.prompt.len() + 1),
+            "longrope" if self.prompt.len() <= ORIGINAL => {
+                tie.min(ORIGINAL - self.prompt.len() + 1)
+            }
             _ => tie,
         }
     }
@@ -93,7 +96,12 @@ fn rows(engine: &mut dyn Engine) -> Rows {
 }
 
 /// As the quality pass does it: together where that was shown, or each by itself.
-fn scores(engine: &mut dyn Engine, rows: &Rows, prompt: &[u32], choices: &[Vec<u32>]) -> (bool, Vec<f64>) {
+fn scores(
+    engine: &mut dyn Engine,
+    rows: &Rows,
+    prompt: &[u32],
+    choices: &[Vec<u32>],
+) -> (bool, Vec<f64>) {
     let longest = prompt.len() + choices.iter().map(Vec::len).max().unwrap();
     if rows.allow(prompt.len() - 1, longest, longest) {
         return (true, score(engine, prompt, choices).unwrap());
@@ -108,7 +116,9 @@ fn rows_of_each_kind_of_graph_are_shown_independent_or_are_not_used() {
         let rows = rows(&mut *load(kind));
         println!("{kind}: {rows:?}");
         match (kind, rows) {
-            ("longrope", Rows::Independent(shown)) => assert_eq!(shown.switch, Some(ORIGINAL as u32)),
+            ("longrope", Rows::Independent(shown)) => {
+                assert_eq!(shown.switch, Some(ORIGINAL as u32))
+            }
             (_, Rows::Independent(shown)) => assert!(shown.apart < 1e-4, "{kind}: {shown:?}"),
             (_, other) => panic!("{kind}: {other:?}"),
         }
@@ -123,19 +133,24 @@ fn choices_have_the_likelihoods_of_transformers_together_and_alone() {
         let (mut worst, mut together) = (0.0f64, 0);
         let reference = reference(kind);
         for Question { prompt, choices } in &reference.choices {
-            let tokens: Vec<Vec<u32>> = choices.iter().map(|choice| choice.tokens.clone()).collect();
+            let tokens: Vec<Vec<u32>> =
+                choices.iter().map(|choice| choice.tokens.clone()).collect();
             let (shared, scores) = scores(&mut *engine, &rows, prompt, &tokens);
             together += usize::from(shared);
             for (score, choice) in scores.iter().zip(choices) {
                 worst = worst.max((score - choice.log_likelihood).abs());
             }
         }
-        println!("{kind}: {together} of {} questions together, {worst:.1e} nats apart", reference.choices.len());
+        println!(
+            "{kind}: {together} of {} questions together, {worst:.1e} nats apart",
+            reference.choices.len()
+        );
         assert!(worst < ALLOWED, "{kind}: {worst} nats from transformers");
         // Whatever was shown of rows, none of it is wrong alone.
         let dependent = Rows::Dependent { reason: String::new() };
         for Question { prompt, choices } in &reference.choices {
-            let tokens: Vec<Vec<u32>> = choices.iter().map(|choice| choice.tokens.clone()).collect();
+            let tokens: Vec<Vec<u32>> =
+                choices.iter().map(|choice| choice.tokens.clone()).collect();
             let (_, scores) = scores_alone(&mut *engine, &dependent, prompt, &tokens);
             for (score, choice) in scores.iter().zip(choices) {
                 let apart = (score - choice.log_likelihood).abs();
@@ -145,7 +160,12 @@ fn choices_have_the_likelihoods_of_transformers_together_and_alone() {
     }
 }
 
-fn scores_alone(engine: &mut dyn Engine, rows: &Rows, prompt: &[u32], choices: &[Vec<u32>]) -> (bool, Vec<f64>) {
+fn scores_alone(
+    engine: &mut dyn Engine,
+    rows: &Rows,
+    prompt: &[u32],
+    choices: &[Vec<u32>],
+) -> (bool, Vec<f64>) {
     let (together, scores) = scores(engine, rows, prompt, choices);
     assert!(!together);
     (together, scores)
@@ -169,7 +189,8 @@ fn greedy_answers_are_those_of_transformers_in_a_batch_and_alone() {
         for prefix in [shared, 0] {
             let allowed: Vec<usize> = (0..orders.len())
                 .filter(|row| {
-                    let (prompt, tokens) = (orders[*row].prompt.len(), orders[*row].tokens as usize);
+                    let (prompt, tokens) =
+                        (orders[*row].prompt.len(), orders[*row].tokens as usize);
                     rows.allow(prefix, prompt, prompt + tokens)
                 })
                 .collect();
@@ -178,13 +199,21 @@ fn greedy_answers_are_those_of_transformers_in_a_batch_and_alone() {
             let answers = generate_together(&mut *engine, &of, prefix).unwrap();
             for (row, answer) in allowed.into_iter().zip(answers) {
                 let sure = greedy[row].sure(kind);
-                assert_eq!(answer.unwrap()[..sure], greedy[row].tokens[..sure], "{kind}, row {row}");
+                assert_eq!(
+                    answer.unwrap()[..sure],
+                    greedy[row].tokens[..sure],
+                    "{kind}, row {row}"
+                );
                 checked += sure;
             }
         }
         for (order, expected) in orders.iter().zip(&greedy) {
             let tokens = generate(&mut *engine, order).unwrap().tokens;
-            assert_eq!(tokens[..expected.sure(kind)], expected.tokens[..expected.sure(kind)], "{kind} alone");
+            assert_eq!(
+                tokens[..expected.sure(kind)],
+                expected.tokens[..expected.sure(kind)],
+                "{kind} alone"
+            );
             checked += expected.sure(kind);
         }
         println!("{kind}: {checked} tokens checked, {together} answers in batches");

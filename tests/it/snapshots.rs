@@ -133,6 +133,7 @@ fn variant(name: &str) -> VariantRecord {
         properties: BTreeMap::new(),
         options: BTreeMap::new(),
         test_switches: vec![],
+        ..VariantRecord::default()
     }
 }
 
@@ -246,6 +247,7 @@ fn part(case: &Case) -> Part {
         idle: Vec::new(),
         hardware: None,
         work: BTreeMap::new(),
+        execution: BTreeMap::new(),
         load: if case.loaded { loads() } else { Vec::new() },
     }
 }

@@ -9,7 +9,8 @@ mod qwen2;
 
 use super::batch::{Batch, Show, Visit};
 use super::{
-    Backend, Context, Engine, Inspected, Laps, LoadError, Sequence, Stream, Switches, failed, size_of,
+    Backend, Context, Engine, Inspected, Laps, LoadError, Sequence, Stream, Switches, failed,
+    size_of,
 };
 use crate::problem::Result;
 use crate::protocol::LoadSpec;

@@ -53,7 +53,9 @@ impl OpenVinoBatch {
             true => Ok(0),
             false => {
                 let found = self.rows.iter().position(|known| known == row);
-                found.map(|place| place as i32).ok_or_else(|| failed("a row came back that had ended"))
+                found
+                    .map(|place| place as i32)
+                    .ok_or_else(|| failed("a row came back that had ended"))
             }
         };
         fed.iter().map(|(row, _)| place(row)).collect()

@@ -40,7 +40,8 @@ impl Inputs {
                 format!("export the text model by itself, where its family has one: {EXPORT}"),
             );
         }
-        if names.iter().any(|name| name.starts_with("decoder_") || name == "encoder_hidden_states") {
+        if names.iter().any(|name| name.starts_with("decoder_") || name == "encoder_hidden_states")
+        {
             return refuse(
                 "the IR is of an encoder and decoder, and perfgate runs models that are decoders alone".to_string(),
                 format!("name a model of causal language modelling: {EXPORT}"),
@@ -117,7 +118,8 @@ impl Inputs {
         if let Some(convolution) = self.convolution {
             // The graph tells its first call by the length of this input, and keeps the convolution's state at its
             // end: a place within it would overwrite what is still needed.
-            let (count, first) = if past == 0 { (convolution, 0) } else { (1, past.max(convolution)) };
+            let (count, first) =
+                if past == 0 { (convolution, 0) } else { (1, past.max(convolution)) };
             set(request, "cache_position", &[count], |places| {
                 for (index, place) in places.iter_mut().enumerate() {
                     *place = (first + index) as i64;
@@ -158,8 +160,10 @@ pub(super) fn other_export(model: &Path) -> Option<Problem> {
 fn convolution(xml: &Path) -> Result<usize, Problem> {
     let file = xml.with_file_name("config.json");
     let text = std::fs::read_to_string(&file);
-    let config: Option<serde_json::Value> = text.ok().and_then(|text| serde_json::from_str(&text).ok());
-    let stated = config.and_then(|config| config["conv_kernel"].as_u64()).filter(|kernel| *kernel > 0);
+    let config: Option<serde_json::Value> =
+        text.ok().and_then(|text| serde_json::from_str(&text).ok());
+    let stated =
+        config.and_then(|config| config["conv_kernel"].as_u64()).filter(|kernel| *kernel > 0);
     stated.map(|kernel| kernel as usize).ok_or_else(|| {
         let what = "the IR takes an input 'cache_position', as Mamba's does, and config.json does not say how long \
                     its convolution is (conv_kernel)";

@@ -2,9 +2,11 @@
 //! GenAI write it, executed by a runtime library that is loaded at run time.
 
 mod batch;
+mod execution;
 mod graph;
 mod inputs;
 mod ir;
+mod recipe;
 mod runtime;
 
 use inputs::Inputs;
@@ -21,7 +23,7 @@ use super::{
 use crate::document::{Node, Table};
 use crate::problem::{self, Problem};
 use crate::protocol::LoadSpec;
-use crate::record::{EngineInfo, Failure, LoadPhases, Rows};
+use crate::record::{EngineInfo, Execution, Failure, LoadPhases, Rows};
 use openvino::{
     CompiledModel, Core, DeviceType, ElementType, InferRequest, InferenceError, Model, PropertyKey,
     RwPropertyKey, Tensor,
@@ -39,7 +41,11 @@ pub(super) const BACKEND: Backend = Backend {
     inspect: |spec| inspect(&spec.model),
     work: |spec| Ok(Some(graph::work(&ir_files(&spec.model)?.0)?)),
     inspect_runtime,
-    switches: Switches { model_cache: Some(switch_model_cache), mmap: Some(switch_mmap) },
+    switches: Switches {
+        model_cache: Some(switch_model_cache),
+        mmap: Some(switch_mmap),
+        tell_execution: Some(switch_telling),
+    },
     shares_calls: true,
     load: |spec| Ok(Box::new(load(spec)?)),
 };
@@ -71,11 +77,14 @@ pub fn runtime_of(spec: &LoadSpec) -> problem::Result<PathBuf> {
 }
 
 /// Properties that change speed or results: read back after compiling and recorded.
-const RECORDED: [&str; 8] = [
+const RECORDED: [&str; 11] = [
     "INFERENCE_NUM_THREADS",
     "PERFORMANCE_HINT",
+    "EXECUTION_MODE_HINT",
     "INFERENCE_PRECISION_HINT",
     "KV_CACHE_PRECISION",
+    "KEY_CACHE_PRECISION",
+    "VALUE_CACHE_PRECISION",
     "DYNAMIC_QUANTIZATION_GROUP_SIZE",
     "NUM_STREAMS",
     "ENABLE_CPU_PINNING",
@@ -103,6 +112,10 @@ fn switch_mmap(load: &mut LoadSpec, on: bool) {
     load.properties.insert(ENABLE_MMAP.to_string(), word.to_string());
 }
 
+fn switch_telling(load: &mut LoadSpec) {
+    load.properties.insert(execution::PROPERTY.to_string(), "YES".to_string());
+}
+
 /// Longer than any request may take, milliseconds: the worker is killed at its deadline.
 const LONG_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -113,6 +126,8 @@ struct OpenVino {
     compiled: Mutex<CompiledModel>,
     inputs: Inputs,
     lengths: Lengths,
+    /// The IR's graph.
+    xml: PathBuf,
     info: EngineInfo,
     phases: LoadPhases,
     // Held until the model is gone: OpenVINO unloads its plugins with the core.
@@ -151,7 +166,7 @@ fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
     };
     let compiled = Mutex::new(compiled);
     let lengths = Lengths::of(&spec.model);
-    Ok(OpenVino { compiled, inputs, lengths, info, phases, _core: core })
+    Ok(OpenVino { compiled, inputs, lengths, xml, info, phases, _core: core })
 }
 
 /// Loads a runtime library; returns its version and what everything else is asked of.
@@ -319,6 +334,16 @@ impl Engine for OpenVino {
         Ok(Box::new(sequence(&self.compiled, self.inputs)?))
     }
 
+    fn execution(&mut self) -> Result<Execution, Failure> {
+        let mut sequence = sequence(&self.compiled, self.inputs)?;
+        // The kernels of a token that follows others are those of most of a request's time.
+        for tokens in [&[0; 8][..], &[0]] {
+            sequence.run(tokens).map_err(wrong)?;
+        }
+        let products = graph::products(&self.xml).map_err(|problem| failed(problem.to_string()))?;
+        Ok(execution::execution(&products, &execution::operators(&sequence.request)?))
+    }
+
     fn streams(&mut self, count: usize) -> Result<Vec<Box<dyn Stream + '_>>, Failure> {
         let (compiled, inputs) = (&self.compiled, self.inputs);
         let stream = |_| Box::new(OpenVinoStream { compiled, inputs }) as Box<dyn Stream + '_>;
@@ -364,10 +389,7 @@ fn request(compiled: &Mutex<CompiledModel>) -> Result<InferRequest, Failure> {
     request.map_err(|error| failed(format!("OpenVINO cannot create a request: {error}")))
 }
 
-fn sequence(
-    compiled: &Mutex<CompiledModel>,
-    inputs: Inputs,
-) -> Result<OpenVinoSequence, Failure> {
+fn sequence(compiled: &Mutex<CompiledModel>, inputs: Inputs) -> Result<OpenVinoSequence, Failure> {
     let request = request(compiled)?;
     Ok(OpenVinoSequence { request, inputs, past: 0, logits: None })
 }
