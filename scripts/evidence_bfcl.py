@@ -448,6 +448,14 @@ def page(program: str) -> int:
     return len(unexplained)
 
 
+def notation(what: str, kind: str) -> str:
+    """Whether a call stands in the syntax that the leaderboard's reader is for."""
+    if "call" not in what or what == "no call":
+        return ""
+    python = ("Python", "without the arguments' names", "with words")
+    return ", Python's syntax" if kind.startswith(python) else ", another notation or a code fence"
+
+
 def none(program: str) -> None:
     theirs = [json.loads(line) for line in open(PLACE / "none-verdicts.jsonl")]
     grades = graded(program, "none")
@@ -455,7 +463,7 @@ def none(program: str) -> None:
     kinds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for entry, strict, lenient in zip(theirs, grades[::2], grades[1::2], strict=True):
         for (what, kind), there, (grade, _), (parity, _) in zip(entry["kinds"], entry["right"], strict, lenient, strict=True):
-            row = table[what]
+            row = table[what + notation(what, kind)]
             row["answers"] += 1
             row[grade] += 1
             row["there"] += there
@@ -466,7 +474,8 @@ def none(program: str) -> None:
     print("\n## Answers that must not call\n")
     print(f"Made-up answers to {len(theirs):,} tasks that no function fits (`irrelevance`, `live_irrelevance`): calls of an offered function as "
           "model families write them, the same with one damage, refusals that name functions and parameters, the task's own "
-          "question and description, and random bytes. By the leaderboard's rule all that its reader cannot parse is right.\n")  # fmt: skip
+          "question and description, and random bytes. By the leaderboard's rule all that its reader cannot parse is right. That reader is the one for prompts that ask for Python's "
+          "syntax; it has others for the notations of model families, which here are read always.\n")  # fmt: skip
     print("| answers | number | no call: right | a call: wrong | unreadable: failed | right on the leaderboard | right with `no_call = \"leaderboard\"` | the same verdict |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for what, row in table.items():
