@@ -1,6 +1,7 @@
 //! Owns the schedule of a round: fresh workers, cold starts one after the other, warm-up, then every
 //! task for every variant in lockstep. It reports what happens and compares nothing.
 
+mod dies;
 mod energy;
 mod heat;
 mod order;

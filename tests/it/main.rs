@@ -11,6 +11,7 @@ mod bad_input;
 mod baseline;
 mod batches;
 mod bisect;
+mod checkpoints;
 mod combined;
 mod damage;
 mod doctor;
