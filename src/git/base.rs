@@ -95,7 +95,9 @@ pub fn find_base(repo: &Repo, ci: &Ci, named: Named<'_>) -> Result<Option<Base>>
             Ok(Some(target)) => on_target(repo, reference, commit, target).map(Some),
             // Nothing else says what the target is, or it is not here: the command line was asked for then.
             Ok(None) | Err(_) => {
-                let how = format!("{reference}, by --base; that it is of the target branch is not checked");
+                let how = format!(
+                    "{reference}, by --base; that it is of the target branch is not checked"
+                );
                 Ok(Some(Base { commit, how }))
             }
         };
@@ -161,7 +163,8 @@ fn short(name: &str) -> &str {
 
 /// The tip of a branch: the remote's, or where there is none of that name this repository's own.
 fn branch(repo: &Repo, name: &str) -> Option<Id> {
-    let places = [format!("refs/remotes/origin/{}", short(name)), format!("refs/heads/{}", short(name))];
+    let places =
+        [format!("refs/remotes/origin/{}", short(name)), format!("refs/heads/{}", short(name))];
     places.iter().find_map(|place| repo.resolve(place).ok())
 }
 

@@ -52,8 +52,7 @@ impl Repo {
     /// # Errors
     /// If there is none, or it is not to be read.
     pub fn find(folder: &Path) -> Result<Repo> {
-        let repository =
-            open::discover(folder).map_err(|error| open::problem(folder, &error))?;
+        let repository = open::discover(folder).map_err(|error| open::problem(folder, &error))?;
         let Some(top) = repository.workdir() else {
             return Err(Problem::in_file(folder, "lies in a bare repository, which has no files")
                 .help("run it in a clone with a work tree"));

@@ -77,9 +77,8 @@ impl Repo {
             "--",
         ];
         arguments.extend(below.as_deref());
-        let printed = command::git(&self.folder, &arguments, "").map_err(|why| {
-            crate::problem::Problem::in_file(&self.folder, format!("git: {why}"))
-        })?;
+        let printed = command::git(&self.folder, &arguments, "")
+            .map_err(|why| crate::problem::Problem::in_file(&self.folder, format!("git: {why}")))?;
         let line = |line: &[u8]| {
             let (kind, path) = line.split_at_checked(3)?;
             let kind = match kind.starts_with(b"??") {

@@ -180,6 +180,7 @@ mod tests {
             arch: "a".into(),
             os: "o".into(),
             memory_gib: 1,
+            finer: None,
         }
     }
 

@@ -7,12 +7,14 @@ mod heat;
 mod order;
 pub mod page_cache;
 mod probe;
+mod quota;
 mod start;
 
 pub use energy::{EnergyCounter, EnergyReading, NoCounters, Spent};
 pub use heat::{Heat, Watch};
 pub use order::{order, spawn_order};
 pub use probe::{control_groups, host, memory_use};
+pub use quota::cpu_quota;
 pub use start::{Starter, read_memory};
 
 use crate::config::{Deadlines, Variant};

@@ -55,7 +55,8 @@ impl Checkpoint {
         let last = |name: &str| name.starts_with("model.layers.2.") || name == "lm_head.weight";
         let first = self.save("model-00001-of-00002.safetensors", |name| !last(name));
         let second = self.save("model-00002-of-00002.safetensors", last);
-        let place = |shard: usize| move |name| (name, format!("model-0000{shard}-of-00002.safetensors"));
+        let place =
+            |shard: usize| move |name| (name, format!("model-0000{shard}-of-00002.safetensors"));
         let map: BTreeMap<String, String> =
             first.into_iter().map(place(1)).chain(second.into_iter().map(place(2))).collect();
         let index = json!({"metadata": {}, "weight_map": map});
@@ -140,22 +141,30 @@ fn shards_are_those_of_their_index() {
     model.save(second, |name| last(name) || name == stale);
     holds(
         &model.refused(),
-        &[second, stale, "which model.safetensors.index.json has in ", "-00001-of-00002", "copy all"],
+        &[
+            second,
+            stale,
+            "which model.safetensors.index.json has in ",
+            "-00001-of-00002",
+            "copy all",
+        ],
     );
     // One that the index does not know.
-    model.tensors.insert("left.over".to_string(), Tensor::zeros(4, DType::F16, &Device::Cpu).unwrap());
+    model
+        .tensors
+        .insert("left.over".to_string(), Tensor::zeros(4, DType::F16, &Device::Cpu).unwrap());
     model.save(second, |name| last(name) || name == "left.over");
     holds(&model.refused(), &["'left.over', which model.safetensors.index.json does not name"]);
     // One that is elsewhere.
     model.save(second, |name| last(name) && name != "lm_head.weight");
     let first = |name: &str| !last(name) && name != "left.over" || name == "lm_head.weight";
     model.save("model-00001-of-00002.safetensors", first);
-    holds(&model.refused(), &["holds tensor 'lm_head.weight', which model.safetensors.index.json has"]);
-    model.save("model-00001-of-00002.safetensors", |name| !last(name) && name != "left.over");
     holds(
         &model.refused(),
-        &[INDEX, "has tensor 'lm_head.weight' in ", "which does not hold it"],
+        &["holds tensor 'lm_head.weight', which model.safetensors.index.json has"],
     );
+    model.save("model-00001-of-00002.safetensors", |name| !last(name) && name != "left.over");
+    holds(&model.refused(), &[INDEX, "has tensor 'lm_head.weight' in ", "which does not hold it"]);
 }
 
 #[test]

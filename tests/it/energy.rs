@@ -97,7 +97,8 @@ struct Moving(Arc<AtomicBool>, Option<std::thread::JoinHandle<()>>);
 
 impl Moving {
     fn of(machine: &Machine, zones: &[(&'static str, u64, u64)]) -> Moving {
-        let (machine, zones, on) = (machine.clone(), zones.to_vec(), Arc::new(AtomicBool::new(true)));
+        let (machine, zones, on) =
+            (machine.clone(), zones.to_vec(), Arc::new(AtomicBool::new(true)));
         let go_on = Arc::clone(&on);
         let thread = std::thread::spawn(move || {
             let begin = Instant::now();

@@ -12,6 +12,7 @@ mod baseline;
 mod batches;
 mod bisect;
 mod checkpoints;
+mod clones;
 mod combined;
 mod damage;
 mod doctor;

@@ -205,7 +205,11 @@ fn the_base_is_found_as_github_tells_it() {
     // It cannot make a change the judge of itself.
     let done = run("pull_request", "refs/pull/7/merge", "0", &["--base", "change"]);
     assert_eq!(done.code, 2, "{}", done.stdout);
-    assert!(done.stderr.contains("--base change is not a commit of the target branch"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("--base change is not a commit of the target branch"),
+        "{}",
+        done.stderr
+    );
     // The merge commit that GitHub makes: its first parent, whatever an old event says.
     project.git(&["checkout", "-q", "--detach", "main"]);
     project.git(&["merge", "-q", "--no-ff", "-m", "merge", "change"]);

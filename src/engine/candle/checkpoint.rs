@@ -41,8 +41,7 @@ const OTHER_MODEL: &str = "config.json and weights are of different models: copy
 pub(super) fn weight_files(model: &Path) -> Result<Weights> {
     let adapter = model.join("adapter_config.json");
     if adapter.is_file() {
-        let what =
-            "is of an adapter, which transformers adds to the weights and the candle engine does not";
+        let what = "is of an adapter, which transformers adds to the weights and the candle engine does not";
         return Err(Problem::in_file(&adapter, what)
             .help("merge the adapter into the weights, or move it out of the model's folder"));
     }

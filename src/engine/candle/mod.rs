@@ -112,7 +112,8 @@ fn load(spec: &LoadSpec) -> std::result::Result<Candle, LoadError> {
     check_tensors(&weights, &config)?;
     // SAFETY: the files are mapped; perfgate's models are not written to while a session runs, and
     // a change would be a change of the model's hash.
-    let weights = unsafe { VarBuilder::from_mmaped_safetensors(&weights.files, dtype, &Device::Cpu) };
+    let weights =
+        unsafe { VarBuilder::from_mmaped_safetensors(&weights.files, dtype, &Device::Cpu) };
     let broken = |error: candle_core::Error| {
         LoadError::setup(format!("candle cannot load {}: {error}", spec.model.display()))
     };

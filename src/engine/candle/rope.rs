@@ -156,7 +156,8 @@ fn base(
 /// A table without its type and its base.
 fn rest(table: &Table) -> Table {
     let apart = ["rope_type", "type", "rope_theta"];
-    let kept = table.iter().filter(|(key, value)| !apart.contains(&key.as_str()) && !value.is_null());
+    let kept =
+        table.iter().filter(|(key, value)| !apart.contains(&key.as_str()) && !value.is_null());
     kept.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
