@@ -17,12 +17,15 @@ pub enum Difference {
     Untracked,
 }
 
-/// Whether there is a repository, in the library's words if there is none.
+/// Whether a folder lies in a repository, in the library's words if it does not; one that cannot be opened is one.
 ///
 /// # Errors
-/// If there is none.
+/// If it lies in none.
 pub fn look(folder: &Path) -> std::result::Result<(), String> {
-    open::discover(folder).map(drop).map_err(|error| error.message().to_string())
+    match open::discover(folder) {
+        Err(error) if error.code() == git2::ErrorCode::NotFound => Err(error.message().to_string()),
+        _ => Ok(()),
+    }
 }
 
 impl Repo {

@@ -239,10 +239,10 @@ mod tests {
         report.method = vec!["m".repeat(1000); 60];
         report.headline = "REGRESSION: it is slower".to_string();
         for most in [60_000, 30_000, 3_000, 500, 60] {
-            let text = page(&report, most);
+            let text = page(&report, None, most);
             assert!(text.len() <= most, "{} of {most}", text.len());
             assert!(text.contains("REGRESSION"), "{text}");
         }
-        assert!(page(&report, 60_000).contains("Left out for want of room: method"));
+        assert!(page(&report, None, 60_000).contains("Left out for want of room: method"));
     }
 }

@@ -106,7 +106,7 @@ impl Look {
 
     /// Whether both can be one counter at a power.
     fn agrees(&self, watts: f64, range: u64) -> bool {
-        let late = (watts * LATE.as_secs_f64() * 1e6) as u64;
+        let late = (watts * LATE.as_secs_f64() * 1e6).round() as u64;
         let begin = (self.before + range - late.min(range)) % range.max(1);
         ahead(begin, self.between, range) <= ahead(self.before, self.after, range) + 2 * late
     }

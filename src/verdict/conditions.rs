@@ -256,7 +256,7 @@ mod tests {
                 throttled_ns: 7,
             }))
         };
-        let mut session = part();
+        let mut session = part(&[]);
         session.rounds =
             (1..=3).map(|at| round(at, Told::Available(Throttled::default()), &[])).collect();
         assert_eq!(starved(&session), None, "no quota");
