@@ -640,6 +640,9 @@ fn of_part(part: &Part) -> Vec<(String, String)> {
     add("kernel", header.environment.kernel.clone());
     add("governor", header.environment.governor.to_string());
     add("throttling", energy::throttling(part));
+    if let Some(quota) = energy::quota(part) {
+        add("CPU quota", quota);
+    }
     if let Some(frequency) = energy::frequency(part) {
         add("frequency", frequency);
     }

@@ -11,6 +11,8 @@ mod bad_input;
 mod baseline;
 mod batches;
 mod bisect;
+mod checkpoints;
+mod clones;
 mod combined;
 mod damage;
 mod doctor;
