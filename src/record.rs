@@ -6,13 +6,17 @@
 
 mod fidelity;
 mod hardware;
+mod identity;
 mod load;
+mod properties;
 mod scenarios;
 mod starts;
 
 pub use fidelity::{Fidelity, FidelityPlan, Forcing};
 pub use hardware::{Bandwidth, CacheLevel, Ceiling, Hardware, Number, Work};
+pub use identity::{CHAT_TEMPLATE, Identity, RecipeIdentity, TOKENIZER};
 pub use load::{ConcurrencyPlan, Load, LoadKind, LoadPlan, LoadRequest, SustainedPlan};
+pub use properties::{Difference, ModelCache, Taken};
 pub use scenarios::{Requirement, Scenario, Weight};
 pub use starts::{Condition, PageCache, STARTS_FORMAT, StartPlan, StartSample, Starts};
 
@@ -289,6 +293,9 @@ pub struct EngineInfo {
     /// Effective properties, as the engine reads them back.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, String>,
+    /// Properties that were set, by the configuration and by perfgate itself; none in files of an older perfgate.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requested: BTreeMap<String, String>,
     /// Size of the vocabulary, if known before the first request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocab_size: Option<usize>,
@@ -371,6 +378,9 @@ pub struct WorkerRun {
     /// Memory when the model was loaded, before the first request; its peak is that of the load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_loaded: Option<MemoryUse>,
+    /// What its load did with the engine's folder of compiled models; missing without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_cache: Option<ModelCache>,
     /// Largest resident set from the loaded model to the last request, bytes; missing where the kernel does not let
     /// its count begin anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -672,6 +682,9 @@ pub struct VariantRecord {
     /// Test switches in force, in words; a report must show them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_switches: Vec<String>,
+    /// What else changes its answers or its speed; missing in files of an older perfgate, and then not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
 }
 
 /// What a session set out to do, fixed before the first round.

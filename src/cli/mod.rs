@@ -76,7 +76,7 @@ enum Command {
     /// Show whether this machine and this project can run the gate; exits with 2 if not
     Doctor(DoctorArguments),
     /// Say what one OpenVINO runtime is
-    #[command(name = crate::doctor::ASK_RUNTIME, hide = true)]
+    #[command(name = crate::worker::ASK_RUNTIME, hide = true)]
     AskRuntime { library: PathBuf },
     /// Serve one model to the parent process
     #[command(name = crate::worker::SUBCOMMAND, hide = true)]

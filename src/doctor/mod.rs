@@ -8,10 +8,9 @@ mod limits;
 mod machine;
 mod runtimes;
 
-pub use runtimes::{ASK_RUNTIME, answer_for_runtime};
-
 use crate::config::{self, WorkTree};
 use crate::problem::Problem;
+use crate::worker;
 use limits::Limits;
 use serde::Serialize;
 use std::path::Path;
@@ -111,7 +110,7 @@ pub fn examine(root: &Path, file: &Path, program: &Path) -> Diagnosis {
     let config = read.as_ref().ok();
     let beside = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = beside.unwrap_or(Path::new("."));
-    let ask = |library: &Path| runtimes::ask(program, library);
+    let ask = |library: &Path| worker::ask_runtime(program, library);
     Diagnosis::new(vec![
         machine::section(root, &limits),
         energy::section(root),

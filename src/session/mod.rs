@@ -2,6 +2,7 @@
 
 mod forecast;
 mod hardware;
+mod identity;
 mod journal;
 mod lock;
 mod memory;
@@ -9,6 +10,7 @@ mod merge;
 mod models;
 mod plan;
 mod preflight;
+mod recipe;
 mod results;
 mod resume;
 mod starts;

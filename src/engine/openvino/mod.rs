@@ -11,14 +11,16 @@ pub(super) use runtime::runtime_files;
 pub use runtime::{FoundRuntime, all_runtimes, install_words};
 
 use super::batch::Batch;
+use super::model_cache::{Depends, Folder};
 use super::{
     Backend, Engine, Inspected, Laps, LoadError, MAKE_AGAIN, Sequence, Stream, Switches, Visit,
-    failed, size_of,
+    arithmetic_environment, failed, size_of,
 };
 use crate::document::{Node, Table};
+use crate::hash;
 use crate::problem::{self, Problem};
 use crate::protocol::LoadSpec;
-use crate::record::{EngineInfo, Failure, LoadPhases};
+use crate::record::{EngineInfo, Failure, LoadPhases, ModelCache, Taken};
 use openvino::{
     CompiledModel, Core, DeviceType, ElementType, InferRequest, InferenceError, Model, PropertyKey,
     RwPropertyKey, Shape, Tensor,
@@ -35,6 +37,7 @@ pub(super) const BACKEND: Backend = Backend {
     options,
     inspect: |spec| inspect(&spec.model),
     work: |spec| Ok(Some(graph::work(&ir_files(&spec.model)?.0)?)),
+    loads_library: true,
     inspect_runtime,
     switches: Switches { model_cache: Some(switch_model_cache), mmap: Some(switch_mmap) },
     load: |spec| Ok(Box::new(load(spec)?)),
@@ -110,6 +113,7 @@ struct OpenVino {
     has_position_ids: bool,
     info: EngineInfo,
     phases: LoadPhases,
+    model_cache: Option<ModelCache>,
     // Held until the model is gone: OpenVINO unloads its plugins with the core.
     _core: Core,
 }
@@ -124,7 +128,13 @@ fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
         LoadError::setup(format!("OpenVINO {version} cannot {doing}: {error}"))
     };
     let asked = properties(spec);
-    set_properties(&mut core, &asked)?;
+    let device = core.get_property(&DeviceType::CPU, &PropertyKey::DeviceFullName).ok();
+    let cache = compiled_models(spec, &asked, &version, device.as_deref())?;
+    let mut set = asked.clone();
+    if let Some(folder) = &cache {
+        set.insert(CACHE_DIR.to_string(), folder.path().display().to_string());
+    }
+    set_properties(&mut core, &set)?;
     phases.library_ns = laps.lap();
     let model = core
         .read_model_from_file(&xml.to_string_lossy(), &bin.to_string_lossy())
@@ -135,17 +145,56 @@ fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
         .compile_model(&model, DeviceType::CPU)
         .map_err(|error| broken(&format!("compile {}", xml.display()), &error))?;
     phases.compile_ns = laps.lap();
+    let model_cache = cache.map(|folder| folder.done());
+    let mut effective = effective(&core, &compiled, &asked);
+    if let Some(done) = model_cache {
+        // It cannot be read back, and what it holds tells. The subfolder's name is no property of the variant.
+        effective.remove(CACHE_DIR);
+        if done.taken != Taken::NotKept {
+            effective.insert(CACHE_DIR.to_string(), asked[CACHE_DIR].clone());
+        }
+    }
     let info = EngineInfo {
         engine: "openvino".to_string(),
-        properties: effective(&compiled, &asked),
-        device: core.get_property(&DeviceType::CPU, &PropertyKey::DeviceFullName).ok(),
+        properties: effective,
+        requested: asked,
+        device,
         version,
         library: Some(library.display().to_string()),
         vocab_size: None,
         all_positions: true,
     };
     let compiled = Mutex::new(compiled);
-    Ok(OpenVino { compiled, has_position_ids, info, phases, _core: core })
+    Ok(OpenVino { compiled, has_position_ids, info, phases, model_cache, _core: core })
+}
+
+/// The folder of compiled models, where one is asked for: of this model's bytes, runtime and set-up alone.
+fn compiled_models(
+    spec: &LoadSpec,
+    asked: &BTreeMap<String, String>,
+    version: &str,
+    device: Option<&str>,
+) -> Result<Option<Folder>, LoadError> {
+    let Some(folder) = asked.get(CACHE_DIR).filter(|folder| !folder.is_empty()) else {
+        return Ok(None);
+    };
+    let sum = match &spec.known {
+        Some(known) => known.sha256.clone(),
+        None => {
+            let (xml, bin) = ir_files(&spec.model)?;
+            let names = [xml, bin].map(|file| file.file_name().map(PathBuf::from).unwrap_or_default());
+            hash::of_files(&spec.model, &names)?
+        }
+    };
+    let others = asked.iter().filter(|(key, _)| *key != CACHE_DIR);
+    let depends = Depends {
+        model_sha256: &sum,
+        runtime: version,
+        device,
+        properties: others.map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+        environment: arithmetic_environment(),
+    };
+    Ok(Some(Folder::open(Path::new(folder), &depends)?))
 }
 
 /// Loads a runtime library; returns its version and what everything else is asked of.
@@ -264,19 +313,26 @@ fn set_properties(core: &mut Core, asked: &BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
-/// What the compiled model says of the properties that matter and of those asked for.
+/// What the compiled model says of the properties that matter and of those asked for; of the core's own what the core
+/// says.
 fn effective(
+    core: &Core,
     compiled: &CompiledModel,
     asked: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
     let keys: BTreeSet<&str> =
         RECORDED.into_iter().chain(asked.keys().map(String::as_str)).collect();
-    keys.into_iter()
-        .filter_map(|key| {
-            let value = compiled.get_property(&PropertyKey::Other(key.to_string().into())).ok()?;
-            Some((key.to_string(), value.into_owned()))
-        })
-        .collect()
+    let mut found = BTreeMap::new();
+    for key in keys {
+        let name = PropertyKey::Other(key.to_string().into());
+        let of_model = compiled.get_property(&name).ok().map(|value| value.into_owned());
+        let value = of_model.or_else(|| {
+            let of_core = OF_CORE.contains(&key) && asked.contains_key(key);
+            core.get_property(&DeviceType::CPU, &name).ok().filter(|_| of_core)
+        });
+        found.extend(value.map(|value| (key.to_string(), value)));
+    }
+    found
 }
 
 /// Checks that the IR is a stateful language model; tells whether it takes `position_ids`.
@@ -316,6 +372,10 @@ impl Engine for OpenVino {
 
     fn phases(&self) -> LoadPhases {
         self.phases
+    }
+
+    fn model_cache(&self) -> Option<ModelCache> {
+        self.model_cache
     }
 
     fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {

@@ -1,0 +1,72 @@
+//! Owns asking an OpenVINO library what it is, in a process of its own: one can load a single library, and a broken
+//! one may end it.
+
+use crate::engine::{self, Runtime};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The hidden subcommand by which perfgate's own binary asks one runtime.
+pub const ASK_RUNTIME: &str = "__ask-runtime";
+
+/// Longer than a runtime takes to load from a slow disk.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a runtime says of itself, or why it cannot be used.
+pub type Answer = Result<Runtime, String>;
+
+/// Asks the runtime in this process, as [`ASK_RUNTIME`] does; the answer is one line of JSON.
+pub fn answer_for_runtime(library: &Path) -> String {
+    let answer: Answer = engine::ask_runtime(library).map_err(|error| error.failure.message);
+    serde_json::to_string(&answer).expect("plain data")
+}
+
+/// Asks a runtime in another process: one can load a single library, and a broken one may end it.
+pub fn ask_runtime(program: &Path, library: &Path) -> Answer {
+    let mut command = Command::new(program);
+    command.arg(ASK_RUNTIME).arg(library).stdin(Stdio::null());
+    let output = output_in_time(command)
+        .map_err(|error| format!("{} cannot be asked: {error}", library.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // A library may print something of its own before.
+    let answer = text.lines().last().and_then(|line| serde_json::from_str::<Answer>(line).ok());
+    answer.unwrap_or_else(|| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().last().unwrap_or("no message");
+        let how = match output.status.signal() {
+            Some(signal) => format!("signal {signal}"),
+            None => output.status.to_string(),
+        };
+        Err(format!("{} ended the process that loaded it ({how}): {last}", library.display()))
+    })
+}
+
+/// The output of a process that prints little; it is killed if it takes too long.
+fn output_in_time(mut command: Command) -> std::io::Result<Output> {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let end = Instant::now() + PATIENCE;
+    while child.try_wait()?.is_none() {
+        if Instant::now() > end {
+            child.kill()?;
+            child.wait()?;
+            let what = format!("no answer within {} s", PATIENCE.as_secs());
+            return Err(std::io::Error::other(what));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_says_nothing_is_explained() {
+        let why = ask_runtime(Path::new("/bin/false"), Path::new("lib.so")).unwrap_err();
+        assert!(why.starts_with("lib.so ended the process that loaded it"), "{why}");
+        let why = ask_runtime(Path::new("/no/such/program"), Path::new("lib.so")).unwrap_err();
+        assert!(why.starts_with("lib.so cannot be asked"), "{why}");
+    }
+}
