@@ -139,6 +139,10 @@ pub fn unlike(now: &Header, then: &Header, metric: Metric) -> Vec<String> {
     let mut found = workloads(metric, &a, &b);
     if !metric.is_proportion() {
         found.extend(class(&now.environment.machine, &then.environment.machine));
+        let any = |header: &Header| {
+            header.variants.values().find_map(|variant| variant.identity.clone())
+        };
+        found.extend(Identity::environments(any(now).as_ref(), any(then).as_ref()));
     }
     let energy = [now, then].map(StoredEnergy::of);
     found.extend(energies(metric, energy[0].as_ref(), energy[1].as_ref()));

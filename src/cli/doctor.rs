@@ -62,8 +62,8 @@ fn lock(config: &Path, program: &Path) -> Result<u8> {
 }
 
 /// Asks one OpenVINO runtime in this process, for the process that looks at all of them.
-pub(super) fn ask_runtime(library: &Path) -> Result<u8> {
-    print(&format!("{}\n", worker::answer_for_runtime(library)))?;
+pub(super) fn ask_runtime(library: &Path, spec: Option<&str>) -> Result<u8> {
+    print(&format!("{}\n", worker::answer_for_runtime(library, spec)))?;
     Ok(0)
 }
 

@@ -5,7 +5,9 @@ use super::{Finding, Section};
 use crate::config::{Config, Variant};
 use crate::engine::{self, FoundRuntime};
 use crate::problem::Problem;
-use crate::worker::Answer;
+use crate::protocol::LoadSpec;
+use crate::session;
+use crate::worker::{Answer, Tried};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,7 @@ pub(super) fn section(
     config: Option<&Config>,
     output: &Path,
     ask: &dyn Fn(&Path) -> Answer,
+    attempt: &dyn Fn(&Path, &LoadSpec) -> Tried,
 ) -> Section {
     let output = config.map_or(output, |config| config.output.as_path());
     let variants: Vec<&Variant> = config
@@ -43,6 +46,9 @@ pub(super) fn section(
     for (variant, choice) in &choices {
         let answer = choice.as_ref().map(|library| (library, &answers[library.as_path()]));
         findings.push(of_variant(variant, answer, folder));
+        if let Ok((library, Ok(_))) = answer {
+            findings.extend(in_force(variant, &attempt(library, &variant.load)));
+        }
     }
     Section { title: "OpenVINO runtimes", findings }
 }
@@ -84,6 +90,16 @@ fn of_variant(
         Ok((library, Ok(runtime))) => {
             // The build behind the version stands with what was found.
             let version = runtime.version.split('-').next().unwrap_or_default();
+            let locked = variant.runtime_version.as_deref().unwrap_or(&runtime.version);
+            if !session::is_version(&runtime.version, locked) {
+                let place = shown(library, folder);
+                return Finding::problem(
+                    subject,
+                    format!("{}, {place}, and runtime_version is {locked}", runtime.version),
+                    "install that version and name its folder (runtime = \"FOLDER\"), or, if this one is \
+                     meant, `perfgate doctor --lock`",
+                );
+            }
             Finding::ok(subject, format!("{version}, {}", shown(library, folder)))
         }
         Ok((_, Err(why))) => {
@@ -92,6 +108,24 @@ fn of_variant(
             Finding::problem(subject, why.clone(), format!("{install}\n    {named}"))
         }
         Err(problem) => Finding::error(subject, problem.clone(), &install),
+    }
+}
+
+/// What a variant asks for and does not get.
+fn in_force(variant: &Variant, tried: &Tried) -> Vec<Finding> {
+    let subject = format!("for {}", variant.name);
+    match tried {
+        Ok(differences) => differences
+            .iter()
+            .map(|difference| {
+                let remedy = "write what is in force into the variant's properties, or leave it out";
+                Finding::warning(subject.clone(), difference.to_string(), remedy)
+            })
+            .collect(),
+        Err(why) => {
+            let remedy = "correct the variant's properties in perfgate.toml";
+            vec![Finding::problem(subject, why.clone(), remedy)]
+        }
     }
 }
 
@@ -121,7 +155,7 @@ mod tests {
     fn look(root: &Path, variants: &str) -> Section {
         put(root, "perfgate.toml", &format!("{HEAD}{variants}"));
         let config = read_config(&WorkTree, &root.join("perfgate.toml")).unwrap();
-        section(Some(&config), root, &answer)
+        section(Some(&config), root, &answer, &|_, _| Ok(Vec::new()))
     }
 
     fn runtime(root: &Path, version: &str) {

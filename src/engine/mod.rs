@@ -22,6 +22,7 @@ pub use known::know;
 use openvino::runtime_files;
 pub use openvino::{
     FoundRuntime, RUNTIME, Runtime, all_runtimes, ask_runtime, install_words, runtime_of,
+    try_properties,
 };
 pub use serve::{Stream, guarded, serve};
 
@@ -63,13 +64,15 @@ pub struct Backend {
 pub struct Switches {
     /// Lets it keep compiled models in a folder and take them from there, or forbids both.
     pub model_cache: Option<fn(&mut LoadSpec, Option<&Path>)>,
+    /// Where it keeps compiled models, if it does.
+    pub cache_folder: fn(&LoadSpec) -> Option<PathBuf>,
     /// Lets it map the model's files, or makes it read them.
     pub mmap: Option<fn(&mut LoadSpec, bool)>,
 }
 
 impl Switches {
     /// Nothing can be switched.
-    const NONE: Switches = Switches { model_cache: None, mmap: None };
+    const NONE: Switches = Switches { model_cache: None, cache_folder: |_| None, mmap: None };
 }
 
 /// A loaded model.

@@ -9,7 +9,7 @@ use crate::protocol::{LoadSpec, monotonic_ns};
 use crate::record::{EngineInfo, Failure, LoadPhases, ModelCache, Taken};
 use rustix::process::{Resource, Rlimit, Signal};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,7 +23,11 @@ pub(super) const BACKEND: Backend = Backend {
     work: |_| Ok(None),
     loads_library: false,
     inspect_runtime: |_| Ok(None),
-    switches: Switches { model_cache: Some(switch_model_cache), mmap: None },
+    switches: Switches {
+        model_cache: Some(switch_model_cache),
+        cache_folder: |spec| spec.text(MODEL_CACHE).map(PathBuf::from),
+        mmap: None,
+    },
     load: |spec| Ok(Box::new(load(spec)?)),
 };
 

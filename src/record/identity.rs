@@ -71,7 +71,8 @@ impl Identity {
     pub fn differences(now: Option<&Identity>, then: Option<&Identity>) -> Vec<String> {
         let (now, then) = match (now, then) {
             (Some(now), Some(then)) => (now, then),
-            (None, None) => return vec![format!("an identity that is not known ({NOT_RECORDED})")],
+            // Two older files are compared by what they have.
+            (None, None) => return Vec::new(),
             (Some(_), None) => {
                 return vec![format!("an identity that was not recorded then ({NOT_RECORDED})")];
             }
@@ -97,6 +98,9 @@ impl Identity {
 
     /// What differs of the environment variables that change arithmetic.
     pub fn environments(now: Option<&Identity>, then: Option<&Identity>) -> Vec<String> {
+        if now.is_none() && then.is_none() {
+            return Vec::new();
+        }
         let (Some(now), Some(then)) = (now, then) else {
             return vec![format!(
                 "an environment that was not recorded {} ({NOT_RECORDED})",
@@ -132,7 +136,8 @@ impl Identity {
                 false => format!("made by `{}` with {}", recipe.command, files.join(" and ")),
             });
         }
-        words.extend(self.environment.iter().map(|(key, value)| format!("{key}={value} (environment)")));
+        let variable = |(key, value): (&String, &String)| format!("{key}={value} (environment)");
+        words.extend(self.environment.iter().map(variable));
         words
     }
 }

@@ -30,7 +30,7 @@ pub enum Taken {
 }
 
 /// A property that is not as it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// The property.
     pub key: String,

@@ -21,6 +21,7 @@ pub use journal::{Journal, Recorded, parse_journal, read_journal};
 pub use lock::{Locked, lock};
 pub use memory::check as fits_in_memory;
 pub use merge::{Shard, merge, missing};
+pub use models::{is_version, unlike_lock};
 pub use plan::{Prepared, prepare, variant_record};
 pub use preflight::{inspect_model, warnings};
 pub use results::{add_part, fits, judged, parse_results, read_results, write_atomically};

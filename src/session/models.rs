@@ -75,7 +75,7 @@ fn another_runtime(variant: &Variant, runtimes: &mut Runtimes<'_>) -> Option<Str
 }
 
 /// Whether a library's version is the one that is named, with or without its build.
-pub(super) fn is_version(version: &str, named: &str) -> bool {
+pub fn is_version(version: &str, named: &str) -> bool {
     version == named || version.strip_prefix(named).is_some_and(|rest| rest.starts_with('-'))
 }
 
@@ -167,6 +167,15 @@ fn look(variant: &mut Variant, output: &Path) -> Result<Looked> {
     }
 }
 
+/// Why the model and the small files of a variant are not those that its configuration locks, in words.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn unlike_lock(variant: &Variant) -> Result<Option<String>> {
+    let own = Variant { must_be_known: false, ..variant.clone() };
+    unlike_locked(&own, true, Path::new(""))
+}
+
 /// Why the model and the small files of the folder that a variant points to are not surely those that it locks, in
 /// words; nothing where they are. `own` is a folder of the variant's commit, which vouches for what it does not lock.
 fn unlike_locked(variant: &Variant, own: bool, output: &Path) -> Result<Option<String>> {
@@ -198,7 +207,7 @@ fn unlike_locked(variant: &Variant, own: bool, output: &Path) -> Result<Option<S
 }
 
 /// Which small file is not the one that is locked, in words.
-pub(super) fn unlike_files(
+fn unlike_files(
     found: &BTreeMap<String, String>,
     locked: &BTreeMap<String, String>,
 ) -> Option<String> {
@@ -221,8 +230,7 @@ pub(super) fn unlike_files(
 
 /// Holds a model that a recipe has made against the sums that are locked.
 fn made(variant: &Variant) -> Result<()> {
-    let locked = Variant { must_be_known: false, ..variant.clone() };
-    match unlike_locked(&locked, true, Path::new(""))? {
+    match unlike_lock(variant)? {
         Some(what) => {
             let what = format!("variant '{}': the recipe made another model: {what}", variant.name);
             Err(Problem::in_file(&variant.load.model, what).help(

@@ -273,6 +273,8 @@ impl Bench<'_> {
         if let (Some(switch), Some(_)) = (switches.model_cache, condition.model_cache) {
             switch(&mut variant.load, cache.as_deref());
         }
+        // One that the variant names itself is dropped from the page cache too.
+        let cache = (switches.cache_folder)(&variant.load);
         (variant, cache)
     }
 
@@ -320,10 +322,13 @@ impl Bench<'_> {
     }
 }
 
-/// The files of a folder; there are no folders in it.
+/// The files of a folder of compiled models, and of the folders in it: one for each model and set-up.
 fn files_of(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect()
+    let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) =
+        entries.map(|entry| entry.path()).partition(|path| path.is_dir());
+    let inner = folders.iter().flat_map(|folder| files_of(folder));
+    files.into_iter().filter(|path| path.is_file()).chain(inner).collect()
 }
 
 /// Reads the starts that a file holds.

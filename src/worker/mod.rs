@@ -5,6 +5,6 @@ mod ask;
 mod child;
 mod supervisor;
 
-pub use ask::{ASK_RUNTIME, Answer, answer_for_runtime, ask_runtime};
+pub use ask::{ASK_RUNTIME, Answer, Tried, answer_for_runtime, ask_runtime, try_properties};
 pub use child::{SUBCOMMAND, run_child};
 pub use supervisor::{Interrupt, Launch, Loaded, Stop, Worker};

@@ -20,7 +20,7 @@ use crate::document::{Node, Table};
 use crate::hash;
 use crate::problem::{self, Problem};
 use crate::protocol::LoadSpec;
-use crate::record::{EngineInfo, Failure, LoadPhases, ModelCache, Taken};
+use crate::record::{Difference, EngineInfo, Failure, LoadPhases, ModelCache, Taken};
 use openvino::{
     CompiledModel, Core, DeviceType, ElementType, InferRequest, InferenceError, Model, PropertyKey,
     RwPropertyKey, Shape, Tensor,
@@ -39,7 +39,11 @@ pub(super) const BACKEND: Backend = Backend {
     work: |spec| Ok(Some(graph::work(&ir_files(&spec.model)?.0)?)),
     loads_library: true,
     inspect_runtime,
-    switches: Switches { model_cache: Some(switch_model_cache), mmap: Some(switch_mmap) },
+    switches: Switches {
+        model_cache: Some(switch_model_cache),
+        cache_folder: |spec| spec.properties.get(CACHE_DIR).map(PathBuf::from),
+        mmap: Some(switch_mmap),
+    },
     load: |spec| Ok(Box::new(load(spec)?)),
 };
 
@@ -229,6 +233,44 @@ pub fn ask_runtime(library: &Path) -> Result<Runtime, LoadError> {
             LoadError::setup(format!("OpenVINO {version} has no CPU device: {error}"))
         })?;
     Ok(Runtime { version, device })
+}
+
+/// A graph that gives back what it is fed: enough to compile under properties and read them back.
+const SMALLEST: &str = r#"<?xml version="1.0"?>
+<net name="smallest" version="11"><layers>
+<layer id="0" name="x" type="Parameter" version="opset1"><data shape="1" element_type="f32"/><output><port id="0" precision="FP32"><dim>1</dim></port></output></layer>
+<layer id="1" name="y" type="Result" version="opset1"><input><port id="0" precision="FP32"><dim>1</dim></port></input></layer>
+</layers><edges><edge from-layer="0" from-port="0" to-layer="1" to-port="0"/></edges></net>
+"#;
+
+/// Sets a variant's properties, compiles the smallest graph and tells which of them are not in force. A process can load
+/// one library, so this is for a process of its own. A folder of compiled models is left out.
+///
+/// # Errors
+/// If the library cannot be used, or refuses a property.
+pub fn try_properties(library: &Path, spec: &LoadSpec) -> Result<Vec<Difference>, LoadError> {
+    let (version, mut core) = start(library)?;
+    let mut asked = properties(spec);
+    asked.remove(CACHE_DIR);
+    set_properties(&mut core, &asked)?;
+    let broken = |error: &dyn std::fmt::Display| {
+        LoadError::setup(format!("OpenVINO {version} cannot compile under these properties: {error}"))
+    };
+    let folder = tempfile::tempdir().map_err(|error| broken(&error))?;
+    let (xml, bin) = (folder.path().join("smallest.xml"), folder.path().join("smallest.bin"));
+    std::fs::write(&xml, SMALLEST)
+        .and_then(|()| std::fs::write(&bin, [0; 4]))
+        .map_err(|error| broken(&error))?;
+    let model = core
+        .read_model_from_file(&xml.to_string_lossy(), &bin.to_string_lossy())
+        .map_err(|error| broken(&error))?;
+    let compiled = core.compile_model(&model, DeviceType::CPU).map_err(|error| broken(&error))?;
+    let info = EngineInfo {
+        properties: effective(&core, &compiled, &asked),
+        requested: asked,
+        ..EngineInfo::default()
+    };
+    Ok(info.differences())
 }
 
 /// What the files say before they are loaded.
