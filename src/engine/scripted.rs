@@ -26,8 +26,9 @@ pub(super) const BACKEND: Backend = Backend {
     switches: Switches {
         model_cache: Some(switch_model_cache),
         cache_folder: |spec| spec.text(MODEL_CACHE).map(PathBuf::from),
-        mmap: None,
+        ..Switches::NONE
     },
+    shares_calls: false,
     load: |spec| Ok(Box::new(load(spec)?)),
 };
 

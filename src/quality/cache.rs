@@ -175,7 +175,7 @@ mod tests {
             properties: BTreeMap::new(),
             options: BTreeMap::new(),
             test_switches: vec![],
-            identity: None,
+            ..VariantRecord::default()
         }
     }
 

@@ -1,7 +1,7 @@
 //! Owns what is fixed before the first round: the plan, the models' hashes, provenance and machine.
 
 use super::identity::{self, Runtimes};
-use super::{models, preflight};
+use super::{context, models, preflight};
 use crate::baseline::{self, Stores};
 use crate::config::{
     ChatTemplate, Concurrency, Config, Fidelity, Quality, Setup, TaskSample, Thresholds, Variant,
@@ -69,6 +69,7 @@ pub fn prepare(mut setup: Setup, root: &Path, program: &Path) -> Result<Prepared
     };
     let documents = documents(config)?;
     preflight::vocabularies(config, &models, &prompts, graded.as_ref(), documents.as_ref())?;
+    context::check(config, &models, &prompts, graded.as_ref(), documents.as_ref())?;
     preflight::same_vocabulary(config, &models)?;
     if let Some(thresholds) = &setup.thresholds {
         tasks_are_there(thresholds, &prompts, graded.as_ref())?;
@@ -193,6 +194,7 @@ fn quality_plan((quality, graded): (&Quality, &Graded)) -> QualityPlan {
             of,
             whole: words(&whole),
         }),
+        lenient: graded.lenient(),
     }
 }
 
@@ -313,6 +315,7 @@ pub(super) fn known_record(
     if load.slowdown > 0.0 {
         test_switches.push(format!("slowed on purpose by {}%", load.slowdown * 100.0));
     }
+    let work = engine::work(load).ok().flatten().unwrap_or_default();
     let record = VariantRecord {
         engine: load.engine.clone(),
         model: variant.model_as_written.clone(),
@@ -321,6 +324,8 @@ pub(super) fn known_record(
         properties: load.properties.clone(),
         options,
         test_switches,
+        weight_types: work.types,
+        recipe: work.recipe,
         identity: None,
     };
     Ok((record, known))

@@ -47,7 +47,7 @@ impl<'a> Parser<'a> {
         let name = self.path()?;
         self.expect("(")?;
         let arguments = self.keywords()?;
-        Ok(Call { name, arguments })
+        Ok(Call::new(name, arguments))
     }
 
     /// Arguments with their names, and the bracket after them.
