@@ -79,9 +79,10 @@ impl<'a> Side<'a> {
             // What a processor answers is flagged where it is judged; what is set in the environment is in nobody's view.
             _ if metric.is_proportion() => {
                 let both = self.environment().zip(then.environment());
-                found.extend(both.into_iter().flat_map(|(now, then)| {
-                    Identity::environments(Some(now), Some(then))
-                }));
+                found.extend(
+                    both.into_iter()
+                        .flat_map(|(now, then)| Identity::environments(Some(now), Some(then))),
+                );
             }
             None => {
                 found.extend(class(self.machine, then.machine));
@@ -139,9 +140,8 @@ pub fn unlike(now: &Header, then: &Header, metric: Metric) -> Vec<String> {
     let mut found = workloads(metric, &a, &b);
     if !metric.is_proportion() {
         found.extend(class(&now.environment.machine, &then.environment.machine));
-        let any = |header: &Header| {
-            header.variants.values().find_map(|variant| variant.identity.clone())
-        };
+        let any =
+            |header: &Header| header.variants.values().find_map(|variant| variant.identity.clone());
         found.extend(Identity::environments(any(now).as_ref(), any(then).as_ref()));
     }
     let energy = [now, then].map(StoredEnergy::of);

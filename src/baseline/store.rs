@@ -5,8 +5,8 @@ use crate::metric::request_joules;
 use crate::problem::{Problem, Result};
 use crate::record::{
     EngineInfo, Environment, Failure, FailureClass, GitState, Grade, Header, LoadPhases,
-    MachineClass, MemoryUse, ModelCache, Part, Phase, Plan, Provenance, Reading, Request, Round, Sampling,
-    VariantRecord, VerdictKind, WorkerRun, of_base,
+    MachineClass, MemoryUse, ModelCache, Part, Phase, Plan, Provenance, Reading, Request, Round,
+    Sampling, VariantRecord, VerdictKind, WorkerRun, of_base,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -111,8 +111,7 @@ fn hashed(variant: &Variant, model: &Inspected) -> Finding {
         Ok(None) => {}
         Ok(Some(other)) => {
             let text = format!("{}: {other}", variant.model_as_written);
-            let remedy =
-                "make or fetch the model that is meant, or, if this one is, `perfgate doctor --lock`";
+            let remedy = "make or fetch the model that is meant, or, if this one is, `perfgate doctor --lock`";
             return Finding::problem(&variant.name, text, remedy);
         }
         Err(problem) => return Finding::error(&variant.name, problem, MODEL),

@@ -118,7 +118,8 @@ fn in_force(variant: &Variant, tried: &Tried) -> Vec<Finding> {
         Ok(differences) => differences
             .iter()
             .map(|difference| {
-                let remedy = "write what is in force into the variant's properties, or leave it out";
+                let remedy =
+                    "write what is in force into the variant's properties, or leave it out";
                 Finding::warning(subject.clone(), difference.to_string(), remedy)
             })
             .collect(),

@@ -5,8 +5,25 @@ use std::collections::BTreeMap;
 /// Families of variables that oneDNN (with its old name), OpenVINO, OpenMP and its runtimes, MKL, oneTBB, Rayon, candle
 /// and the loader of libraries read. `ONEDNN_MAX_CPU_ISA` and `ONEDNN_DEFAULT_FPMATH_MODE` change answers.
 const FAMILIES: [&str; 19] = [
-    "ACL_", "BLIS_", "CANDLE_", "DNNL_", "GOMP_", "KMP_", "LD_PRELOAD", "LIBXSMM_", "MISTRALRS_", "MKL_", "OMP_",
-    "ONEDNN_", "OPENBLAS_", "OPENVINO_", "OV_", "RAYON_", "TBB_", "VECLIB_", "GLIBC_TUNABLES",
+    "ACL_",
+    "BLIS_",
+    "CANDLE_",
+    "DNNL_",
+    "GOMP_",
+    "KMP_",
+    "LD_PRELOAD",
+    "LIBXSMM_",
+    "MISTRALRS_",
+    "MKL_",
+    "OMP_",
+    "ONEDNN_",
+    "OPENBLAS_",
+    "OPENVINO_",
+    "OV_",
+    "RAYON_",
+    "TBB_",
+    "VECLIB_",
+    "GLIBC_TUNABLES",
 ];
 
 /// Parts of the names of those that only say more or name places.

@@ -39,7 +39,8 @@ fn states(model: &Path, files: &[PathBuf]) -> Result<Vec<FileState>> {
         let file = model.join(path);
         let found = std::fs::metadata(&file)
             .map_err(|error| Problem::io(&file, "look at the model's file", &error))?;
-        let modified = found.mtime().saturating_mul(1_000_000_000).saturating_add(found.mtime_nsec());
+        let modified =
+            found.mtime().saturating_mul(1_000_000_000).saturating_add(found.mtime_nsec());
         Ok(FileState {
             path: path.clone(),
             bytes: found.len(),
@@ -57,7 +58,8 @@ mod tests {
     #[test]
     fn a_file_that_is_replaced_after_its_sum_was_taken_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("a", "1");
         write("b", "2");
         let known = know(folder.path(), &["a".into(), "b".into()]).unwrap();

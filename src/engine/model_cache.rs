@@ -38,8 +38,9 @@ impl Folder {
         let json = serde_json::to_string(depends).expect("plain data");
         let path = asked.join(format!("perfgate-{}", &hash::of_bytes(json.as_bytes())[..24]));
         std::fs::create_dir_all(&path).map_err(|error| {
-            Problem::io(&path, "make a folder for compiled models", &error)
-                .help("name a folder that can be written to, or leave the cache of compiled models out")
+            Problem::io(&path, "make a folder for compiled models", &error).help(
+                "name a folder that can be written to, or leave the cache of compiled models out",
+            )
         })?;
         let before = files(&path);
         Ok(Folder { path, before })
@@ -96,7 +97,8 @@ mod tests {
         };
         let first = open("a", "AVX2", "f32");
         assert_eq!(open("a", "AVX2", "f32"), first);
-        for other in [open("b", "AVX2", "f32"), open("a", "AMX", "f32"), open("a", "AVX2", "bf16")] {
+        for other in [open("b", "AVX2", "f32"), open("a", "AMX", "f32"), open("a", "AVX2", "bf16")]
+        {
             assert_ne!(other, first);
         }
     }

@@ -107,10 +107,7 @@ pub fn start_rows(starts: &Starts) -> Vec<StartRow> {
 fn of<'a>(starts: &'a Starts, variant: &str, condition: Condition) -> Vec<&'a StartSample> {
     let counted = |sample: &&StartSample| {
         let made = sample.run.model_cache.is_some_and(|cache| cache.taken == Taken::Made);
-        sample.repeat > 0
-            && !made
-            && sample.condition == condition
-            && sample.run.variant == variant
+        sample.repeat > 0 && !made && sample.condition == condition && sample.run.variant == variant
     };
     starts.samples.iter().filter(counted).collect()
 }

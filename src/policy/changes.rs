@@ -117,10 +117,12 @@ fn differences(old: &Variant, new: &Variant) -> Vec<String> {
     };
     let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_string());
     let files = |variant: &Variant| {
-        let short = |(name, sum): (&String, &String)| (name.clone(), hash::short(sum, 8).to_string());
-        variant.files_sha256.as_ref().map_or("none".to_string(), |files| {
-            listed(&files.iter().map(short).collect())
-        })
+        let short =
+            |(name, sum): (&String, &String)| (name.clone(), hash::short(sum, 8).to_string());
+        variant
+            .files_sha256
+            .as_ref()
+            .map_or("none".to_string(), |files| listed(&files.iter().map(short).collect()))
     };
     let command = |variant: &Variant| {
         variant.recipe.as_ref().map_or("none".to_string(), |recipe| recipe.command.clone())

@@ -359,7 +359,9 @@ fn about_reference(policy: &Config) -> Option<String> {
     let what = match missing[..] {
         [] => return None,
         ["model_sha256", ..] => "its model is the base's",
-        ["files_sha256", ..] => "its tokenizer, templates and generation_config.json are the base's",
+        ["files_sha256", ..] => {
+            "its tokenizer, templates and generation_config.json are the base's"
+        }
         _ => "its runtime is the base's",
     };
     Some(format!(

@@ -217,7 +217,11 @@ mod tests {
         let mut cached = with("CACHE_DIR", "c", "AVX2");
         cached.put(key(&order), Given::of(&[9])).unwrap();
         assert_eq!(tokens(&with("CACHE_DIR", "c", "AVX2"), &order), Some(vec![9]));
-        assert_eq!(tokens(&with("CACHE_DIR", "d", "AVX2"), &order), None, "what cannot be read back");
+        assert_eq!(
+            tokens(&with("CACHE_DIR", "d", "AVX2"), &order),
+            None,
+            "what cannot be read back"
+        );
         assert_eq!(tokens(&with("CACHE_DIR", "c", "AVX512"), &order), None, "another environment");
     }
 

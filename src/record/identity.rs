@@ -53,7 +53,8 @@ impl RecipeIdentity {
     pub fn differences(&self, then: &RecipeIdentity) -> Vec<String> {
         let mut found = Vec::new();
         if self.command != then.command {
-            found.push(format!("another command (`{}` then, `{}` now)", then.command, self.command));
+            found
+                .push(format!("another command (`{}` then, `{}` now)", then.command, self.command));
         }
         found.extend(sums("", &self.files, &then.files));
         found
@@ -175,9 +176,8 @@ fn runtimes(now: Option<&Told<String>>, then: Option<&Told<String>>) -> Option<S
         None => "none".to_string(),
     };
     let unknown = |runtime: Option<&Told<String>>| runtime.is_some_and(|r| r.available().is_none());
-    (now != then || unknown(now)).then(|| {
-        format!("another runtime ({} then, {} now)", shown(then), shown(now))
-    })
+    (now != then || unknown(now))
+        .then(|| format!("another runtime ({} then, {} now)", shown(then), shown(now)))
 }
 
 #[cfg(test)]
@@ -192,7 +192,8 @@ mod tests {
     #[test]
     fn each_part_that_differs_is_named_with_both_sums() {
         let now = with(&[(CHAT_TEMPLATE, "ab"), (TOKENIZER, "cd")]);
-        let then = with(&[(CHAT_TEMPLATE, "ef"), (TOKENIZER, "cd"), ("generation_config.json", "12")]);
+        let then =
+            with(&[(CHAT_TEMPLATE, "ef"), (TOKENIZER, "cd"), ("generation_config.json", "12")]);
         assert_eq!(
             Identity::differences(Some(&now), Some(&then)),
             [

@@ -132,10 +132,7 @@ mod tests {
     /// As the runtime 2026.4.1 does.
     #[test]
     fn what_is_changed_or_not_told_is_said() {
-        assert_eq!(
-            differences("4", Some("2")),
-            ["K = 4 was asked for, and 2 is in force"]
-        );
+        assert_eq!(differences("4", Some("2")), ["K = 4 was asked for, and 2 is in force"]);
         assert_eq!(differences("1", Some("0")).len(), 1, "numbers are not switches");
         assert_eq!(differences("ECORE_ONLY", Some("ANY_CORE")).len(), 1);
         assert_eq!(differences("true", Some("NO")).len(), 1);

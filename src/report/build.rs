@@ -5,8 +5,8 @@ use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
 use super::{
-    charts, clean, effective, energy, explanation, fidelity, figures, load, recommendation, reproduce,
-    rows, tasks,
+    charts, clean, effective, energy, explanation, fidelity, figures, load, recommendation,
+    reproduce, rows, tasks,
 };
 use crate::hash;
 use crate::record::{

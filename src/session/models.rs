@@ -195,7 +195,8 @@ fn unlike_locked(variant: &Variant, own: bool, output: &Path) -> Result<Option<S
     }
     let tokenizer = &variant.tokenizer;
     let in_commit = own
-        && (tokenizer.starts_with(&variant.load.model) || tokenizer.starts_with(output.join("base")));
+        && (tokenizer.starts_with(&variant.load.model)
+            || tokenizer.starts_with(output.join("base")));
     if variant.must_be_known && !in_commit {
         return Ok(Some(
             "nothing tells whether its tokenizer, chat template and generation_config.json are that commit's \
@@ -312,7 +313,9 @@ pub(super) fn leave_out_unchanged(
     }
     let names = setup.config.names();
     for (base, name) in names.iter().filter_map(|base| Some((base, of_base(base)?))) {
-        let Some(both) = setup.config.variant(base).zip(setup.config.variant(name)) else { continue };
+        let Some(both) = setup.config.variant(base).zip(setup.config.variant(name)) else {
+            continue;
+        };
         if !same_set_up(both, [&records[base], &records[name]]) {
             continue;
         }

@@ -56,7 +56,8 @@ fn named_files(text: &str, folders: &[&PathBuf]) -> BTreeSet<PathBuf> {
         let mut words = line.split_whitespace();
         let first = words.next()?;
         let module = words.next()?;
-        matches!(first, "import" | "from").then(|| module.trim_matches('.').replace('.', "/") + ".py")
+        matches!(first, "import" | "from")
+            .then(|| module.trim_matches('.').replace('.', "/") + ".py")
     });
     // `python -m tools.export` runs tools/export.py.
     let mut run = text.split_whitespace().skip_while(|word| *word != "-m").skip(1);
@@ -131,13 +132,17 @@ pub(super) enum Made {
 /// # Errors
 /// If a file of the recipe cannot be read.
 pub(super) fn made(recipe: &Recipe, model: &Path, output: &Path) -> Result<Made> {
-    let Ok(text) = std::fs::read_to_string(note_of(model, output)) else { return Ok(Made::Unknown) };
+    let Ok(text) = std::fs::read_to_string(note_of(model, output)) else {
+        return Ok(Made::Unknown);
+    };
     let now = identity(recipe, model, output)?;
     // Older notes are the command alone.
     let Ok(then) = serde_json::from_str::<RecipeIdentity>(&text) else {
         return Ok(match text == now.command && now.files.is_empty() {
             true => Made::Current,
-            false => Made::Stale("an older perfgate made it, which did not note the files".to_string()),
+            false => {
+                Made::Stale("an older perfgate made it, which did not note the files".to_string())
+            }
         });
     };
     let differences = now.differences(&then);
@@ -206,4 +211,3 @@ pub(super) fn make(variant: &Variant, recipe: &Recipe, output: &Path) -> Result<
         .and_then(|()| std::fs::write(&note, serde_json::to_string(&identity)?));
     written.map_err(|error| Problem::io(&note, "note the recipe", &error))
 }
-

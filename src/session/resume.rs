@@ -103,7 +103,9 @@ fn differences(now: &Header, then: &Header) -> Vec<String> {
         let asked = |identity: Option<&Identity>| Some(identity?.asked_sha256.clone());
         unless(
             asked(both.0) == asked(both.1),
-            format!("what '{name}' is asked in the quality pass, or what ends its answers, changed"),
+            format!(
+                "what '{name}' is asked in the quality pass, or what ends its answers, changed"
+            ),
         );
     }
     found

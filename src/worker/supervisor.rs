@@ -5,9 +5,7 @@ use crate::engine::{Forced, Generation, wants_memory};
 use crate::protocol::{
     self, Arrivals, Command, Job, LoadSpec, Order, Reply, Served, Together, WORKER_FD, monotonic_ns,
 };
-use crate::record::{
-    EngineInfo, Execution, Failure, FailureClass, LoadPhases, ModelCache, Rows,
-};
+use crate::record::{EngineInfo, Execution, Failure, FailureClass, LoadPhases, ModelCache, Rows};
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal};
 use std::collections::VecDeque;

@@ -97,7 +97,11 @@ fn a_ratio_to_a_reference_that_is_asked_otherwise_is_not_comparable() {
     project.check();
     let verdict = of_now(&project);
     assert_eq!(verdict.verdict, VerdictKind::Incomparable, "{}", verdict.reason);
-    assert!(verdict.reason.contains("an identity that was not recorded then"), "{}", verdict.reason);
+    assert!(
+        verdict.reason.contains("an identity that was not recorded then"),
+        "{}",
+        verdict.reason
+    );
 }
 
 fn stored(project: &Path) -> Vec<PathBuf> {
@@ -183,7 +187,10 @@ fn two_models_of_one_graph(runtime: &Path) {
             assert!(flat.contains("take the compiled model from CACHE_DIR"), "{}", run.stdout);
         }
     }
-    assert!(divergences[0] > 0.01 && (divergences[0] - divergences[1]).abs() < 1e-3, "{divergences:?}");
+    assert!(
+        divergences[0] > 0.01 && (divergences[0] - divergences[1]).abs() < 1e-3,
+        "{divergences:?}"
+    );
 }
 
 /// What each start did with its folder, by variant and round.
@@ -208,7 +215,8 @@ fn nor_do_they_with_a_runtime_that_leaves_weights_out() {
 /// What the runtime 2026.4.1 does on two processors.
 #[test]
 fn what_was_asked_for_and_is_not_in_force_is_a_warning() {
-    let project = Project::new("", "[rules]\nfailure_rate = { max = \"0%\", variant = \"other\" }\n");
+    let project =
+        Project::new("", "[rules]\nfailure_rate = { max = \"0%\", variant = \"other\" }\n");
     let variant = |name: &str, more: &str| {
         format!(
             "[variants.{name}]\nengine = \"openvino\"\nmodel = {:?}\nruntime = {:?}\nthreads = 2\n\

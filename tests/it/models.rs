@@ -161,7 +161,12 @@ fn a_model_that_nothing_identifies_is_invalid_and_never_unchanged() {
     project.run(&["doctor", "--lock"]);
     let run = plan(&project);
     let flat = run.stdout.replace("\n    ", " ");
-    assert!(flat.contains("is not here: in its folder the model is of sha256"), "{}{}", run.stdout, run.stderr);
+    assert!(
+        flat.contains("is not here: in its folder the model is of sha256"),
+        "{}{}",
+        run.stdout,
+        run.stderr
+    );
 }
 
 #[test]
@@ -313,7 +318,11 @@ fn a_base_that_names_no_version_of_its_runtime_is_not_comparable() {
     edit(&project, "threads = 1\n", "threads = 1\nruntime_version = \"2025.4.1\"\n");
     let run = plan(&project);
     assert_eq!(run.code, 2, "{}{}", run.stdout, run.stderr);
-    assert!(run.stderr.contains("is 2025.4.1 (runtime_version), and the library is of"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("is 2025.4.1 (runtime_version), and the library is of"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

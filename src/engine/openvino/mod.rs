@@ -206,7 +206,8 @@ fn compiled_models(
         Some(known) => known.sha256.clone(),
         None => {
             let (xml, bin) = ir_files(&spec.model)?;
-            let names = [xml, bin].map(|file| file.file_name().map(PathBuf::from).unwrap_or_default());
+            let names =
+                [xml, bin].map(|file| file.file_name().map(PathBuf::from).unwrap_or_default());
             hash::of_files(&spec.model, &names)?
         }
     };
@@ -274,7 +275,9 @@ pub fn try_properties(library: &Path, spec: &LoadSpec) -> Result<Vec<Difference>
     asked.remove(CACHE_DIR);
     set_properties(&mut core, &asked)?;
     let broken = |error: &dyn std::fmt::Display| {
-        LoadError::setup(format!("OpenVINO {version} cannot compile under these properties: {error}"))
+        LoadError::setup(format!(
+            "OpenVINO {version} cannot compile under these properties: {error}"
+        ))
     };
     let folder = tempfile::tempdir().map_err(|error| broken(&error))?;
     let (xml, bin) = (folder.path().join("smallest.xml"), folder.path().join("smallest.bin"));
