@@ -12,6 +12,7 @@
 #     scripts/evidence.sh energy       what reading energy counters costs -> docs/evidence/energy.md (5 minutes)
 #     scripts/evidence.sh load         minutes of load, streams, arrivals: examples/load -> docs/evidence/load.md (18 minutes)
 #     scripts/evidence.sh against      pull requests against their base -> docs/evidence/against.md (40 minutes)
+#     scripts/evidence.sh older-openvino  the runtime of another year alone, for a test -> .perfgate/evidence/against
 #     scripts/evidence.sh action       the GitHub action on a real pull request -> docs/evidence/action.md (5 minutes)
 #     scripts/evidence.sh start        cold starts by condition, step by step -> docs/evidence/start.md (10 minutes)
 #     scripts/evidence.sh explain      why one variant is faster, bandwidth beside scripts/stream.c -> docs/explain.md (10 minutes)
@@ -392,6 +393,9 @@ bfcl() {
 case ${1:-} in
     simulation | change-points | bfcl) # need no model
         "$1"
+        ;;
+    older-openvino) # nor does this
+        older_openvino
         ;;
     slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | explain | readme | scale | architectures)
         # No argument at all, unless it is that case.

@@ -6,7 +6,9 @@
 
 mod fidelity;
 mod hardware;
+mod identity;
 mod load;
+mod properties;
 mod rows;
 mod scenarios;
 mod starts;
@@ -16,7 +18,9 @@ pub use hardware::{
     Bandwidth, CacheLevel, Ceiling, Execution, Hardware, Number, Products, Work, bits_of,
     cache_types,
 };
+pub use identity::{CHAT_TEMPLATE, Identity, RecipeIdentity, TOKENIZER};
 pub use load::{ConcurrencyPlan, Load, LoadKind, LoadPlan, LoadRequest, SustainedPlan};
+pub use properties::{Difference, ModelCache, Taken};
 pub use rows::{Independent, Rows};
 pub use scenarios::{Requirement, Scenario, Weight};
 pub use starts::{Condition, PageCache, STARTS_FORMAT, StartPlan, StartSample, Starts};
@@ -295,6 +299,9 @@ pub struct EngineInfo {
     /// Effective properties, as the engine reads them back.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, String>,
+    /// Properties that were set, by the configuration and by perfgate itself; none in files of an older perfgate.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requested: BTreeMap<String, String>,
     /// Size of the vocabulary, if known before the first request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocab_size: Option<usize>,
@@ -377,6 +384,9 @@ pub struct WorkerRun {
     /// Memory when the model was loaded, before the first request; its peak is that of the load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_loaded: Option<MemoryUse>,
+    /// What its load did with the engine's folder of compiled models; missing without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_cache: Option<ModelCache>,
     /// Largest resident set from the loaded model to the last request, bytes; missing where the kernel does not let
     /// its count begin anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -730,6 +740,9 @@ pub struct VariantRecord {
     /// Test switches in force, in words; a report must show them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_switches: Vec<String>,
+    /// What else changes its answers or its speed; missing in files of an older perfgate, and then not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
     /// Weights by the type in which the model's files store them; empty where they do not tell.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub weight_types: BTreeMap<String, u64>,

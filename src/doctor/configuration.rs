@@ -5,7 +5,6 @@ use super::limits::Limits;
 use super::{Finding, Section, count, size};
 use crate::config::{self, Config, Variant, WorkTree};
 use crate::engine::Inspected;
-use crate::hash;
 use crate::problem::{Problem, Result};
 use crate::session;
 use crate::workload;
@@ -108,16 +107,14 @@ fn hashed(variant: &Variant, model: &Inspected) -> Finding {
         Ok(record) => record,
         Err(problem) => return Finding::error(&variant.name, problem, MODEL),
     };
-    if let Some(locked) = variant.model_sha256.as_ref().filter(|sum| **sum != record.model_sha256) {
-        let text = format!(
-            "{}: the model is of sha256 {}, and model_sha256 is {}",
-            variant.model_as_written,
-            hash::short(&record.model_sha256, 12),
-            hash::short(locked, 12)
-        );
-        let remedy =
-            "make or fetch the model that is meant, or, if this one is, `perfgate doctor --lock`";
-        return Finding::problem(&variant.name, text, remedy);
+    match session::unlike_lock(variant) {
+        Ok(None) => {}
+        Ok(Some(other)) => {
+            let text = format!("{}: {other}", variant.model_as_written);
+            let remedy = "make or fetch the model that is meant, or, if this one is, `perfgate doctor --lock`";
+            return Finding::problem(&variant.name, text, remedy);
+        }
+        Err(problem) => return Finding::error(&variant.name, problem, MODEL),
     }
     let names: Vec<String> = model.files.iter().map(|file| file.display().to_string()).collect();
     let text = if names.is_empty() {

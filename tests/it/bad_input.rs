@@ -568,7 +568,9 @@ fn models_larger_than_the_memory() {
         std::fs::write(root.path().join("proc/meminfo"), text).unwrap();
         let setup = config::read(&WorkTree, &path("perfgate.toml"), Some(&path("thresholds.toml")))
             .unwrap();
-        session::prepare(setup, root.path()).unwrap_err().to_string()
+        session::prepare(setup, root.path(), Path::new(env!("CARGO_BIN_EXE_perfgate")))
+            .unwrap_err()
+            .to_string()
     };
     let said = prepare(5 << 20);
     assert!(said.contains("need 6.0 GiB (base 3.0 GiB, other 3.0 GiB)"), "{said}");

@@ -28,6 +28,7 @@ mod graders;
 mod harmless;
 mod history;
 mod html;
+mod identity;
 mod init;
 mod interruption;
 mod machines;

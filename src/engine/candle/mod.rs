@@ -39,6 +39,7 @@ pub(super) const BACKEND: Backend = Backend {
         let config = spec.model.join("config.json");
         super::checkpoint::work(&config, &weight_files(&spec.model)?.files).map(Some)
     },
+    loads_library: false,
     inspect_runtime: |_| Ok(None),
     // Its weights are always mapped, and nothing is compiled that could be kept.
     switches: Switches::NONE,
