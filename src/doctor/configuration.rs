@@ -5,7 +5,6 @@ use super::limits::Limits;
 use super::{Finding, Section, count, size};
 use crate::config::{self, Config, Variant, WorkTree};
 use crate::engine::Inspected;
-use crate::hash;
 use crate::problem::{Problem, Result};
 use crate::record::VariantRecord;
 use crate::session;
@@ -123,16 +122,14 @@ const MODEL: &str = "look at the model's files: their owner, and whether they ar
 /// The model's files, their size and the hash that a session records.
 fn hashed(variant: &Variant, model: &Inspected, record: &VariantRecord) -> Finding {
     let load = &variant.load;
-    if let Some(locked) = variant.model_sha256.as_ref().filter(|sum| **sum != record.model_sha256) {
-        let text = format!(
-            "{}: the model is of sha256 {}, and model_sha256 is {}",
-            variant.model_as_written,
-            hash::short(&record.model_sha256, 12),
-            hash::short(locked, 12)
-        );
-        let remedy =
-            "make or fetch the model that is meant, or, if this one is, `perfgate doctor --lock`";
-        return Finding::problem(&variant.name, text, remedy);
+    match session::unlike_lock(variant) {
+        Ok(None) => {}
+        Ok(Some(other)) => {
+            let text = format!("{}: {other}", variant.model_as_written);
+            let remedy = "make or fetch the model that is meant, or, if this one is, `perfgate doctor --lock`";
+            return Finding::problem(&variant.name, text, remedy);
+        }
+        Err(problem) => return Finding::error(&variant.name, problem, MODEL),
     }
     let names: Vec<String> = model.files.iter().map(|file| file.display().to_string()).collect();
     let text = if names.is_empty() {
@@ -274,7 +271,11 @@ mod tests {
     const IR: &str = "[variants.ir]\nengine = \"openvino\"\nmodel = \"m\"\nthreads = 4\n";
 
     fn with_model(root: &Path) {
-        let input = |name| format!("<layer name=\"{name}\" type=\"Parameter\"><output><port id=\"0\"/></output></layer>");
+        let input = |name| {
+            format!(
+                "<layer name=\"p\" type=\"Parameter\"><output><port names=\"{name}\"/></output></layer>"
+            )
+        };
         let inputs = ["input_ids", "attention_mask", "beam_idx"].map(input).concat();
         put(root, "m/openvino_model.xml", &format!("<net><layers>{inputs}</layers></net>"));
         put(root, "m/openvino_model.bin", &"y".repeat(3000));

@@ -5,8 +5,8 @@ use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
 use super::{
-    charts, clean, energy, explanation, fidelity, figures, load, recommendation, reproduce, rows,
-    setup, tasks,
+    charts, clean, effective, energy, explanation, fidelity, figures, load, recommendation,
+    reproduce, rows, setup, tasks,
 };
 use crate::hash;
 use crate::record::{
@@ -441,6 +441,7 @@ fn of_session(part: &Part) -> Vec<String> {
             share * 100.0
         ));
     }
+    warnings.extend(effective::warnings(part));
     if let Some(quality) =
         header.plan.quality.as_ref().filter(|quality| !quality.lenient.is_empty())
     {
@@ -467,10 +468,13 @@ fn method(results: &Results) -> Vec<String> {
     let nothing =
         |part: &Part| part.rounds.is_empty() && part.answers.is_empty() && part.load.is_empty();
     if results.parts.iter().all(nothing) {
-        return vec![
-            "Nothing was measured: both sides of every rule are the same by their content"
+        let absent = results.parts.iter().flat_map(|part| part.header.plan.absent.values());
+        let unknown = absent.filter(|absent| absent.verdict != VerdictKind::Unchanged).count();
+        return vec![match unknown {
+            0 => "Nothing was measured: both sides of every rule are the same by their content".to_string(),
+            _ => "Nothing was measured: what is not the same by its content cannot be told from the base's"
                 .to_string(),
-        ];
+        }];
     }
     let timed = results.parts.iter().filter(|part| !part.rounds.is_empty());
     let mut lines: Vec<String> = timed.map(of_rounds).collect();
@@ -641,6 +645,9 @@ fn of_part(part: &Part) -> Vec<(String, String)> {
     add("kernel", header.environment.kernel.clone());
     add("governor", header.environment.governor.to_string());
     add("throttling", energy::throttling(part));
+    if let Some(quota) = energy::quota(part) {
+        add("CPU quota", quota);
+    }
     if let Some(frequency) = energy::frequency(part) {
         add("frequency", frequency);
     }
@@ -662,6 +669,10 @@ fn of_part(part: &Part) -> Vec<(String, String)> {
         );
         let sum = hash::short(&variant.model_sha256, 16);
         parts.push(format!("model {} sha256 {sum}", variant.model));
+        match &variant.identity {
+            Some(identity) => parts.extend(identity.words()),
+            None => parts.push("tokenizer, templates and environment not recorded".to_string()),
+        }
         add(name, parts.join(", "));
     }
     lines

@@ -10,6 +10,7 @@ mod charts;
 mod clean;
 pub mod comment;
 mod dashboards;
+mod effective;
 mod energy;
 mod escape;
 mod explanation;

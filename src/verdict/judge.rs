@@ -370,6 +370,7 @@ pub(crate) mod tests {
                 arch: "a".into(),
                 os: "o".into(),
                 memory_gib: 1,
+                finer: None,
             },
             kernel: "k".into(),
             governor: none(),

@@ -27,7 +27,7 @@ pub(crate) use judge::tests as testing;
 pub use across::against_earlier;
 pub use change::{MOST_ROUNDS, POWER, limit_of_width, limit_width};
 pub use conditions::{
-    Slower, Unmetered, frequencies, reasons, slower, throttled, unmetered, untold,
+    Slower, Unmetered, frequencies, reasons, slower, starved, throttled, unmetered, untold,
 };
 pub use effect::{PerRound, log_ratios, log_values, paired_log_ratios};
 pub use fidelity::{Forced, forced};

@@ -121,6 +121,8 @@ mod tests {
             chat_template: ChatTemplate::None,
             load: LoadSpec::default(),
             model_sha256: None,
+            files_sha256: None,
+            runtime_version: None,
             recipe: None,
             elsewhere: None,
             must_be_known: false,
