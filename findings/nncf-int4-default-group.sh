@@ -47,6 +47,8 @@ except nncf.InvalidGroupSizeError as error:
     assert "group size is divisible by the channel size" in message, "the message has changed"
 else:
     raise AssertionError("it is not refused any more")
-for name in ("IGNORE", "ADJUST"):
-    print(f"{name}:", compressed(GroupSizeFallbackMode[name]))
+for name, kind in (("IGNORE", "f32"), ("ADJUST", "i4")):
+    matrices = compressed(GroupSizeFallbackMode[name])
+    print(f"{name}:", matrices)
+    assert [found for found, _ in matrices] == [kind] * 3, "this has changed"
 PYTHON

@@ -246,13 +246,16 @@ def page(models: Path, folder: Path) -> int:
         if failed.exists():
             first = failed.read_text(encoding="utf-8").strip().splitlines()[0]
             left_out.append(f"| {name} | {ARCHITECTURES[name].transformers} | {first[:160].replace('|', ' ')} |")
+    seen = {name for name, _ in rows(models, folder)}
+    waiting = [name for name in ARCHITECTURES if name not in seen and not (models / name / "failed.txt").exists()]
     header = "| architecture | transformers | " + " | ".join(COLUMNS) + " | row |"
     text = (REPOSITORY / "scripts" / "architectures" / "page.md").read_text(encoding="utf-8")
     values = {
         "COUNT": str(len(table)),
         "TABLE": "\n".join((header, "| --- |" + " --- |" * (len(COLUMNS) + 2), *table)),
         "REASONS": "\n".join(reasons) or "None: all rows are equal.",
-        "LEFT_OUT": "\n".join(("| architecture | transformers | error |", "| --- | --- | --- |", *left_out)),
+        "WAITING": f"Not asked yet ({len(waiting)}): {', '.join(waiting)}." if waiting else "None is left to be asked.",
+        "LEFT_OUT": "\n".join(("| architecture | transformers | error |", "| --- | --- | --- |", *left_out)) if left_out else "None.",
         "TIE": f"{TIE:g}",
         "LIKELIHOOD": f"{LIKELIHOOD:g}",
         "GENERATED": str(GENERATED),
