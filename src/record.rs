@@ -672,6 +672,10 @@ pub struct VariantRecord {
     /// Test switches in force, in words; a report must show them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_switches: Vec<String>,
+    /// Where the model's small files disagree with each other, and what was done about it; a report must
+    /// show it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disagreements: Vec<String>,
 }
 
 /// What a session set out to do, fixed before the first round.

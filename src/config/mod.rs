@@ -11,7 +11,7 @@ mod thresholds;
 pub use fidelity::{FEWEST_TOKENS, Fidelity};
 pub use load::{Concurrency, Search, Sustained};
 pub use perfgate_toml::{
-    Again, ChatTemplate, Config, Deadlines, Energy, ForTests, Quality, Recipe, Store, TaskFormat,
+    Again, CHAT_DATE, ChatTemplate, Config, Deadlines, Energy, ForTests, Quality, Recipe, Store, TaskFormat,
     TaskSample, TaskSet, Variant, Workload,
 };
 pub use scenarios::{DEFAULT_SCENARIOS, Requirement, Scenario};

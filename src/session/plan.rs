@@ -3,9 +3,9 @@
 use super::{models, preflight};
 use crate::baseline::{self, Stores};
 use crate::config::{
-    ChatTemplate, Concurrency, Config, Fidelity, Quality, Setup, TaskSample, Thresholds, Variant,
+    Concurrency, Config, Fidelity, Quality, Setup, TaskSample, Thresholds, Variant,
 };
-use crate::engine::Inspected;
+use crate::engine::{self, Inspected};
 use crate::hash;
 use crate::load::BLOCKS;
 use crate::metric::{Kind, LATENCY, Statistic};
@@ -282,13 +282,12 @@ pub fn variant_record(variant: &Variant, model: &Inspected) -> Result<VariantRec
     // What is no text is part of the identity.
     let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_string()));
     let mut options: BTreeMap<String, String> = load.options.iter().filter_map(text).collect();
-    match &variant.chat_template {
-        ChatTemplate::None => {}
-        ChatTemplate::Model => drop(options.insert("chat_template".into(), "model".into())),
-        ChatTemplate::File(file) => {
-            options.insert("chat_template".into(), file.display().to_string());
-        }
-    }
+    let whose = |problem: Problem| problem.of(&format!("variant '{}'", variant.name));
+    options.extend(workload::text_of(variant)?);
+    let disagreements = match engine::has_model(load) {
+        true => workload::disagreements(variant).map_err(whose)?,
+        false => Vec::new(),
+    };
     let mut test_switches = Vec::new();
     if load.slowdown > 0.0 {
         test_switches.push(format!("slowed on purpose by {}%", load.slowdown * 100.0));
@@ -301,6 +300,7 @@ pub fn variant_record(variant: &Variant, model: &Inspected) -> Result<VariantRec
         properties: load.properties.clone(),
         options,
         test_switches,
+        disagreements,
     })
 }
 

@@ -388,6 +388,7 @@ pub(super) mod tests {
             properties: BTreeMap::new(),
             options: BTreeMap::new(),
             test_switches: vec![],
+            disagreements: vec![],
         }
     }
 

@@ -46,3 +46,4 @@ mod statistics;
 mod store;
 mod support;
 mod tasks;
+mod text;

@@ -133,6 +133,7 @@ fn variant(name: &str) -> VariantRecord {
         properties: BTreeMap::new(),
         options: BTreeMap::new(),
         test_switches: vec![],
+        disagreements: vec![],
     }
 }
 
