@@ -169,7 +169,7 @@ mod tests {
             properties: BTreeMap::new(),
             options: BTreeMap::new(),
             test_switches: vec![],
-            disagreements: vec![],
+            ..VariantRecord::default()
         }
     }
 

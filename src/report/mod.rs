@@ -25,6 +25,7 @@ mod markdown;
 mod paint;
 mod recommendation;
 mod reproduce;
+mod rows;
 mod sheet;
 mod starts;
 mod stored;

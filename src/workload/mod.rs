@@ -16,8 +16,8 @@ pub use chat::{CHAT_TEMPLATE, Chat, template_file, text_of};
 pub use documents::{Document, Documents, parse_documents, prepare_documents};
 pub use formats::read_tasks;
 pub use grade::{
-    Alternatives, Call, CallPlan, Choice, ChoiceScore, Expectation, Normalize, Number, Outcome,
-    Pattern, Pick, Schema, ToolCall, grade, grade_choice, most_likely,
+    Alternatives, Call, CallPlan, Choice, ChoiceScore, Expectation, NoCall, Normalize, Number,
+    Outcome, Pattern, Pick, Schema, ToolCall, grade, grade_choice, most_likely,
 };
 pub use graded::{GradedTask, parse_graded};
 pub use vocabulary::{disagreements, load_tokenizer, tokenizer_size};

@@ -39,6 +39,7 @@ mod quality;
 mod real_model;
 mod recommend;
 mod reference;
+mod rows;
 mod schema;
 mod snapshots;
 mod start;
