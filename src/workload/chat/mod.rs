@@ -18,7 +18,7 @@ use find::Found;
 use jinja::Compiled;
 use minijinja::{Value, context};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What is to be done where a template cannot be used.
 const OTHERWISE: &str = "name another one for this variant with chat_template = \"FILE.jinja\", or feed its prompts \
@@ -98,11 +98,6 @@ impl Chat {
             Some(name) => format!("{} ({name})", file.display()),
             None => file.display().to_string(),
         }
-    }
-
-    /// The template's file.
-    pub fn file(&self) -> &Path {
-        &self.found.file
     }
 
     /// The day that `strftime_now` gives, if the template calls it.
@@ -230,10 +225,10 @@ pub fn text_of(variant: &Variant) -> Result<BTreeMap<String, String>> {
 /// Under which name the record of a variant holds its template.
 pub const CHAT_TEMPLATE: &str = "chat_template";
 
-/// The template's file of a variant, for whoever sums up what its answers depend on.
+/// The text of the chat template that a variant's prompts really stand in; nothing where they are fed as they stand.
 ///
 /// # Errors
 /// As [`Chat::of_variant`].
-pub fn template_file(variant: &Variant) -> Result<Option<PathBuf>> {
-    Ok(Chat::of_variant(variant)?.map(|chat| chat.file().to_path_buf()))
+pub fn chat_template_text(variant: &Variant) -> Result<Option<String>> {
+    Ok(Chat::of_variant(variant)?.map(|chat| chat.found.text))
 }
