@@ -175,8 +175,12 @@ fn text(variant: &Variant) -> Vec<Finding> {
         return Vec::new();
     };
     let template = match (said.get(workload::CHAT_TEMPLATE), &variant.chat_template) {
-        (Some(template), ChatTemplate::File(_)) => format!("its prompts stand in the chat template {template}"),
-        (Some(template), _) => format!("its prompts stand in the model's chat template, {template}"),
+        (Some(template), ChatTemplate::File(_)) => {
+            format!("its prompts stand in the chat template {template}")
+        }
+        (Some(template), _) => {
+            format!("its prompts stand in the model's chat template, {template}")
+        }
         (None, ChatTemplate::Auto) => {
             "its prompts are fed as they stand: the model has no chat template".to_string()
         }
@@ -184,7 +188,11 @@ fn text(variant: &Variant) -> Vec<Finding> {
     };
     let mut findings = vec![Finding::ok(subject, template)];
     findings.extend(workload::disagreements(variant).unwrap_or_default().into_iter().map(|what| {
-        Finding::warning(subject, what, "correct the file that is wrong, or leave it so if that is what is meant")
+        Finding::warning(
+            subject,
+            what,
+            "correct the file that is wrong, or leave it so if that is what is meant",
+        )
     }));
     findings
 }

@@ -1,7 +1,7 @@
 //! Owns the graded tasks as they are asked: which of them, what each variant is fed, and where an answer stops.
 
-use super::formats::read_tasks;
 use super::chat::is_space;
+use super::formats::read_tasks;
 use super::grade::GRADERS;
 use super::vocabulary::Stop;
 use super::{Chat, Expectation, GradedTask, Task, Vocabulary, read_text, template};
@@ -385,8 +385,10 @@ impl Pairs<'_> {
         let encode = |text: &str| self.vocabulary.encode(self.variant, text, self.special);
         let tokens = encode(prompt)?;
         if prompt.is_empty() || tokens.is_empty() {
-            return Err(Problem::new("the prompt is blank, and a choice is scored behind a prompt")
-                .help("give the task a prompt"));
+            return Err(Problem::new(
+                "the prompt is blank, and a choice is scored behind a prompt",
+            )
+            .help("give the task a prompt"));
         }
         let choices = choices.map(|choice| {
             let both = encode(&format!("{prompt}{blanks}{choice}"))?;
@@ -436,9 +438,8 @@ impl Stops {
                         "the stop string {stop:?} holds the special token {token}, which no answer's text shows, and \
                          more: it can never be met"
                     );
-                    return Err(Problem::in_file(&variant.tokenizer, what).help(format!(
-                        "write the special token alone: stop = [\"{token}\"]"
-                    )));
+                    return Err(Problem::in_file(&variant.tokenizer, what)
+                        .help(format!("write the special token alone: stop = [\"{token}\"]")));
                 }
             }
         }

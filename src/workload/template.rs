@@ -14,15 +14,15 @@ pub(super) fn fill(file: &Path, template: &str, prompt: &str) -> Result<String> 
     // A misspelt name would otherwise be nothing, and every prompt the same.
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let text = environment.render_str(template, context! { prompt }).map_err(|error| {
-        let problem =
-            Problem::in_file(file, format!("the template fails: {error}")).help(HELP);
+        let problem = Problem::in_file(file, format!("the template fails: {error}")).help(HELP);
         match error.line() {
             Some(line) => problem.at(line, 1),
             None => problem,
         }
     })?;
     if !text.contains(prompt.trim()) {
-        let what = "the template leaves out or changes the prompt, so that tasks would not be told apart";
+        let what =
+            "the template leaves out or changes the prompt, so that tasks would not be told apart";
         return Err(Problem::in_file(file, what).help(HELP));
     }
     Ok(text)
@@ -42,6 +42,9 @@ mod tests {
         let problem = fill("Q: {{ promt }}").unwrap_err().to_string();
         assert!(problem.starts_with("t.jinja:1:1: the template fails"), "{problem}");
         let problem = fill("Q: 2+2\nA:").unwrap_err().to_string();
-        assert!(problem.starts_with("t.jinja: the template leaves out or changes the prompt"), "{problem}");
+        assert!(
+            problem.starts_with("t.jinja: the template leaves out or changes the prompt"),
+            "{problem}"
+        );
     }
 }

@@ -165,7 +165,16 @@ pub(super) enum Stop {
 /// Whether a text is written as special tokens are, such as `<|eot_id|>` or `</s>`.
 fn looks_special(text: &str) -> bool {
     const OTHERS: [&str; 10] = [
-        "<s>", "</s>", "<bos>", "<eos>", "<pad>", "<unk>", "<end_of_turn>", "<start_of_turn>", "[EOS]", "[BOS]",
+        "<s>",
+        "</s>",
+        "<bos>",
+        "<eos>",
+        "<pad>",
+        "<unk>",
+        "<end_of_turn>",
+        "<start_of_turn>",
+        "[EOS]",
+        "[BOS]",
     ];
     let inner = |open: &str, close: &str| text.strip_prefix(open)?.strip_suffix(close);
     let between = inner("<|", "|>").or_else(|| inner("<｜", "｜>"));

@@ -117,7 +117,10 @@ fn templates_are_rendered_byte_for_byte_as_transformers_does() {
             None => ours.is_err(),
         };
         if !same {
-            wrong.push(format!("{}\n  theirs {}\n  ours   {ours:?}", case["template"], case["text"]));
+            wrong.push(format!(
+                "{}\n  theirs {}\n  ours   {ours:?}",
+                case["template"], case["text"]
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -144,7 +147,11 @@ fn tokenizer_files_are_taken_as_transformers_takes_them() {
         assert_eq!(fed.timed().unwrap(), [ids(expected)], "{}", case["name"]);
         if !case["own"].is_null() {
             let said = fed.disagreements();
-            assert!(said.iter().any(|said| said.contains("tokenizer.json")), "{}: {said:?}", case["name"]);
+            assert!(
+                said.iter().any(|said| said.contains("tokenizer.json")),
+                "{}: {said:?}",
+                case["name"]
+            );
         }
     }
 }
@@ -176,7 +183,8 @@ fn special_tokens_of_classes_are_those_of_transformers() {
         let config = json!({"tokenizer_class": format!("{class}Fast"), "chat_template": template});
         fed.write("m/tokenizer_config.json", &config.to_string());
         let names = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"];
-        let of = |name: &&str| tokens[format!("{name}_token")].as_str().unwrap_or_default().to_string();
+        let of =
+            |name: &&str| tokens[format!("{name}_token")].as_str().unwrap_or_default().to_string();
         let expected = format!("x{}", names.iter().map(of).collect::<Vec<_>>().join("|"));
         let by_template = fed.timed().unwrap();
         fed.write("m/tokenizer_config.json", "{}");
@@ -197,17 +205,25 @@ fn prompts_and_choices_are_split_as_lm_evaluation_harness_does() {
         let expect = json!({
             "choices": [case["choice"], other], "gold": 0, "delimiter": case["delimiter"]
         });
-        let task = json!({"id": "c", "prompt": case["prompt"], "grader": "choice", "expect": expect});
+        let task =
+            json!({"id": "c", "prompt": case["prompt"], "grader": "choice", "expect": expect});
         fed.write("graded.jsonl", &task.to_string());
         fed.configure("[quality]\ntasks = \"graded.jsonl\"\n", "");
         if list(&case["continuation"]).is_empty() {
             let problem = fed.asked().unwrap_err().to_string();
-            assert!(problem.contains("task 'c'") && problem.contains("nothing is left to score"), "{problem}");
+            assert!(
+                problem.contains("task 'c'") && problem.contains("nothing is left to score"),
+                "{problem}"
+            );
             refused += 1;
             continue;
         }
         let Ask::Choose { prompt, choices } = &fed.asked().unwrap()[0] else { panic!("{case}") };
-        assert_eq!((prompt, &choices[0]), (&ids(&case["context"]), &ids(&case["continuation"])), "{case}");
+        assert_eq!(
+            (prompt, &choices[0]),
+            (&ids(&case["context"]), &ids(&case["continuation"])),
+            "{case}"
+        );
     }
     assert!(refused > 0);
 }
@@ -231,7 +247,10 @@ fn a_models_own_template_is_the_default_and_said() {
     assert_eq!(fed.timed().unwrap(), plain);
     fed.configure("", "chat_template = \"model:tool_use\"");
     let problem = fed.timed().unwrap_err().to_string();
-    assert!(problem.contains("no chat template of the name 'tool_use'; it has default"), "{problem}");
+    assert!(
+        problem.contains("no chat template of the name 'tool_use'; it has default"),
+        "{problem}"
+    );
     fed.write("m/additional_chat_templates/tool_use.jinja", "</s>{{ messages[0].content }}");
     assert_eq!(fed.timed().unwrap()[0][0], 2);
     assert_eq!(said()["chat_template"], "tool_use.jinja (tool_use)");
@@ -246,8 +265,14 @@ fn a_template_that_drops_what_it_is_told_is_refused() {
     fed.write("graded.jsonl", &graded.to_string());
     let refused = [
         // The system text, as in case 06: the functions would never reach the model.
-        ("{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}", "the system text"),
-        ("{% for m in messages %}{% if m.role == 'human' %}{{ m.content }}{% endif %}{% endfor %}<s>", "the user's message"),
+        (
+            "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}",
+            "the system text",
+        ),
+        (
+            "{% for m in messages %}{% if m.role == 'human' %}{{ m.content }}{% endif %}{% endfor %}<s>",
+            "the user's message",
+        ),
         ("You are helpful. {{ messages[-1].content }}", "the system text"),
         ("{{ messages[0].content }}{{ messages[-1].content[:9] }}", "the prompt"),
         ("{{ messages[0].content }} asks perfgate", "the prompt"),
@@ -256,8 +281,14 @@ fn a_template_that_drops_what_it_is_told_is_refused() {
         fed.write("t.jinja", template);
         fed.configure("[quality]\ntasks = \"graded.jsonl\"\n", "chat_template = \"t.jinja\"");
         let problem = fed.asked().expect_err(template).to_string();
-        assert!(problem.contains("leaves out or changes") && problem.contains(what), "{template}: {problem}");
-        assert!(problem.contains("t.jinja") && problem.contains("chat_template = \"none\""), "{problem}");
+        assert!(
+            problem.contains("leaves out or changes") && problem.contains(what),
+            "{template}: {problem}"
+        );
+        assert!(
+            problem.contains("t.jinja") && problem.contains("chat_template = \"none\""),
+            "{problem}"
+        );
     }
     let kept = [
         "{% for m in messages %}{{ m.content | trim }}{% endfor %}",
@@ -276,15 +307,29 @@ fn an_error_of_a_template_names_its_file_and_line() {
     let problem = |fed: &Fed| -> Problem { fed.timed().unwrap_err() };
     fed.write("m/chat_template.jinja", "{{ messages[0].content }}\n{% if x %}\n{% endfr %}");
     let found = problem(&fed);
-    assert!(found.to_string().contains("m/chat_template.jinja:3:1: variant 'm': the chat template is not"), "{found}");
-    fed.write("m/chat_template.jinja", "{{ messages[0].content }}\n{{ raise_exception('roles must alternate') }}");
+    assert!(
+        found
+            .to_string()
+            .contains("m/chat_template.jinja:3:1: variant 'm': the chat template is not"),
+        "{found}"
+    );
+    fed.write(
+        "m/chat_template.jinja",
+        "{{ messages[0].content }}\n{{ raise_exception('roles must alternate') }}",
+    );
     let found = problem(&fed);
     let expected = "m/chat_template.jinja:2:1: variant 'm', task 't': the chat template fails: roles must alternate";
     assert!(found.to_string().contains(expected), "{found}");
     std::fs::remove_file(fed.path("m/chat_template.jinja")).unwrap();
-    fed.write("m/tokenizer_config.json", &json!({"chat_template": "a\n{{ messages | nope }}"}).to_string());
+    fed.write(
+        "m/tokenizer_config.json",
+        &json!({"chat_template": "a\n{{ messages | nope }}"}).to_string(),
+    );
     let found = problem(&fed).to_string();
-    assert!(found.contains("tokenizer_config.json: ") && found.contains("line 2 of the chat template"), "{found}");
+    assert!(
+        found.contains("tokenizer_config.json: ") && found.contains("line 2 of the chat template"),
+        "{found}"
+    );
 }
 
 fn stops(fed: &Fed, stop: &str) -> Result<Vec<u32>> {
@@ -305,7 +350,11 @@ fn an_answer_ends_at_every_end_that_the_files_name() {
     fed.write("m/tokenizer_config.json", r#"{"eos_token": "<|im_end|>"}"#);
     assert_eq!(stops(&fed, "[]").unwrap(), [2, 4, 5]);
     let said = fed.disagreements().join(" ");
-    for part in ["generation_config.json 5 (<pad>), 2 (</s>)", "config.json 2 (</s>)", "files 4 (<|im_end|>)"] {
+    for part in [
+        "generation_config.json 5 (<pad>), 2 (</s>)",
+        "config.json 2 (</s>)",
+        "files 4 (<|im_end|>)",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
 }
@@ -316,18 +365,27 @@ fn a_stop_string_that_is_a_special_token_ends_an_answer_and_one_that_cannot_be_m
     fed.write("graded.jsonl", r#"{"id": "g", "prompt": "x", "grader": "exact", "expect": "x"}"#);
     assert_eq!(stops(&fed, r#"["<|im_end|>"]"#).unwrap(), [2, 4]);
     let problem = stops(&fed, r#"["<|eot_id|>"]"#).unwrap_err().to_string();
-    assert!(problem.contains("\"<|eot_id|>\"") && problem.contains("can never be met"), "{problem}");
+    assert!(
+        problem.contains("\"<|eot_id|>\"") && problem.contains("can never be met"),
+        "{problem}"
+    );
     let problem = stops(&fed, r#"["<|im_end|>\n"]"#).unwrap_err().to_string();
     assert!(problem.contains("the special token <|im_end|>"), "{problem}");
     // Text that prompts hold too is text.
-    fed.write("graded.jsonl", r#"{"id": "g", "prompt": "<|user|>x", "grader": "exact", "expect": "x"}"#);
+    fed.write(
+        "graded.jsonl",
+        r#"{"id": "g", "prompt": "<|user|>x", "grader": "exact", "expect": "x"}"#,
+    );
     assert_eq!(stops(&fed, r#"["<|user|>", "</answer>"]"#).unwrap(), [2]);
 }
 
 #[test]
 fn a_template_around_prompts_has_to_hold_the_prompt() {
     let fed = plain(&reference());
-    fed.write("graded.jsonl", r#"{"id": "g", "prompt": "6 times 7?", "grader": "exact", "expect": "x"}"#);
+    fed.write(
+        "graded.jsonl",
+        r#"{"id": "g", "prompt": "6 times 7?", "grader": "exact", "expect": "x"}"#,
+    );
     fed.write("around.jinja", "What is 6 times 8?\n");
     fed.configure("[quality]\ntasks = \"graded.jsonl\"\nprompt_template = \"around.jinja\"\n", "");
     let problem = fed.asked().unwrap_err().to_string();
@@ -337,18 +395,25 @@ fn a_template_around_prompts_has_to_hold_the_prompt() {
 /// The real model with its own template, through the whole program: said at the start, in the report and by doctor.
 #[test]
 fn a_real_models_template_is_said_by_check_and_doctor() {
-    let project = Project::new(&format!(
-        "[workload]\ntasks = \"tasks.jsonl\"\ngen_tokens = 2\n[quality]\ntasks = \"graded.jsonl\"\nmax_tokens = 24\n\
+    let project = Project::new(
+        &format!(
+            "[workload]\ntasks = \"tasks.jsonl\"\ngen_tokens = 2\n[quality]\ntasks = \"graded.jsonl\"\nmax_tokens = 24\n\
          stop = [\"<|im_end|>\"]\n[session]\nrounds = 1\n[variants.m]\nengine = \"candle\"\nmodel = {:?}\nthreads = 2\n\
          [variants.n]\nengine = \"candle\"\nmodel = {:?}\nthreads = 2\n",
-        copied(&model("fp16")).display().to_string(),
-        model("fp16").display().to_string(),
-    ), "[rules]\naccuracy = \"1pt\"\n");
+            copied(&model("fp16")).display().to_string(),
+            model("fp16").display().to_string(),
+        ),
+        "[rules]\naccuracy = \"1pt\"\n",
+    );
     project.write("graded.jsonl", r#"{"id": "g1", "prompt": "What is the capital of France? One word.", "grader": "regex", "expect": "(?s).*Paris.*"}"#);
     let run = project.run(&["check", "--only", "quality", "--verbose"]);
     assert!([0, 3].contains(&run.code), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("chat_template tokenizer_config.json"), "{}", run.stdout);
-    assert!(run.stdout.contains("'m': its files name different ends of an answer"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("'m': its files name different ends of an answer"),
+        "{}",
+        run.stdout
+    );
     let answers = project.results().answers;
     for answer in &answers {
         // <|im_end|> is 2, and the first of them ends the answer.
@@ -356,7 +421,12 @@ fn a_real_models_template_is_said_by_check_and_doctor() {
         assert_eq!(place, Some(answer.tokens.len() - 1), "{answer:?}");
     }
     let run = project.run(&["doctor"]);
-    assert!(run.stdout.contains("its prompts stand in the model's chat template, tokenizer_config.json"), "{}", run.stdout);
+    assert!(
+        run.stdout
+            .contains("its prompts stand in the model's chat template, tokenizer_config.json"),
+        "{}",
+        run.stdout
+    );
 }
 
 /// A model's folder with the weights linked, and another end in its generation_config.json.

@@ -88,8 +88,11 @@ fn of_json(variant: &Variant) -> Result<Vec<Found>> {
         text: text.to_string(),
     };
     let wrong = || {
-        Problem::in_file(&file, "chat_template is neither a text nor a list of {\"name\", \"template\"}")
-            .help("set chat_template = \"FILE.jinja\" or \"none\" for this variant")
+        Problem::in_file(
+            &file,
+            "chat_template is neither a text nor a list of {\"name\", \"template\"}",
+        )
+        .help("set chat_template = \"FILE.jinja\" or \"none\" for this variant")
     };
     match &config["chat_template"] {
         Value::Null => Ok(Vec::new()),

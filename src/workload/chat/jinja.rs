@@ -149,7 +149,12 @@ fn length(value: &Value) -> Result<usize> {
     }
 }
 
-fn join(values: &Value, between: Option<Value>, attribute: Option<Value>, keywords: Kwargs) -> Result<String> {
+fn join(
+    values: &Value,
+    between: Option<Value>,
+    attribute: Option<Value>,
+    keywords: Kwargs,
+) -> Result<String> {
     let between = match between {
         Some(between) => Some(between),
         None => keywords.get::<Option<Value>>("d")?,
@@ -184,9 +189,8 @@ fn tests(environment: &mut Environment<'_>) {
         matches!(value.kind(), Seq | String | Map | Iterable | Undefined)
     });
     environment.add_test("number", |value: &Value| matches!(value.kind(), Number | Bool));
-    environment.add_test("callable", |value: &Value| {
-        value.kind() == ValueKind::Plain && !value.is_none()
-    });
+    environment
+        .add_test("callable", |value: &Value| value.kind() == ValueKind::Plain && !value.is_none());
 }
 
 /// A template without the marks of what the model says, `{% generation %}` and `{% endgeneration %}`: they have
@@ -222,7 +226,8 @@ fn without_generation(source: &str) -> String {
 
 /// The first word of a block.
 fn word(block: &str) -> &str {
-    let inner = block.strip_prefix("{%").unwrap_or_default().trim_start_matches(['-', '+']).trim_start();
+    let inner =
+        block.strip_prefix("{%").unwrap_or_default().trim_start_matches(['-', '+']).trim_start();
     let end = inner.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(inner.len());
     &inner[..end]
 }

@@ -7,7 +7,12 @@ use minijinja::{Error, ErrorKind, State, Value};
 type Result<T> = std::result::Result<T, Error>;
 
 /// The methods that differ from the library's, or that it has not; then the library's own.
-pub(super) fn call(state: &mut State<'_, '_>, value: &Value, method: &str, args: &[Value]) -> Result<Value> {
+pub(super) fn call(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    method: &str,
+    args: &[Value],
+) -> Result<Value> {
     let own = match value.kind() {
         ValueKind::String => of_text(value.as_str().unwrap_or_default(), method, args)?,
         ValueKind::Map => of_mapping(value, method, args)?,
@@ -64,9 +69,14 @@ fn of_text(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>> {
         "index" | "rindex" | "find" | "rfind" | "count" => within(text, method, args)?,
         // The library's takes no place to start from.
         "startswith" | "endswith" if args.len() > 1 => {
-            let (part, rest): (&str, Vec<Value>) = (from_args::<(&str,)>(&args[..1])?.0, args[1..].to_vec());
+            let (part, rest): (&str, Vec<Value>) =
+                (from_args::<(&str,)>(&args[..1])?.0, args[1..].to_vec());
             let part_of = &text[bounds(text, &rest)?];
-            Value::from(if method == "startswith" { part_of.starts_with(part) } else { part_of.ends_with(part) })
+            Value::from(if method == "startswith" {
+                part_of.starts_with(part)
+            } else {
+                part_of.ends_with(part)
+            })
         }
         "capitalize" => {
             let () = from_args(args)?;
@@ -82,7 +92,11 @@ fn of_text(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>> {
         "swapcase" => {
             let () = from_args(args)?;
             let swap = |c: char| -> String {
-                if c.is_uppercase() { c.to_lowercase().collect() } else { c.to_uppercase().collect() }
+                if c.is_uppercase() {
+                    c.to_lowercase().collect()
+                } else {
+                    c.to_uppercase().collect()
+                }
             };
             Value::from(text.chars().map(swap).collect::<String>())
         }
@@ -106,7 +120,8 @@ fn of_text(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>> {
 
 /// Where a part of a text is, or how often, perhaps between two places.
 fn within(text: &str, method: &str, args: &[Value]) -> Result<Value> {
-    let (first, rest) = args.split_first().ok_or_else(|| invalid(format!("{method} takes a text")))?;
+    let (first, rest) =
+        args.split_first().ok_or_else(|| invalid(format!("{method} takes a text")))?;
     let part = first.as_str().ok_or_else(|| invalid(format!("{method} takes a text")))?;
     let bounds = bounds(text, rest)?;
     let (start, inside) = (bounds.start, &text[bounds]);
@@ -158,7 +173,8 @@ fn split(text: &str, from_right: bool, args: &[Value]) -> Result<Value> {
                 return Err(invalid("empty separator"));
             }
             if from_right {
-                let mut found: Vec<String> = text.rsplitn(parts, separator).map(str::to_string).collect();
+                let mut found: Vec<String> =
+                    text.rsplitn(parts, separator).map(str::to_string).collect();
                 found.reverse();
                 found
             } else {
@@ -167,8 +183,10 @@ fn split(text: &str, from_right: bool, args: &[Value]) -> Result<Value> {
         }
         None if from_right => {
             let reversed: String = text.chars().rev().collect();
-            let mut found: Vec<String> =
-                at_space(&reversed, parts).iter().map(|part| part.chars().rev().collect()).collect();
+            let mut found: Vec<String> = at_space(&reversed, parts)
+                .iter()
+                .map(|part| part.chars().rev().collect())
+                .collect();
             found.reverse();
             found
         }
@@ -195,7 +213,13 @@ fn at_space(text: &str, parts: usize) -> Vec<String> {
 
 /// The lines of a text, as Python ends them.
 fn lines(text: &str, keep: bool) -> Vec<&str> {
-    let is_end = |c: char| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let is_end = |c: char| {
+        matches!(
+            c,
+            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'
+                ..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+        )
+    };
     let (mut found, mut rest) = (Vec::new(), text);
     while let Some(place) = rest.find(is_end) {
         let end = match rest[place..].starts_with("\r\n") {

@@ -196,7 +196,8 @@ fn wrong(found: &Found, what: &str, error: &minijinja::Error) -> Problem {
             Problem::in_file(&found.file, what)
         }
         line => {
-            let problem = Problem::in_file(&found.file, format!("the chat template{name} {what}: {why}"));
+            let problem =
+                Problem::in_file(&found.file, format!("the chat template{name} {what}: {why}"));
             line.map_or(problem.clone(), |line| problem.at(line, 1))
         }
     };
@@ -207,8 +208,7 @@ fn wrong(found: &Found, what: &str, error: &minijinja::Error) -> Problem {
 fn holds(rendered: &str, text: &str) -> bool {
     let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let as_json = || serde_json::Value::from(text.trim()).to_string();
-    squeezed(rendered).contains(&squeezed(text))
-        || rendered.contains(as_json().trim_matches('"'))
+    squeezed(rendered).contains(&squeezed(text)) || rendered.contains(as_json().trim_matches('"'))
 }
 
 /// What the record of a session says of a variant's text: its template and the template's day. Nothing where prompts

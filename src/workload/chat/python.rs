@@ -247,14 +247,24 @@ mod tests {
     #[test]
     fn values_are_written_as_python_does() {
         let floats = [
-            (1e15, "1000000000000000.0"), (1e16, "1e+16"), (1.5e-5, "1.5e-05"), (1e-4, "0.0001"), (0.1, "0.1"),
-            (-0.0, "-0.0"), (1e22, "1e+22"), (f64::MAX, "1.7976931348623157e+308"), (f64::NAN, "nan"),
+            (1e15, "1000000000000000.0"),
+            (1e16, "1e+16"),
+            (1.5e-5, "1.5e-05"),
+            (1e-4, "0.0001"),
+            (0.1, "0.1"),
+            (-0.0, "-0.0"),
+            (1e22, "1e+22"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (f64::NAN, "nan"),
         ];
         for (float, text) in floats {
             assert_eq!(to_str(&Value::from(float)), text);
         }
         let value = Value::from(vec![
-            Value::from(true), Value::from(()), Value::from("it's"), Value::from("a\"'\n\u{7f}é"),
+            Value::from(true),
+            Value::from(()),
+            Value::from("it's"),
+            Value::from("a\"'\n\u{7f}é"),
         ]);
         assert_eq!(repr(&value), r#"[True, None, "it's", 'a"\'\n\x7fé']"#);
     }
