@@ -60,10 +60,10 @@ impl Ends {
         self.by_file.iter().flat_map(|(_, ids)| ids).copied()
     }
 
-    /// A sentence where a file names an end that another one does not.
+    /// A sentence where none of the files names all ends; that one names more than another is usual.
     pub(super) fn disagreements(&self, vocabulary: &Vocabulary) -> Option<String> {
-        let lacks = |ids: &[u32]| self.ids().any(|id| !ids.contains(&id));
-        if !self.by_file.iter().any(|(_, ids)| lacks(ids)) {
+        let has_all = |ids: &[u32]| self.ids().all(|id| ids.contains(&id));
+        if self.by_file.iter().any(|(_, ids)| has_all(ids)) {
             return None;
         }
         let name = |id: &u32| match vocabulary.name_of(*id) {
