@@ -18,6 +18,7 @@ use crate::verdict::{
     HeavyLoad, Outcome, cold_page_cache, deviations, deviations_under_load, heavy_loads, outcome,
     stalls,
 };
+use crate::workload::CHAT_TEMPLATE;
 use std::collections::BTreeMap;
 
 /// Builds the report of what was measured.
@@ -477,6 +478,7 @@ fn method(results: &Results) -> Vec<String> {
     }
     let timed = results.parts.iter().filter(|part| !part.rounds.is_empty());
     let mut lines: Vec<String> = timed.map(of_rounds).collect();
+    lines.extend(results.parts.last().and_then(of_text));
     if let Some(judgement) = &results.judgement {
         lines.push(
             "A gating rule is broken, or holds, when its whole interval lies beyond, or within, its \
@@ -577,6 +579,24 @@ fn of_rounds(part: &Part) -> String {
             Some(_) => "partly without the models in the page cache (see the warnings)",
         }
     )
+}
+
+/// Whether the prompts of rounds and graded tasks were put into chat templates.
+fn of_text(part: &Part) -> Option<String> {
+    let mut by_text: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let real = part.header.variants.iter().filter(|(_, variant)| variant.engine != "scripted");
+    for (name, variant) in real {
+        let date = variant.options.get("chat_date");
+        let date = date.map_or(String::new(), |date| format!(", which is told that it is {date}"));
+        let text = match variant.options.get(CHAT_TEMPLATE) {
+            Some(template) => format!("in its chat template ({template}{date})"),
+            None => "as they stand, without a chat template".to_string(),
+        };
+        by_text.entry(text).or_default().push(name);
+    }
+    let of = |(text, names): (&String, &Vec<&str>)| format!("{} {text}", names.join(", "));
+    let all: Vec<String> = by_text.iter().map(of).collect();
+    (!all.is_empty()).then(|| format!("Prompts, timed and graded: {}", all.join("; ")))
 }
 
 fn of_quality(part: &Part) -> Option<String> {

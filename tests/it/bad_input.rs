@@ -253,7 +253,7 @@ fn tokenizers_of_another_model() {
             ["tokenizer.json: ", "a tokenizer of 21 tokens", "knows 20", "tokenizer = \"FILE\""];
         broken(engine, write("tokenizer.json", tokenizer(VOCABULARY + 1)), &words);
         let cut = &tokenizer(12)[..40];
-        broken(engine, write("tokenizer.json", cut), &["tokenizer.json: ", "is no tokenizer"]);
+        broken(engine, write("tokenizer.json", cut), &["tokenizer.json: ", "is not a tokenizer"]);
         broken(
             engine,
             remove("tokenizer.json"),

@@ -50,3 +50,4 @@ mod statistics;
 mod store;
 mod support;
 mod tasks;
+mod text;
