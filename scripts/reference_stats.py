@@ -208,6 +208,21 @@ def tango_scores(b: numpy.ndarray, c: numpy.ndarray, n: int, limit: float) -> nu
     return numpy.where(variance > 0, distance / numpy.sqrt(numpy.maximum(variance, 1e-300)), distance * 1e300)
 
 
+def log_normal_means() -> list[dict]:
+    """The upper bound of a log-normal mean by Cox's method with Student's quantile (Olsson 2005)."""
+    cases = []
+    for seed, n in enumerate([2, 3, 5, 8, 24]):
+        values = numpy.round(numpy.random.default_rng(seed).lognormal(-3, 0.6, n), 5)
+        logs = numpy.log(values)
+        for alpha in [0.05, 0.025, 0.05 / 7, 1e-4]:
+            variance = numpy.var(logs, ddof=1)
+            # The variance of the mean of logs, and that of half of a sample variance of normal values.
+            error = numpy.sqrt(variance / n + numpy.square(variance) * 2 / (n - 1) / 4)
+            high = numpy.mean(logs) + variance / 2 + stats.t.isf(alpha, n - 1) * error
+            cases.append({"values": values.tolist(), "alpha": alpha, "high": float(high)})
+    return cases
+
+
 SPENDING = {
     "obrien-fleming": lambda alpha, t: 2 * stats.norm.sf(stats.norm.isf(alpha / 2) / numpy.sqrt(t)),
     "pocock": lambda alpha, t: alpha * numpy.log(1 + (numpy.e - 1) * t),
@@ -533,6 +548,7 @@ def main() -> None:
         "sums": sums(),
         "paired_differences": paired_differences(),
         "exact_pairs": exact_pairs(),
+        "log_normal_means": log_normal_means(),
         "look_levels": look_levels(),
         "holm": holm(),
         "intraclass_correlations": intraclass_correlations(),

@@ -1,8 +1,8 @@
 //! Owns the simulation of the statistics: data whose truth is known, judged by the library's own functions,
 //! and how often what they say is true. `scripts/evidence.sh simulation` keeps its page.
 //!
-//! `simulate [REPLICATIONS]` prints Markdown, the same on any number of processors; `simulate REPLICATIONS counts` the last two
-//! sections alone.
+//! `simulate [REPLICATIONS]` prints Markdown, the same on any number of processors; `simulate REPLICATIONS counts`,
+//! and `… documents`, these sections alone.
 
 mod alarms;
 mod alternatives;
@@ -34,8 +34,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     if replications < FEWEST {
         return Err(format!("{replications} replications are too few; at least {FEWEST}").into());
     }
-    if std::env::args().nth(2).as_deref() == Some("counts") {
-        print!("{}", counts::section(replications));
+    let alone: Option<fn(usize) -> String> = match std::env::args().nth(2).as_deref() {
+        Some("counts") => Some(counts::section),
+        Some("documents") => Some(documents::section),
+        _ => None,
+    };
+    if let Some(section) = alone {
+        print!("{}", section(replications));
         return Ok(());
     }
     let sections = [

@@ -28,7 +28,9 @@ pub use change_points::{CHANGE_LEVEL, ChangePoint, change_points};
 pub use clusters::cluster_effect;
 pub use correlation::{clean_requests_needed, design_effect, intraclass_correlation};
 pub use descriptive::{mean, median_interval, quantile, standard_deviation};
-pub use divergence::{Divergence, divergence, log_ratio_of_sums, ratio_of_sums};
+pub use divergence::{
+    Divergence, divergence, log_normal_mean_upper, log_ratio_of_sums, ratio_of_sums,
+};
 pub use exact_pairs::{PairCounts, exact_paired_difference, paired_excess_p, pairs_needed};
 pub use holm::holm;
 pub use paired::{Pairs, detectable_difference, paired_difference};

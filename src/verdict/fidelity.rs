@@ -211,6 +211,9 @@ struct Estimate {
     spread: f64,
     documents: usize,
     scale: Scale,
+    /// The mean divergence of each document, where it is a mean of divergences: they are skewed, and Student's upper bound on
+    /// the log of their mean is too low.
+    skewed: Vec<f64>,
 }
 
 /// How a scale reads, and where it ends.
@@ -261,13 +264,28 @@ impl Estimate {
             (Of::Agreement, _) => (sums(|one| f64::from(one.agree)), SHARE),
             (Of::Likelihood, _) => (sums(|one| one.nll - one.reference_nll), LOG_RATIO),
         };
-        Some(Estimate { point, spread, documents, scale })
+        let mean_divergence =
+            (of, statistic) == (Of::Divergence, Statistic::Mean) && spread.is_finite();
+        let skewed = match mean_divergence && point.is_finite() {
+            true => {
+                let sums = by_document(|one| one.kl.iter().copied().map(f64::from).sum());
+                sums.iter().zip(&positions).map(|(sum, positions)| sum / positions).collect()
+            }
+            false => Vec::new(),
+        };
+        Some(Estimate { point, spread, documents, scale, skewed })
     }
 
     /// The interval on its own scale, whose ends are each a bound at level `alpha`.
     fn interval(&self, alpha: f64) -> Option<Interval> {
         let enough = self.documents >= 2 && self.spread.is_finite();
-        enough.then(|| stats::t_interval_of(self.point, self.spread, self.documents, alpha))
+        let interval =
+            enough.then(|| stats::t_interval_of(self.point, self.spread, self.documents, alpha))?;
+        let high = stats::log_normal_mean_upper(&self.skewed, alpha);
+        Some(Interval {
+            high: high.map_or(interval.high, |high| high.max(interval.high)),
+            ..interval
+        })
     }
 
     /// As it is shown, within what there can be.
