@@ -21,6 +21,7 @@
 #     scripts/evidence.sh readme       the report of this repository's own check -> README.md, docs/recommend.md (10 minutes)
 #     scripts/evidence.sh html         the page of the latest session, seen by Chromium -> docs/images/ (a minute)
 #     scripts/evidence.sh change-points  change points on series of known truth -> docs/evidence/change_points.md (seconds)
+#     scripts/evidence.sh bfcl         the graders of calls against the leaderboard's checker -> docs/evidence/bfcl.md (10 minutes)
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -348,8 +349,16 @@ change-points() {
     mv .perfgate/evidence/change_points.tmp docs/evidence/change_points.md
 }
 
+# Needs NumPy, as scripts/reference_graders.py says.
+bfcl() {
+    mkdir -p .perfgate/evidence
+    cargo build --release --locked --example grade_answers
+    PYTHONPATH=scripts:.perfgate/python python3 scripts/evidence_bfcl.py target/release/examples/grade_answers >.perfgate/evidence/bfcl.tmp
+    mv .perfgate/evidence/bfcl.tmp docs/evidence/bfcl.md
+}
+
 case ${1:-} in
-    simulation | change-points) # need no model
+    simulation | change-points | bfcl) # need no model
         "$1"
         ;;
     slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | explain | readme | scale)

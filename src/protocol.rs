@@ -5,7 +5,7 @@
 //! id with one reply of that id; ids may be outstanding together. It ends when the descriptor does.
 //! Inside a timed region a worker writes nothing: the stamps come with the reply.
 
-use crate::record::{EngineInfo, Failure, LoadPhases, Sampling};
+use crate::record::{EngineInfo, Execution, Failure, LoadPhases, Rows, Sampling};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -87,6 +87,13 @@ pub enum Command {
         /// How many tokens their prompts share, which are computed once.
         prefix: usize,
     },
+    /// Look whether the rows of batches are independent of each other. Answered by `proven` or `failed`.
+    ProveRows {
+        /// Id of the answer.
+        id: u64,
+        /// Of how many tokens the longest sequences will be.
+        need: usize,
+    },
     /// Say how probable texts are behind a prompt. Answered by `scored` or `failed`.
     Score {
         /// Id of the answer.
@@ -107,6 +114,11 @@ pub enum Command {
         stepwise: bool,
         /// Where the logits are written. An absolute path.
         logits: PathBuf,
+    },
+    /// Say how the loaded model executes its products with weights. Answered by `execution` or `failed`.
+    Execution {
+        /// Id of the answer.
+        id: u64,
     },
     /// Serve many requests, several at once. Answered by `served` or `failed`.
     Serve {
@@ -226,6 +238,13 @@ pub enum Reply {
         /// What each came to, in the order of the command.
         answers: Vec<Together>,
     },
+    /// It was looked whether rows are independent.
+    Proven {
+        /// Id of the command.
+        id: u64,
+        /// What was found.
+        rows: Rows,
+    },
     /// Texts were scored.
     Scored {
         /// Id of the command.
@@ -241,6 +260,13 @@ pub enum Reply {
         positions: usize,
         /// Logits of each.
         vocabulary: usize,
+    },
+    /// How the model executes its products with weights.
+    Execution {
+        /// Id of the command.
+        id: u64,
+        /// What the runtime tells.
+        execution: Execution,
     },
     /// A job was served.
     Served {

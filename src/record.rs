@@ -7,12 +7,17 @@
 mod fidelity;
 mod hardware;
 mod load;
+mod rows;
 mod scenarios;
 mod starts;
 
 pub use fidelity::{Fidelity, FidelityPlan, Forcing};
-pub use hardware::{Bandwidth, CacheLevel, Ceiling, Hardware, Number, Work};
+pub use hardware::{
+    Bandwidth, CacheLevel, Ceiling, Execution, Hardware, Number, Products, Work, bits_of,
+    cache_types,
+};
 pub use load::{ConcurrencyPlan, Load, LoadKind, LoadPlan, LoadRequest, SustainedPlan};
+pub use rows::{Independent, Rows};
 pub use scenarios::{Requirement, Scenario, Weight};
 pub use starts::{Condition, PageCache, STARTS_FORMAT, StartPlan, StartSample, Starts};
 
@@ -46,7 +51,8 @@ pub enum FailureClass {
     OutOfMemory,
     /// The worker broke the protocol: garbage on its pipe, a wrong id, too few tokens.
     Protocol,
-    /// A graded task asked for a structure, and the answer is none.
+    /// A graded task asked for a structure, and the answer is none; or it asked for no call, and the answer may be
+    /// meant as one and cannot be read.
     Malformed,
     /// A graded task was answered with nothing.
     Empty,
@@ -653,7 +659,7 @@ impl fmt::Display for Reading {
 }
 
 /// One variant as it was configured for the session.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VariantRecord {
     /// The engine's id.
     pub engine: String,
@@ -672,6 +678,12 @@ pub struct VariantRecord {
     /// Test switches in force, in words; a report must show them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_switches: Vec<String>,
+    /// Weights by the type in which the model's files store them; empty where they do not tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub weight_types: BTreeMap<String, u64>,
+    /// How the weights were quantized, in the words of the model's files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
 }
 
 /// What a session set out to do, fixed before the first round.
@@ -828,6 +840,10 @@ pub struct QualityPlan {
     /// Which parts of the tasks these are, where they were shared out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shards: Option<Shards>,
+    /// Ids of the tasks that must not call a tool and count an answer that cannot be read as right, by the rule
+    /// `leaderboard`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lenient: Vec<String>,
 }
 
 /// Parts of the graded tasks that were asked apart.
@@ -903,6 +919,13 @@ pub enum Entry {
     /// A graded task was answered, or its answer was found in the cache. The workers of the quality
     /// pass are of round 0.
     Answer(Answer),
+    /// It was looked whether the rows of a variant's batches are independent, before its first one.
+    Rows {
+        /// The variant's name.
+        variant: String,
+        /// What was found.
+        rows: Rows,
+    },
     /// A graded task was asked again.
     Repeat(Repeat),
     /// A document was forced through a variant and the reference, or that was found in the cache.
@@ -913,6 +936,9 @@ pub enum Entry {
         hardware: Box<Hardware>,
         /// By variant.
         work: BTreeMap<String, Work>,
+        /// By variant: how its runtime executes the products with weights, or why that is not known.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        execution: BTreeMap<String, Told<Execution>>,
     },
     /// A load was served, or failed as a whole. Its workers are of round 0.
     Load(Load),
@@ -1459,6 +1485,9 @@ pub struct Part {
     /// Every answer to a graded task, by variant in the order of the plan, then by task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
+    /// Whether the rows of batches are independent, by variant, where graded tasks were to be asked together.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows: BTreeMap<String, Rows>,
     /// What was asked again, by variant in the order of the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repeats: Vec<Repeat>,
@@ -1478,6 +1507,10 @@ pub struct Part {
     /// What each token needs, by variant, where the model's files tell.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub work: BTreeMap<String, Work>,
+    /// How its runtime executes the products with weights, by variant, or why that is not known; missing for engines
+    /// that do not tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub execution: BTreeMap<String, Told<Execution>>,
     /// Every load: the sustained one block by block, then closed loops, open loops, searches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub load: Vec<Load>,
@@ -1492,12 +1525,14 @@ impl Part {
             resumed: Vec::new(),
             rounds: Vec::new(),
             answers: Vec::new(),
+            rows: BTreeMap::new(),
             repeats: Vec::new(),
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            execution: BTreeMap::new(),
             load: Vec::new(),
         }
     }

@@ -353,12 +353,14 @@ impl Stored {
             resumed: Vec::new(),
             rounds,
             answers: Vec::new(),
+            rows: Default::default(),
             repeats: Vec::new(),
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            execution: BTreeMap::new(),
             load: Vec::new(),
         }
     }

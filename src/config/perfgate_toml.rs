@@ -110,6 +110,31 @@ pub struct TaskSet {
     pub max_tokens: u32,
     /// Strings that end an answer, beside the model's end of sequence.
     pub stop: Vec<String>,
+    /// What becomes of answers to `no_call` that cannot be read.
+    pub no_call: NoCallRule,
+}
+
+/// What becomes of an answer that must not call a tool, may be meant as a call, and cannot be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NoCallRule {
+    /// It has failed.
+    #[default]
+    Strict,
+    /// It is right, as on the Berkeley Function-Calling Leaderboard: there what its reader cannot parse calls nothing.
+    Leaderboard,
+}
+
+impl NoCallRule {
+    /// All rules.
+    pub const ALL: [NoCallRule; 2] = [NoCallRule::Strict, NoCallRule::Leaderboard];
+
+    /// The word for it in `perfgate.toml` and in a task.
+    pub fn id(self) -> &'static str {
+        match self {
+            NoCallRule::Strict => "strict",
+            NoCallRule::Leaderboard => "leaderboard",
+        }
+    }
 }
 
 /// How a file of graded tasks is written.
@@ -572,6 +597,9 @@ fn task_set_keys(
         prompt_template: file(table.take("prompt_template"))?,
         max_tokens: ends.max_tokens,
         stop: ends.stop.clone(),
+        no_call: table.take("no_call").map_or(Ok(NoCallRule::Strict), |node| {
+            node.choice(&NoCallRule::ALL.map(|rule| (rule.id(), rule)))
+        })?,
     })
 }
 

@@ -5,7 +5,9 @@ mod batch;
 mod candle;
 mod checkpoint;
 mod force;
+mod lengths;
 mod openvino;
+mod probe;
 mod sampler;
 mod queue;
 mod scripted;
@@ -14,6 +16,7 @@ mod slowed;
 
 pub use batch::{Batch, generate_together, score, shared_prefix};
 pub use force::{Forced, Unforced, force};
+pub use lengths::Context;
 use openvino::runtime_files;
 pub use openvino::{
     FoundRuntime, RUNTIME, Runtime, all_runtimes, ask_runtime, install_words, runtime_of,
@@ -23,7 +26,7 @@ pub use serve::{Stream, guarded, serve};
 use crate::document::Table;
 use crate::problem::{self, Problem};
 use crate::protocol::{LoadSpec, Order, monotonic_ns};
-use crate::record::{EngineInfo, Failure, FailureClass, LoadPhases, Work};
+use crate::record::{EngineInfo, Execution, Failure, FailureClass, LoadPhases, Rows, Work};
 use sampler::Sampler;
 use std::path::{Path, PathBuf};
 
@@ -47,6 +50,8 @@ pub struct Backend {
     pub inspect_runtime: fn(&LoadSpec) -> problem::Result<Option<PathBuf>>,
     /// What of its start can be switched.
     pub switches: Switches,
+    /// Whether rows of a batch go through calls together, see [`Engine::shares_calls`].
+    pub shares_calls: bool,
     /// Loads a model.
     pub load: fn(&LoadSpec) -> Result<Box<dyn Engine>, LoadError>,
 }
@@ -58,11 +63,13 @@ pub struct Switches {
     pub model_cache: Option<fn(&mut LoadSpec, Option<&Path>)>,
     /// Lets it map the model's files, or makes it read them.
     pub mmap: Option<fn(&mut LoadSpec, bool)>,
+    /// Lets the loaded model tell how it executes its products ([`Engine::execution`]); it is not to be timed then.
+    pub tell_execution: Option<fn(&mut LoadSpec)>,
 }
 
 impl Switches {
     /// Nothing can be switched.
-    const NONE: Switches = Switches { model_cache: None, mmap: None };
+    const NONE: Switches = Switches { model_cache: None, mmap: None, tell_execution: None };
 }
 
 /// A loaded model.
@@ -84,6 +91,30 @@ pub trait Engine {
     /// Whether it runs several sequences together, see [`Engine::batch`].
     fn batches(&self) -> bool {
         false
+    }
+
+    /// Whether the rows of a batch go through calls together, so that whether they are independent of each other is
+    /// a matter of the graph, see [`Engine::prove_rows`].
+    fn shares_calls(&self) -> bool {
+        false
+    }
+
+    /// Looks whether the rows of a batch are independent of each other for sequences of up to `need` tokens: by a
+    /// probe of the loaded graph, where rows share calls.
+    ///
+    /// # Errors
+    /// If the engine fails.
+    fn prove_rows(&mut self, _need: usize) -> Result<Rows, Failure> {
+        Ok(Rows::Apart)
+    }
+
+    /// Says how the products with weights are executed and in which types the process holds the weights, of a model
+    /// that was loaded to tell it ([`Switches::tell_execution`]).
+    ///
+    /// # Errors
+    /// If the engine fails or does not tell.
+    fn execution(&mut self) -> Result<Execution, Failure> {
+        Err(failed("this engine does not tell how it executes a model"))
     }
 
     /// Starts several sequences that go on from one prefix, which is computed here, once.
@@ -237,6 +268,8 @@ pub struct Inspected {
     pub weight_bytes: u64,
     /// How many tokens it knows, where its files tell.
     pub vocab_size: Option<usize>,
+    /// How many tokens a sequence may have, where its files tell.
+    pub context: Option<Context>,
     /// What its hash stands for where it has no files.
     pub identity: Option<String>,
 }
@@ -299,6 +332,11 @@ pub fn library_files(spec: &LoadSpec) -> Vec<PathBuf> {
 /// What can be switched of the start of a variant's engine.
 pub fn switches(spec: &LoadSpec) -> Switches {
     backend(spec).map_or(Switches::NONE, |backend| backend.switches)
+}
+
+/// Whether an engine's batches share calls, so that a graph has to be shown to keep their rows apart.
+pub fn shares_calls(spec: &LoadSpec) -> bool {
+    backend(spec).is_ok_and(|backend| backend.shares_calls)
 }
 
 /// What to do about a file of a model that is missing or broken.

@@ -22,7 +22,8 @@ pub(super) const BACKEND: Backend = Backend {
     inspect,
     work: |_| Ok(None),
     inspect_runtime: |_| Ok(None),
-    switches: Switches { model_cache: Some(switch_model_cache), mmap: None },
+    switches: Switches { model_cache: Some(switch_model_cache), ..Switches::NONE },
+    shares_calls: false,
     load: |spec| Ok(Box::new(load(spec)?)),
 };
 

@@ -169,6 +169,7 @@ mod tests {
             properties: BTreeMap::new(),
             options: BTreeMap::new(),
             test_switches: vec![],
+            ..VariantRecord::default()
         }
     }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use super::{
     charts, clean, energy, explanation, fidelity, figures, load, notices, recommendation,
-    reproduce, tasks,
+    reproduce, rows, tasks,
 };
 use crate::hash;
 use crate::record::{
@@ -471,6 +471,16 @@ fn of_session(part: &Part) -> Vec<String> {
             share * 100.0
         ));
     }
+    if let Some(quality) =
+        header.plan.quality.as_ref().filter(|quality| !quality.lenient.is_empty())
+    {
+        warnings.push(format!(
+            "{} of {} graded tasks follow the leaderboard's rule for `no_call`: an answer that cannot be read counts as \
+             right there, so that damaged syntax raises their accuracy",
+            quality.lenient.len(),
+            quality.tasks.len()
+        ));
+    }
     for (name, variant) in &header.variants {
         for switch in &variant.test_switches {
             warnings.push(format!("test switch: '{name}' is {switch}"));
@@ -606,10 +616,7 @@ fn of_quality(part: &Part) -> Option<String> {
         (of, None) => format!(" (of {of}, the same ones each time)"),
         (of, Some(some)) => format!(" (of {of}, those of {some})"),
     };
-    let together = match quality.batch {
-        0 | 1 => "one at a time".to_string(),
-        batch => format!("{batch} together behind what their prompts share"),
-    };
+    let together = rows::words(part, quality.batch);
     Some(format!(
         "{} graded tasks{of} by {}, at most {} tokens each, {}, {together}; {cached} of {all} answers from \
          earlier sessions with the same model, engine and processor kind; paired by task, \

@@ -26,6 +26,7 @@ mod notices;
 mod paint;
 mod recommendation;
 mod reproduce;
+mod rows;
 mod sheet;
 mod starts;
 mod stored;

@@ -1,11 +1,11 @@
 //! Owns what is fixed before the first round: the plan, the models' hashes, provenance and machine.
 
-use super::{models, preflight};
+use super::{context, models, preflight};
 use crate::baseline::{self, Stores};
 use crate::config::{
     ChatTemplate, Concurrency, Config, Fidelity, Quality, Setup, TaskSample, Thresholds, Variant,
 };
-use crate::engine::Inspected;
+use crate::engine::{self, Inspected};
 use crate::hash;
 use crate::load::BLOCKS;
 use crate::metric::{Kind, LATENCY, Statistic};
@@ -66,6 +66,7 @@ pub fn prepare(mut setup: Setup, root: &Path) -> Result<Prepared> {
     };
     let documents = documents(config)?;
     preflight::vocabularies(config, &models, &prompts, graded.as_ref(), documents.as_ref())?;
+    context::check(config, &models, &prompts, graded.as_ref(), documents.as_ref())?;
     preflight::same_vocabulary(config, &models)?;
     if let Some(thresholds) = &setup.thresholds {
         tasks_are_there(thresholds, &prompts, graded.as_ref())?;
@@ -185,6 +186,7 @@ fn quality_plan((quality, graded): (&Quality, &Graded)) -> QualityPlan {
             of,
             whole: words(&whole),
         }),
+        lenient: graded.lenient(),
     }
 }
 
@@ -293,6 +295,7 @@ pub fn variant_record(variant: &Variant, model: &Inspected) -> Result<VariantRec
     if load.slowdown > 0.0 {
         test_switches.push(format!("slowed on purpose by {}%", load.slowdown * 100.0));
     }
+    let work = engine::work(load).ok().flatten().unwrap_or_default();
     Ok(VariantRecord {
         engine: load.engine.clone(),
         model: variant.model_as_written.clone(),
@@ -301,6 +304,8 @@ pub fn variant_record(variant: &Variant, model: &Inspected) -> Result<VariantRec
         properties: load.properties.clone(),
         options,
         test_switches,
+        weight_types: work.types,
+        recipe: work.recipe,
     })
 }
 

@@ -396,12 +396,14 @@ mod tests {
             resumed: vec![],
             rounds: rounds.to_vec(),
             answers: answers.to_vec(),
+            rows: Default::default(),
             repeats: vec![],
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            execution: BTreeMap::new(),
             load: Vec::new(),
         };
         let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
@@ -562,12 +564,14 @@ mod tests {
             resumed: vec![],
             rounds: vec![Round { round: 1, complete: true, requests, ..Round::default() }],
             answers,
+            rows: Default::default(),
             repeats: vec![],
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            execution: BTreeMap::new(),
             load: Vec::new(),
         };
         part.header.plan.quality = Some(QualityPlan {

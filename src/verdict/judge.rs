@@ -388,6 +388,7 @@ pub(super) mod tests {
             properties: BTreeMap::new(),
             options: BTreeMap::new(),
             test_switches: vec![],
+            ..VariantRecord::default()
         }
     }
 
@@ -436,12 +437,14 @@ pub(super) mod tests {
             resumed: vec![],
             rounds: rounds.to_vec(),
             answers: vec![],
+            rows: Default::default(),
             repeats: vec![],
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            execution: BTreeMap::new(),
             load: Vec::new(),
         }
     }

@@ -5,7 +5,7 @@ use crate::engine::{Forced, Generation, wants_memory};
 use crate::protocol::{
     self, Arrivals, Command, Job, LoadSpec, Order, Reply, Served, Together, WORKER_FD, monotonic_ns,
 };
-use crate::record::{EngineInfo, Failure, FailureClass, LoadPhases};
+use crate::record::{EngineInfo, Execution, Failure, FailureClass, LoadPhases, Rows};
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal};
 use std::collections::VecDeque;
@@ -270,6 +270,29 @@ impl Worker {
         }
     }
 
+    /// Looks whether the rows of batches are independent of each other, for sequences of up to `need` tokens.
+    ///
+    /// # Errors
+    /// If it fails; the worker may be dead then, see [`Worker::alive`].
+    pub fn prove_rows(
+        &mut self,
+        need: usize,
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Rows, Stop> {
+        if !self.capabilities.iter().any(|capability| capability == "prove_rows") {
+            let reason = "its worker was built before there was a probe of it".to_string();
+            return Ok(Rows::Dependent { reason });
+        }
+        let id = self.id();
+        self.send(&Command::ProveRows { id, need })?;
+        match self.wait(deadline, interrupt)? {
+            Reply::Proven { id: of, rows } if of == id => Ok(rows),
+            Reply::Failed { id: of, failure, .. } if of == id => Err(Stop::Failed(failure)),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
     /// The log likelihood of each continuation of a prompt, nats.
     ///
     /// # Errors
@@ -325,6 +348,30 @@ impl Worker {
             Reply::Failed { id: of, failure, fatal } if of == id => {
                 Err(if fatal { Stop::Fatal(failure) } else { Stop::Failed(failure) })
             }
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Asks how the loaded model executes its products with weights.
+    ///
+    /// # Errors
+    /// If the engine does not tell; the worker may be dead then, see [`Worker::alive`]. One that was built before it
+    /// could be asked is not asked.
+    pub fn execution(
+        &mut self,
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Execution, Stop> {
+        if !self.capabilities.iter().any(|capability| capability == "execution") {
+            let message = "its worker does not tell: it was built before it could be asked";
+            let (class, message) = (FailureClass::Unsupported, message.to_string());
+            return Err(Stop::Failed(Failure { class, message }));
+        }
+        let id = self.id();
+        self.send(&Command::Execution { id })?;
+        match self.wait(deadline, interrupt)? {
+            Reply::Execution { id: of, execution } if of == id => Ok(execution),
+            Reply::Failed { id: of, failure, .. } if of == id => Err(Stop::Failed(failure)),
             other => Err(self.unexpected(&other)),
         }
     }

@@ -1,8 +1,9 @@
 //! Owns the graded tasks as they are asked: which of them, what each variant is fed, and where an answer stops.
 
 use super::formats::read_tasks;
+use super::grade::GRADERS;
 use super::{Expectation, GradedTask, Task, Vocabulary, read_text, template};
-use crate::config::{Quality, TaskSample, TaskSet, Variant, Workload};
+use crate::config::{NoCallRule, Quality, TaskSample, TaskSet, Variant, Workload};
 use crate::engine::shared_prefix;
 use crate::hash;
 use crate::problem::{Problem, Result};
@@ -86,6 +87,12 @@ impl Graded {
         };
         (text[..end.unwrap_or(text.len())].to_string(), end.is_some() || by_token)
     }
+
+    /// Ids of the tasks whose answers are right where they cannot be read.
+    pub fn lenient(&self) -> Vec<String> {
+        let both = self.ids.iter().zip(&self.expectations);
+        both.filter(|(_, expected)| expected.is_lenient()).map(|(id, _)| id.clone()).collect()
+    }
 }
 
 /// Reads the graded tasks, takes the sample of them, and makes the token ids of each variant that answers them.
@@ -97,7 +104,8 @@ pub fn prepare_graded(
     workload: &Workload,
     variants: &[Variant],
 ) -> Result<Graded> {
-    let mut identity = format!("{}\0{}\0{}", workload.seed, workload.sampling, quality.batch);
+    let mut identity =
+        format!("{}\0{}\0{}\0{GRADERS}", workload.seed, workload.sampling, quality.batch);
     let (mut all, mut templates) = (Vec::new(), Vec::new());
     for set in &quality.sets {
         let (tasks, template) = read_set(set, &mut identity)?;
@@ -176,6 +184,9 @@ fn read_set(set: &TaskSet, identity: &mut String) -> Result<(Vec<GradedTask>, Op
     let mut tasks = read_tasks(set.format, &set.tasks, &text, given)?;
     for task in &mut tasks {
         task.suite = task.suite.take().or_else(|| set.suite.clone());
+        if let Expectation::NoCall(no_call) = &mut task.expectation {
+            no_call.under(set.no_call);
+        }
     }
     let around = match &set.prompt_template {
         Some(file) => Some(read_text(file, "[quality] prompt_template")?),
@@ -188,6 +199,9 @@ fn read_set(set: &TaskSet, identity: &mut String) -> Result<(Vec<GradedTask>, Op
         set.max_tokens,
         set.stop
     );
+    if set.no_call == NoCallRule::Leaderboard {
+        *identity += "\0no_call by the leaderboard";
+    }
     Ok((tasks, around))
 }
 

@@ -13,8 +13,8 @@ pub use asked::{Ask, Graded, prepare_graded, sha256_of_tasks};
 pub use documents::{Document, Documents, parse_documents, prepare_documents};
 pub use formats::read_tasks;
 pub use grade::{
-    Alternatives, Call, CallPlan, Choice, ChoiceScore, Expectation, Normalize, Number, Outcome,
-    Pattern, Pick, Schema, ToolCall, grade, grade_choice, most_likely,
+    Alternatives, Call, CallPlan, Choice, ChoiceScore, Expectation, NoCall, Normalize, Number,
+    Outcome, Pattern, Pick, Schema, ToolCall, grade, grade_choice, most_likely,
 };
 pub use graded::{GradedTask, parse_graded};
 pub use vocabulary::{load_tokenizer, tokenizer_size};

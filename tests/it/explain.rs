@@ -223,6 +223,7 @@ fn record(speed: &Speed) -> VariantRecord {
         properties: BTreeMap::new(),
         options: BTreeMap::new(),
         test_switches: Vec::new(),
+        ..VariantRecord::default()
     }
 }
 

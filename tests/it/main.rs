@@ -40,6 +40,7 @@ mod quality;
 mod real_model;
 mod recommend;
 mod reference;
+mod rows;
 mod schema;
 mod snapshots;
 mod start;

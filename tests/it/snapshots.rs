@@ -133,6 +133,7 @@ fn variant(name: &str) -> VariantRecord {
         properties: BTreeMap::new(),
         options: BTreeMap::new(),
         test_switches: vec![],
+        ..VariantRecord::default()
     }
 }
 
@@ -239,12 +240,14 @@ fn part(case: &Case) -> Part {
         resumed: vec![],
         rounds: (1..=case.rounds).map(round).collect(),
         answers: (0..60).flat_map(|task| [answer(task, false), answer(task, true)]).collect(),
+        rows: Default::default(),
         repeats: vec![],
         engines: BTreeMap::new(),
         fidelity: if case.forced { fidelity() } else { Vec::new() },
         idle: Vec::new(),
         hardware: None,
         work: BTreeMap::new(),
+        execution: BTreeMap::new(),
         load: if case.loaded { loads() } else { Vec::new() },
     }
 }
