@@ -5,8 +5,8 @@ use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
 use super::{
-    charts, clean, effective, energy, explanation, fidelity, figures, load, recommendation,
-    reproduce, rows, tasks,
+    charts, clean, effective, energy, explanation, fidelity, figures, load, notices,
+    recommendation, reproduce, rows, tasks,
 };
 use crate::hash;
 use crate::record::{
@@ -43,6 +43,8 @@ pub fn build(results: &Results) -> Report {
                 results.variants.join(", ")
             ),
         },
+        in_doubt: outcome == Some(Outcome::Holds) && in_doubt(verdicts),
+        notices: notices::of_results(results),
         authority: judgement.map_or_else(Vec::new, |j| authority(&j.authority, outcome)),
         policy: judgement.map_or_else(Vec::new, |judgement| judgement.authority.changes.clone()),
         rules: figures::rules(results),
@@ -119,6 +121,7 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
             format!("PASSED BY WAIVER: {}", some(&waived, "; "))
         }
         Outcome::Undecided => "UNDECIDED: no gating rule could be decided".to_string(),
+        Outcome::Holds if in_doubt(verdicts) => not_decided(verdicts),
         Outcome::Holds if of(VerdictKind::Unchanged).count() == all => {
             "PASS: nothing that is judged has changed".to_string()
         }
@@ -136,6 +139,34 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
             )
         }
     }
+}
+
+fn in_doubt(verdicts: &[Verdict]) -> bool {
+    gating(verdicts).any(words::seems_broken)
+}
+
+/// What does not block and is not to be called a pass: the estimate of a gating rule is beyond its limit, and too little
+/// was measured to prove it.
+fn not_decided(verdicts: &[Verdict]) -> String {
+    let all = gating(verdicts).count();
+    let undecided: Vec<&Verdict> =
+        gating(verdicts).filter(|verdict| !verdict.verdict.decided()).collect();
+    let ids = |seems_broken: bool| -> Vec<&str> {
+        let those = undecided.iter().filter(|verdict| words::seems_broken(verdict) == seems_broken);
+        those.map(|verdict| verdict.rule.id.as_str()).collect()
+    };
+    let (beyond, others) = (ids(true), ids(false));
+    let (estimate, it) = if beyond.len() == 1 { ("estimate", "is") } else { ("estimates", "are") };
+    let others = match others.is_empty() {
+        true => String::new(),
+        false => format!("; not decided either: {}", some(&others, ", ")),
+    };
+    format!(
+        "NOT DECIDED: the {estimate} of {} {it} beyond the limit, without proof; {} of {all} gating rules \
+         hold{others}",
+        some(&beyond, ", "),
+        all - undecided.len()
+    )
 }
 
 /// The first few of a list, and how many more there are: a headline is one sentence.
@@ -613,7 +644,7 @@ fn of_quality(part: &Part) -> Option<String> {
     Some(format!(
         "{} graded tasks{of} by {}, at most {} tokens each, {}, {together}; {cached} of {all} answers from \
          earlier sessions with the same model, engine and processor kind; paired by task, \
-         Tango's score interval",
+         an exact test in the order of Tango's score",
         quality.tasks.len(),
         quality.variants.join(", "),
         quality.max_tokens,

@@ -26,6 +26,7 @@ mod github;
 mod github_server;
 mod graders;
 mod harmless;
+mod headlines;
 mod history;
 mod html;
 mod identity;
