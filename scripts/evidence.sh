@@ -16,6 +16,7 @@
 #     scripts/evidence.sh action       the GitHub action on a real pull request -> docs/evidence/action.md (5 minutes)
 #     scripts/evidence.sh start        cold starts by condition, step by step -> docs/evidence/start.md (10 minutes)
 #     scripts/evidence.sh explain      why one variant is faster, bandwidth beside scripts/stream.c -> docs/explain.md (10 minutes)
+#     scripts/evidence.sh precision    INT8 as deployed and with f32 pinned: examples/precision -> docs/evidence/precision.md (30 minutes)
 #     scripts/evidence.sh scale        random models of 15 million to 1.1 billion parameters -> docs/scale.md (2 hours)
 #     scripts/evidence.sh scale SHAPE… these alone -> .perfgate/evidence/scale/page.md
 #     scripts/evidence.sh architectures  tiny exports of sixty architectures, held to transformers -> docs/evidence/architectures.md
@@ -325,6 +326,15 @@ explain() {
     python3 scripts/evidence_explain.py perfgate.toml "$folder/results.json" "$folder/stream"
 }
 
+precision() {
+    local folder=.perfgate/evidence/precision
+    mkdir -p "$folder"
+    [[ -e $folder/results.json ]] ||
+        target/release/perfgate run --quiet --config examples/precision/perfgate.toml --output "$folder/results.json" >/dev/null
+    python3 scripts/evidence_precision.py "$folder/results.json" >.perfgate/evidence/precision.tmp
+    mv .perfgate/evidence/precision.tmp docs/evidence/precision.md
+}
+
 # The models of all sizes take 8 GB of disk. A larger one is only measured by name.
 scale() { # [SHAPE...]
     local all=(15m 42m 110m 350m tinyllama-1.1b) shapes page=.perfgate/evidence/scale/page.md
@@ -421,7 +431,7 @@ case ${1:-} in
     older-openvino) # nor does this
         older_openvino
         ;;
-    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | explain | readme | scale | architectures)
+    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | explain | precision | readme | scale | architectures)
         # No argument at all, unless it is that case.
         # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)

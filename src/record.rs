@@ -299,6 +299,9 @@ pub struct EngineInfo {
     /// Effective properties, as the engine reads them back.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, String>,
+    /// What its device has for such properties before any is set; of a model, files of its own may choose otherwise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<String, String>,
     /// Properties that were set, by the configuration and by perfgate itself; none in files of an older perfgate.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub requested: BTreeMap<String, String>,

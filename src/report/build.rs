@@ -6,7 +6,7 @@ use super::{
 };
 use super::{
     charts, clean, effective, energy, explanation, fidelity, figures, load, notices,
-    recommendation, reproduce, rows, tasks,
+    recommendation, reproduce, rows, setup, tasks,
 };
 use crate::hash;
 use crate::record::{
@@ -438,7 +438,8 @@ fn warnings(results: &Results) -> Vec<String> {
 
 fn of_session(part: &Part) -> Vec<String> {
     let header = &part.header;
-    let mut warnings: Vec<String> = stalls(part).iter().map(words::stall).collect();
+    let mut warnings = setup::warnings(part);
+    warnings.extend(stalls(part).iter().map(words::stall));
     warnings.extend(energy::warnings(part));
     for (variant, tasks) in deviations(part) {
         warnings.push(format!(
@@ -702,6 +703,9 @@ fn of_part(part: &Part) -> Vec<(String, String)> {
         add("frequency", frequency);
     }
     add("workload", format!("sha256 {}", hash::short(&header.plan.workload_sha256, 16)));
+    for (name, line) in setup::lines(part) {
+        add(&name, line);
+    }
     for name in &header.plan.variants {
         let Some(variant) = header.variants.get(name) else { continue };
         let mut parts = vec![variant.engine.clone()];

@@ -28,6 +28,7 @@ mod paint;
 mod recommendation;
 mod reproduce;
 mod rows;
+mod setup;
 mod sheet;
 mod starts;
 mod stored;

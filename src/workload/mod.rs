@@ -111,14 +111,6 @@ pub fn prepare(workload: &Workload, variants: &[Variant]) -> Result<Prompts> {
     })
 }
 
-/// The text of the chat template that a variant really uses, if it uses one.
-///
-/// # Errors
-/// If it is named and cannot be read.
-pub fn chat_template_text(variant: &Variant) -> Result<Option<String>> {
-    template::of_variant(variant)
-}
-
 /// The suites and tags of the tasks that have some.
 fn labels<'a>(
     tasks: impl Iterator<Item = (&'a String, &'a Option<String>, &'a Vec<String>)>,
