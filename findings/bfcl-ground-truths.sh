@@ -3,7 +3,7 @@
 #
 # Package: bfcl-eval 2026.3.23 (the package alone; its table of models, which imports every vendor's client, is replaced by
 # one that renames nothing).
-# Guess before it was run: an answer made of each argument's first allowed value, optional ones left out, is right in all tasks.
+# One would expect: an answer made of each argument's first allowed value, optional ones left out, is right in all tasks.
 # Seen: 398 of 400 in simple_python. In two an argument may be left out by the expected answer, and may not by the function's
 # description, which the same checker holds the answer to.
 set -euo pipefail

@@ -3,7 +3,7 @@
 #
 # Package: bfcl-eval 2026.3.23 (the package alone; what it imports of others, such as vendors' clients, is replaced by
 # nothing).
-# Guess before it was run: an answer that is plainly a call, in JSON or with a bracket missing, is a call and so wrong.
+# One would expect: an answer that is plainly a call, in JSON or with a bracket missing, is a call and so wrong.
 # Seen: in the irrelevance categories an answer is right as soon as decoding it raises an error. [f(x=1)] is wrong; f(x=1
 # and {"name": "f", "arguments": {"x": 1}} are right. So damage to a model's syntax raises this accuracy.
 set -euo pipefail

@@ -2,7 +2,7 @@
 # lm-evaluation-harness moves what is blank at the end of a prompt into each choice, line breaks too.
 #
 # Package: lm-eval 0.4.13 (the package alone; what it imports of others is replaced by nothing).
-# Guess before it was run: a single trailing space is moved, since tokenizers put it before the next word; a line break stays.
+# One would expect: a single trailing space is moved, since tokenizers put it before the next word; a line break stays.
 # Seen: all white space is moved. After a prompt that ends in "Answer:\n\n" the two line breaks are scored as part of each
 # choice.
 set -euo pipefail
