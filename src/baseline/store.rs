@@ -575,15 +575,20 @@ fn worker(run: &StoredRun) -> WorkerRun {
 /// different keys must not meet.
 pub fn class_folder(store: &Path, machine: &MachineClass) -> PathBuf {
     let key = machine.key();
-    let words: String =
-        format!("{} {}cpu {}gib", machine.cpu, machine.usable_cpus, machine.memory_gib)
-            .to_lowercase()
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-            .collect();
+    let words: String = match &machine.finer {
+        None => format!("{} {}cpu {}gib", machine.cpu, machine.usable_cpus, machine.memory_gib),
+        Some(finer) => {
+            format!("{} {} {}gib", machine.cpu, finer.cpus_in_words(), finer.memory_gib)
+        }
+    }
+    .to_lowercase()
+    .chars()
+    .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+    .collect();
     let words: Vec<&str> = words.split('-').filter(|word| !word.is_empty()).collect();
     let sum = crate::hash::of_bytes(key.as_bytes());
-    store.join(format!("v1-{}-{}", words.join("-"), &sum[..8]))
+    let version = if machine.finer.is_some() { 2 } else { 1 };
+    store.join(format!("v{version}-{}-{}", words.join("-"), &sum[..8]))
 }
 
 /// Whether a file of a store, both as paths from one place, is one that perfgate writes: a session, or one
@@ -594,7 +599,8 @@ pub(super) fn is_stored_file(store: &Path, file: &Path) -> bool {
         below.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
     match &parts[..] {
         [class, name] => {
-            class.starts_with("v1-") && (name.ends_with(".json") || name.starts_with(".perfgate-"))
+            let known = class.starts_with("v1-") || class.starts_with("v2-");
+            known && (name.ends_with(".json") || name.starts_with(".perfgate-"))
         }
         _ => false,
     }

@@ -604,9 +604,13 @@ struct CommentArguments {
     /// Results of an earlier run
     #[arg(value_name = "FILE", default_value = ".perfgate/benchmark_results.json")]
     results: PathBuf,
-    /// Which of perfgate's comments it is, where a pull request has several
-    #[arg(long, value_name = "ID", default_value = "default", value_parser = comment::id)]
-    id: Id,
+    /// The configuration of the gate, whose path tells its comment from those of other gates; it is not read
+    #[arg(long, value_name = "FILE", default_value = "perfgate.toml")]
+    config: PathBuf,
+    /// Which of perfgate's comments it is, where a pull request has several [default: the configuration's, by its path
+    /// in the repository; 'default' for perfgate.toml at the top]
+    #[arg(long, value_name = "ID", value_parser = comment::id)]
+    id: Option<Id>,
     /// When to comment
     #[arg(long, value_enum, default_value_t = CommentMode::Always)]
     mode: CommentMode,

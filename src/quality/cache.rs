@@ -187,6 +187,7 @@ mod tests {
             arch: "a".into(),
             os: "o".into(),
             memory_gib: 1,
+            finer: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Owns a session: the plan, the loop over rounds, the journal and the results.
 
+mod alike;
 mod context;
 mod forecast;
 mod hardware;
@@ -16,6 +17,7 @@ mod results;
 mod resume;
 mod starts;
 
+pub use alike::alike;
 pub use forecast::{Forecast, plan_looks};
 pub use hardware::{Asking, execution, measure as measure_hardware, work};
 pub use journal::{Journal, Recorded, parse_journal, read_journal};

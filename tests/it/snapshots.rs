@@ -148,6 +148,7 @@ fn environment(energy: bool) -> Environment {
             arch: "x86_64".into(),
             os: "linux".into(),
             memory_gib: 16,
+            finer: None,
         },
         kernel: "Linux 6".into(),
         governor: none(),

@@ -151,6 +151,7 @@ fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
         LoadError::setup(format!("OpenVINO {version} cannot {doing}: {error}"))
     };
     let asked = properties(spec);
+    let defaults = defaults(&core);
     let device = core.get_property(&DeviceType::CPU, &PropertyKey::DeviceFullName).ok();
     let cache = compiled_models(spec, &asked, &version, device.as_deref())?;
     let mut set = asked.clone();
@@ -180,12 +181,13 @@ fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
     let info = EngineInfo {
         engine: "openvino".to_string(),
         properties: effective,
+        defaults,
         requested: asked,
         device,
         version,
         library: Some(library.display().to_string()),
         vocab_size: None,
-        all_positions: true,
+        all_positions: inputs.shows_all(),
     };
     let compiled = Mutex::new(compiled);
     let lengths = Lengths::of(&spec.model);
@@ -386,6 +388,15 @@ fn set_properties(core: &mut Core, asked: &BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
+/// What the device has for the properties that matter, before any is set.
+fn defaults(core: &Core) -> BTreeMap<String, String> {
+    let value = |key: &str| {
+        let key_as_read = PropertyKey::Other(key.to_string().into());
+        Some((key.to_string(), core.get_property(&DeviceType::CPU, &key_as_read).ok()?))
+    };
+    RECORDED.into_iter().filter(|key| !OF_CORE.contains(key)).filter_map(value).collect()
+}
+
 /// What the compiled model says of the properties that matter and of those asked for; of the core's own what the core
 /// says.
 fn effective(
@@ -538,7 +549,8 @@ impl Sequence for OpenVinoSequence {
     fn forward_each(&mut self, tokens: &[u32], visit: &mut Visit<'_>) -> Result<(), Failure> {
         let mut done = 0;
         while done < tokens.len() {
-            let fed = self.inputs.at_once(self.past, tokens.len() - done);
+            let left = if self.inputs.shows_all() { tokens.len() - done } else { 1 };
+            let fed = self.inputs.at_once(self.past, left);
             let (all, vocabulary) = self.logits(&tokens[done..done + fed])?;
             if vocabulary == 0 || all.len() != fed * vocabulary {
                 return Err(left_out(all.len(), fed));

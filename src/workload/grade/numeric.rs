@@ -261,7 +261,8 @@ fn is_digits(text: &str) -> bool {
 
 /// Digits with a point and an exponent at most.
 fn decimal(text: &str) -> Result<f64, &'static str> {
-    text.parse().map_err(|_| "more than one meaning")
+    // A sentence may end behind it.
+    text.strip_suffix('.').unwrap_or(text).parse().map_err(|_| "more than one meaning")
 }
 
 /// What right behind a number changes its value in a way that is not read.
