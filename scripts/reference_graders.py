@@ -332,6 +332,20 @@ DELIBERATE = [
     ("A name that stands twice is malformed, as in JSON; the leaderboard's reader keeps the last.", [{"f": {"x": [5]}}], "integer", "[f(x=4, x=5)]", False),
     ("A code fence with a language is taken off.", [{"f": {"x": [5]}}], "integer", "```python\n[f(x=5)]\n```", True),
     ("Calls find their expectations in any order; the leaderboard's checker takes the first that fits.", [{"f": {"x": [5, 6]}}, {"f": {"x": [5]}}], "integer", "[f(x=5), f(x=6)]", True),
+    ("A semicolon behind the calls is taken off.", [{"f": {"x": [5]}}], "integer", "[f(x=5)];", True),
+    ("JSON is read.", [{"f": {"x": [5]}}], "integer", '{"name": "f", "arguments": {"x": 5}}', True),
+    ("Native wrappers are read.", [{"f": {"x": [5]}}], "integer", '<tool_call>\n{"name": "f", "arguments": {"x": 5}}\n</tool_call>', True),
+    ("Reasoning before the calls is taken off.", [{"f": {"x": [5]}}], "integer", "<think>\nf fits.\n</think>\n\n[f(x=5)]", True),
+    ("Only numbers have a sign; the leaderboard's reader takes `~` for a minus too.", [{"f": {"x": [-5]}}], "integer", "[f(x=~5)]", False),
+    ("One bracket alone is malformed; the leaderboard's reader adds the other one.", [{"f": {"x": [5]}}], "integer", "[f(x=5)", False),
+    ("Backticks around the calls are malformed; the leaderboard's reader takes them off.", [{"f": {"x": [5]}}], "integer", "`[f(x=5)]`", False),
+    ("A comment is malformed.", [{"f": {"x": [5]}}], "integer", "[f(x=5) # five\n]", False),
+    ("Parentheses around calls are malformed.", [{"f": {"x": [5]}}], "integer", "[(f(x=5))]", False),
+    ("`...` is malformed; to the leaderboard's reader it is its text.", [{"f": {"x": ["..."]}}], "string", "[f(x=...)]", False),
+    ("An item is malformed; to the leaderboard's reader it is its text.", [{"f": {"x": ["a[0]"]}}], "string", "[f(x=a[0])]", False),
+    ("A keyword of Python is a name as any other.", [{"f": {"x": ["from"]}}], "string", "[f(x=from)]", True),
+    ("A call of what has no name is malformed.", [{"f": {"x": [5]}}], "integer", "[f.g().f(x=5)]", False),
+    ("White space around the point of a name is malformed.", [{"f.g": {"x": [5]}}], "integer", "[f .g(x=5)]", False),
     ("True is not 1, also within an object; in Python it is.", [{"f": {"x": [{"k": [1]}]}}], "dict", "[f(x={'k': True})]", False),
 ]  # fmt: skip
 
@@ -359,7 +373,7 @@ def function_calls() -> None:
     for reason, truth, kind, text, ours in DELIBERATE:
         items = {"items": {"type": "integer"}} if kind == "array" else {}
         parameters = {"type": "dict", "properties": {"x": {"type": kind, **items}}, "required": ["x"]}
-        tools = [{"name": "f", "parameters": parameters}]
+        tools = [{"name": next(iter(truth[0])), "parameters": parameters}]
         found = verdict(tools, truth, "parallel", text)
         assert found["valid"] != ours, text
         answers = [{"damage": "deliberate", **found, "ours": ours, "because": reason}]
@@ -495,6 +509,12 @@ KEYWORDS = (
     "uniqueItems", "anyOf", "allOf", "oneOf", "not", "boolean_schema",
 )  # fmt: skip
 
+DRAFTS = {
+    "draft4": "http://json-schema.org/draft-04/schema#", "draft6": "http://json-schema.org/draft-06/schema#",
+    "draft7": "http://json-schema.org/draft-07/schema#", "draft2019-09": "https://json-schema.org/draft/2019-09/schema",
+    "draft2020-12": "https://json-schema.org/draft/2020-12/schema",
+}  # fmt: skip
+
 
 def schemas() -> None:
     cases = []
@@ -505,7 +525,14 @@ def schemas() -> None:
                 tests = [[one["description"], one["data"], one["valid"]] for one in group["tests"]]
                 about = f"{keyword}: {group['description']}"
                 cases.append({"about": about, "schema": group["schema"], "tests": tests})
-    write("json_schema.json", "JSON-Schema-Test-Suite, draft 2020-12, as in the package jsonschema 4.26.0", cases,
+        # By its main suite `format` only informs, in each draft; what asserts is in `optional`.
+        for draft, uri in DRAFTS.items():
+            name = f"jsonschema-4.26.0/json/tests/{draft}/format.json"
+            for group in json.load(archive.extractfile(name)):
+                tests = [[one["description"], one["data"], one["valid"]] for one in group["tests"]]
+                schema = {"$schema": uri, **group["schema"]}
+                cases.append({"about": f"format, {draft}: {group['description']}", "schema": schema, "tests": tests})
+    write("json_schema.json", "JSON-Schema-Test-Suite, draft 2020-12, and `format` of drafts 4 to 2020-12, as in the package jsonschema 4.26.0", cases,
           license="MIT, Copyright (c) 2012 Julian Berman", sha256=JSONSCHEMA[3])  # fmt: skip
 
 

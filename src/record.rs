@@ -6,13 +6,22 @@
 
 mod fidelity;
 mod hardware;
+mod identity;
 mod load;
+mod properties;
+mod rows;
 mod scenarios;
 mod starts;
 
 pub use fidelity::{Fidelity, FidelityPlan, Forcing};
-pub use hardware::{Bandwidth, CacheLevel, Ceiling, Hardware, Number, Work};
+pub use hardware::{
+    Bandwidth, CacheLevel, Ceiling, Execution, Hardware, Number, Products, Work, bits_of,
+    cache_types,
+};
+pub use identity::{CHAT_TEMPLATE, Identity, RecipeIdentity, TOKENIZER};
 pub use load::{ConcurrencyPlan, Load, LoadKind, LoadPlan, LoadRequest, SustainedPlan};
+pub use properties::{Difference, ModelCache, Taken};
+pub use rows::{Independent, Rows};
 pub use scenarios::{Requirement, Scenario, Weight};
 pub use starts::{Condition, PageCache, STARTS_FORMAT, StartPlan, StartSample, Starts};
 
@@ -46,7 +55,8 @@ pub enum FailureClass {
     OutOfMemory,
     /// The worker broke the protocol: garbage on its pipe, a wrong id, too few tokens.
     Protocol,
-    /// A graded task asked for a structure, and the answer is none.
+    /// A graded task asked for a structure, and the answer is none; or it asked for no call, and the answer may be
+    /// meant as one and cannot be read.
     Malformed,
     /// A graded task was answered with nothing.
     Empty,
@@ -289,6 +299,12 @@ pub struct EngineInfo {
     /// Effective properties, as the engine reads them back.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, String>,
+    /// What its device has for such properties before any is set; of a model, files of its own may choose otherwise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<String, String>,
+    /// Properties that were set, by the configuration and by perfgate itself; none in files of an older perfgate.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requested: BTreeMap<String, String>,
     /// Size of the vocabulary, if known before the first request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocab_size: Option<usize>,
@@ -371,6 +387,9 @@ pub struct WorkerRun {
     /// Memory when the model was loaded, before the first request; its peak is that of the load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_loaded: Option<MemoryUse>,
+    /// What its load did with the engine's folder of compiled models; missing without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_cache: Option<ModelCache>,
     /// Largest resident set from the loaded model to the last request, bytes; missing where the kernel does not let
     /// its count begin anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -705,7 +724,7 @@ impl fmt::Display for Reading {
 }
 
 /// One variant as it was configured for the session.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VariantRecord {
     /// The engine's id.
     pub engine: String,
@@ -724,6 +743,19 @@ pub struct VariantRecord {
     /// Test switches in force, in words; a report must show them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_switches: Vec<String>,
+    /// What else changes its answers or its speed; missing in files of an older perfgate, and then not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+    /// Where the model's small files disagree with each other, and what was done about it; a report must
+    /// show it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disagreements: Vec<String>,
+    /// Weights by the type in which the model's files store them; empty where they do not tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub weight_types: BTreeMap<String, u64>,
+    /// How the weights were quantized, in the words of the model's files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
 }
 
 /// What a session set out to do, fixed before the first round.
@@ -880,6 +912,10 @@ pub struct QualityPlan {
     /// Which parts of the tasks these are, where they were shared out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shards: Option<Shards>,
+    /// Ids of the tasks that must not call a tool and count an answer that cannot be read as right, by the rule
+    /// `leaderboard`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lenient: Vec<String>,
 }
 
 /// Parts of the graded tasks that were asked apart.
@@ -955,6 +991,13 @@ pub enum Entry {
     /// A graded task was answered, or its answer was found in the cache. The workers of the quality
     /// pass are of round 0.
     Answer(Answer),
+    /// It was looked whether the rows of a variant's batches are independent, before its first one.
+    Rows {
+        /// The variant's name.
+        variant: String,
+        /// What was found.
+        rows: Rows,
+    },
     /// A graded task was asked again.
     Repeat(Repeat),
     /// A document was forced through a variant and the reference, or that was found in the cache.
@@ -965,6 +1008,9 @@ pub enum Entry {
         hardware: Box<Hardware>,
         /// By variant.
         work: BTreeMap<String, Work>,
+        /// By variant: how its runtime executes the products with weights, or why that is not known.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        execution: BTreeMap<String, Told<Execution>>,
     },
     /// A load was served, or failed as a whole. Its workers are of round 0.
     Load(Load),
@@ -1511,6 +1557,9 @@ pub struct Part {
     /// Every answer to a graded task, by variant in the order of the plan, then by task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
+    /// Whether the rows of batches are independent, by variant, where graded tasks were to be asked together.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows: BTreeMap<String, Rows>,
     /// What was asked again, by variant in the order of the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repeats: Vec<Repeat>,
@@ -1530,6 +1579,10 @@ pub struct Part {
     /// What each token needs, by variant, where the model's files tell.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub work: BTreeMap<String, Work>,
+    /// How its runtime executes the products with weights, by variant, or why that is not known; missing for engines
+    /// that do not tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub execution: BTreeMap<String, Told<Execution>>,
     /// Every load: the sustained one block by block, then closed loops, open loops, searches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub load: Vec<Load>,
@@ -1544,12 +1597,14 @@ impl Part {
             resumed: Vec::new(),
             rounds: Vec::new(),
             answers: Vec::new(),
+            rows: BTreeMap::new(),
             repeats: Vec::new(),
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            execution: BTreeMap::new(),
             load: Vec::new(),
         }
     }

@@ -1,9 +1,10 @@
 //! Owns what must be equal for two sessions to be compared, and the naming of each difference.
 
 use super::store::{Stored, StoredEnergy, StoredWorkload};
+use crate::engine;
 use crate::hash;
 use crate::metric::{Kind, Metric, Needs};
-use crate::record::{EngineInfo, FinerClass, Header, MachineClass, Part, VariantRecord};
+use crate::record::{EngineInfo, FinerClass, Header, Identity, MachineClass, Part, VariantRecord};
 use std::collections::BTreeMap;
 
 /// Why a stored session says nothing about a metric of this one: each difference in words, `then`
@@ -75,8 +76,18 @@ impl<'a> Side<'a> {
         let mut found = workloads(metric, self.workload, then.workload);
         found.extend(energies(metric, self.energy.as_ref(), then.energy.as_ref()));
         match relative_to {
-            _ if metric.is_proportion() => {}
-            None => found.extend(class(self.machine, then.machine)),
+            // What a processor answers is flagged where it is judged; what is set in the environment is in nobody's view.
+            _ if metric.is_proportion() => {
+                let both = self.environment().zip(then.environment());
+                found.extend(
+                    both.into_iter()
+                        .flat_map(|(now, then)| Identity::environments(Some(now), Some(then))),
+                );
+            }
+            None => {
+                found.extend(class(self.machine, then.machine));
+                found.extend(Identity::environments(self.environment(), then.environment()));
+            }
             Some([judged, reference]) => {
                 found.extend(another_processor(self.machine, then.machine));
                 found.extend(self.variant(then, reference));
@@ -88,6 +99,11 @@ impl<'a> Side<'a> {
             }
         }
         found
+    }
+
+    /// What any of the variants tells of the environment, which they share.
+    fn environment(&self) -> Option<&'a Identity> {
+        self.variants.values().find_map(|(asked, _)| asked.identity.as_ref())
     }
 
     /// What differs of the variant that a ratio is to.
@@ -124,6 +140,9 @@ pub fn unlike(now: &Header, then: &Header, metric: Metric) -> Vec<String> {
     let mut found = workloads(metric, &a, &b);
     if !metric.is_proportion() {
         found.extend(class(&now.environment.machine, &then.environment.machine));
+        let any =
+            |header: &Header| header.variants.values().find_map(|variant| variant.identity.clone());
+        found.extend(Identity::environments(any(now).as_ref(), any(then).as_ref()));
     }
     let energy = [now, then].map(StoredEnergy::of);
     found.extend(energies(metric, energy[0].as_ref(), energy[1].as_ref()));
@@ -348,10 +367,18 @@ fn settings(name: &str, (new, new_engine): SetUp<'_>, (old, old_engine): SetUp<'
     .into_iter()
     .flatten()
     .collect();
+    let identity = Identity::differences(new.identity.as_ref(), old.identity.as_ref());
+    found.extend(identity.iter().map(|what| of(what)));
     let all = |asked: &VariantRecord, engine: &EngineInfo| {
         let mut all: BTreeMap<String, String> = asked.options.clone();
         all.extend(asked.properties.clone());
         all.extend(engine.properties.clone());
+        // Where files lie is the machine's own; what they say is compared by itself.
+        all.remove(engine::RUNTIME);
+        all.remove("chat_template");
+        if let Some(folder) = all.get_mut("CACHE_DIR") {
+            *folder = "set".to_string();
+        }
         all
     };
     let (a, b) = (all(new, new_engine), all(old, old_engine));

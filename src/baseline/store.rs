@@ -5,8 +5,8 @@ use crate::metric::request_joules;
 use crate::problem::{Problem, Result};
 use crate::record::{
     EngineInfo, Environment, Failure, FailureClass, GitState, Grade, Header, LoadPhases,
-    MachineClass, MemoryUse, Part, Phase, Plan, Provenance, Reading, Request, Round, Sampling,
-    VariantRecord, VerdictKind, WorkerRun, of_base,
+    MachineClass, MemoryUse, ModelCache, Part, Phase, Plan, Provenance, Reading, Request, Round,
+    Sampling, VariantRecord, VerdictKind, WorkerRun, of_base,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -213,6 +213,9 @@ pub struct StoredRun {
     /// Size of the model's files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_bytes: Option<u64>,
+    /// What the start did with the engine's folder of compiled models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_cache: Option<ModelCache>,
     /// Time to first token by task.
     pub ttft_us: Vec<Option<u64>>,
     /// Latency by task.
@@ -353,12 +356,14 @@ impl Stored {
             resumed: Vec::new(),
             rounds,
             answers: Vec::new(),
+            rows: Default::default(),
             repeats: Vec::new(),
             engines: BTreeMap::new(),
             fidelity: Vec::new(),
             idle: Vec::new(),
             hardware: None,
             work: BTreeMap::new(),
+            execution: BTreeMap::new(),
             load: Vec::new(),
         }
     }
@@ -537,6 +542,7 @@ fn run(round: &Round, variant: &str, tasks: &[String]) -> StoredRun {
         serving_peak: first.and_then(|w| w.serving_peak),
         kv_bytes_per_token: first.and_then(|w| w.kv_bytes_per_token),
         model_bytes: first.and_then(|w| w.model_bytes),
+        model_cache: first.and_then(|w| w.model_cache),
         ttft_us: by_task(&|request| request.token_ns.first().map(|ns| micros(*ns))),
         latency_us: by_task(&|request| request.token_ns.last().map(|ns| micros(*ns))),
         energy_uj: if energy.iter().any(Option::is_some) { energy } else { Vec::new() },
@@ -560,6 +566,7 @@ fn worker(run: &StoredRun) -> WorkerRun {
         memory: run.memory,
         kv_bytes_per_token: run.kv_bytes_per_token,
         model_bytes: run.model_bytes,
+        model_cache: run.model_cache,
         ..WorkerRun::default()
     }
 }

@@ -175,6 +175,11 @@ impl Observer for Progress {
                 self.say(format!("starting {variant}"));
             }
             Entry::Load(load) => self.loaded(load),
+            Entry::Rows { variant, rows } => {
+                if let Some(reason) = rows.reason() {
+                    self.say(format!("{variant} is asked one by one: {reason}"));
+                }
+            }
             Entry::Repeat(repeat) => {
                 self.say(format!("asked again: {}, {}", repeat.variant, repeat.task));
             }

@@ -1,5 +1,8 @@
 //! Owns several sequences behind one prefix, which is computed once: answers that are generated together,
 //! and the log likelihoods of the choices of a question. An engine that cannot is asked one by one.
+//!
+//! Nothing is ever padded: a graph with sliding windows, biases by distance or recurrent states counts padding, mask or
+//! not. Where rows share calls, all of a call have as many tokens: those of their prompts that all still have, else one.
 
 use super::force::step;
 use super::sampler::Sampler;
@@ -23,10 +26,11 @@ pub enum Show {
 /// Several sequences that go on from one prefix.
 pub trait Batch {
     /// Feeds each of `rows` (its number, from 0, and at least one token) behind what it was fed before, and shows
-    /// the logits. A row that is left out is done, and is not fed again.
+    /// the logits. A row that is left out is done, and is not fed again. Where rows share calls
+    /// ([`Engine::shares_calls`]) each is fed as many tokens as the others, and all of them begin at the first call.
     ///
     /// # Errors
-    /// If the engine fails, or `visit` does.
+    /// If the engine fails, rows that share a call are of other lengths, or `visit` fails.
     fn forward(
         &mut self,
         rows: &[(usize, &[u32])],
@@ -49,7 +53,8 @@ pub fn shared_prefix<'a>(prompts: impl IntoIterator<Item = &'a [u32]>) -> usize 
 /// Executes several requests together where the engine can, each as [`generate`] would: the tokens of each, or
 /// why there are none.
 ///
-/// `prefix` is how many tokens their prompts share, see [`shared_prefix`].
+/// `prefix` is how many tokens their prompts share, see [`shared_prefix`]. That the rows of the engine's batches are
+/// independent is the caller's to know, see [`Engine::prove_rows`].
 ///
 /// # Errors
 /// If the engine fails, so that none has an answer.
@@ -63,15 +68,22 @@ pub fn generate_together(
         let one = |order| generate(engine, order).map(|done| done.tokens);
         return Ok(orders.iter().map(one).collect());
     }
+    let shares_calls = engine.shares_calls();
     let mut batch = engine.batch(&first.prompt[..prefix])?;
     let mut rows: Vec<Row<'_>> = orders.iter().map(|order| Row::new(order, prefix)).collect();
     loop {
         let open: Vec<usize> = (0..rows.len()).filter(|row| !rows[*row].done()).collect();
-        if open.is_empty() {
+        let Some(shortest) = open.iter().map(|row| rows[*row].next.len()).min() else {
             return Ok(rows.into_iter().map(Row::outcome).collect());
-        }
-        let fed: Vec<Vec<u32>> =
-            open.iter().map(|row| std::mem::take(&mut rows[*row].next)).collect();
+        };
+        let fed: Vec<Vec<u32>> = open
+            .iter()
+            .map(|row| {
+                let next = &mut rows[*row].next;
+                let count = if shares_calls { shortest } else { next.len() };
+                next.drain(..count).collect()
+            })
+            .collect();
         let lists: Vec<(usize, &[u32])> =
             open.iter().zip(&fed).map(|(row, tokens)| (*row, tokens.as_slice())).collect();
         batch.forward(&lists, Show::Last, &mut |row, _, logits| {
@@ -85,7 +97,7 @@ pub fn generate_together(
 struct Row<'a> {
     order: &'a Order,
     sampler: Sampler,
-    /// What is fed next.
+    /// What is still to be fed: of its prompt, or the token that was chosen last.
     next: Vec<u32>,
     tokens: Vec<u32>,
     failure: Option<Failure>,
@@ -102,7 +114,11 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// Takes the logits behind what was fed last; inside the prompt they are of no interest.
     fn choose(&mut self, logits: &[f32]) {
+        if !self.next.is_empty() {
+            return;
+        }
         match self.sampler.choose(logits) {
             Ok(token) => {
                 self.tokens.push(token);
@@ -125,6 +141,9 @@ impl<'a> Row<'a> {
 /// The log likelihood of each continuation of a prompt, nats: the sum over its tokens of the logarithm of the
 /// probability (softmax of the logits) of each behind the prompt and those before it.
 ///
+/// A single continuation goes through the engine by itself, with its prompt, in one call where the engine gives all
+/// positions. Several go together where the engine can; that its rows are independent then is the caller's to know.
+///
 /// # Errors
 /// If the engine fails, a logit is not finite, or the prompt or a continuation is empty.
 pub fn score(
@@ -132,38 +151,76 @@ pub fn score(
     prompt: &[u32],
     continuations: &[Vec<u32>],
 ) -> Result<Vec<f64>, Failure> {
-    let Some((last, prefix)) = prompt.split_last() else {
+    if prompt.is_empty() {
         return Err(super::failed("a prompt without tokens cannot be scored"));
-    };
+    }
     if continuations.iter().any(Vec::is_empty) {
         return Err(super::failed("a choice without tokens cannot be scored"));
     }
+    if engine.batches() && continuations.len() > 1 {
+        return score_together(engine, prompt, continuations);
+    }
+    continuations.iter().map(|continuation| score_alone(engine, prompt, continuation)).collect()
+}
+
+fn score_alone(
+    engine: &mut dyn Engine,
+    prompt: &[u32],
+    continuation: &[u32],
+) -> Result<f64, Failure> {
     // The last token of all is predicted and never fed.
-    let fed: Vec<Vec<u32>> = continuations
-        .iter()
-        .map(|tokens| {
-            std::iter::once(*last).chain(tokens[..tokens.len() - 1].iter().copied()).collect()
-        })
-        .collect();
-    let mut sums = vec![0.0; continuations.len()];
-    let mut add = |row: usize, place: usize, logits: &[f32]| {
-        sums[row] += log_probability(logits, continuations[row][place])?;
+    let before = prompt.len() - 1;
+    let fed: Vec<u32> = prompt.iter().chain(continuation).copied().collect();
+    let fed = &fed[..fed.len() - 1];
+    let whole = engine.info().all_positions;
+    let mut sequence = engine.begin()?;
+    let mut sum = 0.0;
+    let mut add = |place: usize, logits: &[f32]| {
+        sum += log_probability(logits, continuation[place])?;
         Ok(())
     };
-    if engine.batches() {
-        let rows: Vec<(usize, &[u32])> =
-            fed.iter().enumerate().map(|(row, tokens)| (row, tokens.as_slice())).collect();
-        engine.batch(prefix)?.forward(&rows, Show::Every, &mut add)?;
-        return Ok(sums);
-    }
-    for (row, tokens) in fed.iter().enumerate() {
-        let mut sequence = engine.begin()?;
-        if !prefix.is_empty() {
-            sequence.forward(prefix)?;
+    if whole {
+        sequence.forward_each(fed, &mut |place, logits| match place.checked_sub(before) {
+            Some(place) => add(place, logits),
+            None => Ok(()),
+        })?;
+    } else {
+        if before > 0 {
+            sequence.forward(&fed[..before])?;
         }
-        step(sequence.as_mut(), tokens, &mut |place, logits| add(row, place, logits))?;
+        step(sequence.as_mut(), &fed[before..], &mut add)?;
     }
-    Ok(sums)
+    Ok(sum)
+}
+
+fn score_together(
+    engine: &mut dyn Engine,
+    prompt: &[u32],
+    continuations: &[Vec<u32>],
+) -> Result<Vec<f64>, Failure> {
+    let (prefix, last) = prompt.split_at(prompt.len() - 1);
+    let fed: Vec<Vec<u32>> = continuations
+        .iter()
+        .map(|tokens| last.iter().chain(&tokens[..tokens.len() - 1]).copied().collect())
+        .collect();
+    let mut sums = vec![0.0; continuations.len()];
+    let shares_calls = engine.shares_calls();
+    let mut batch = engine.batch(prefix)?;
+    let mut done = 0;
+    loop {
+        // The rows that go on, and as many tokens as all of them still have.
+        let open: Vec<usize> = (0..fed.len()).filter(|row| fed[*row].len() > done).collect();
+        let Some(shortest) = open.iter().map(|row| fed[*row].len()).min() else { return Ok(sums) };
+        let longest = fed.iter().map(Vec::len).max().unwrap_or(shortest);
+        let end = if shares_calls { shortest } else { longest };
+        let part = |row: &usize| (*row, &fed[*row][done..end.min(fed[*row].len())]);
+        let rows: Vec<(usize, &[u32])> = open.iter().map(part).collect();
+        batch.forward(&rows, Show::Every, &mut |row, place, logits| {
+            sums[row] += log_probability(logits, continuations[row][done + place])?;
+            Ok(())
+        })?;
+        done = end;
+    }
 }
 
 /// The logarithm of a token's probability by the softmax of logits, in nats.

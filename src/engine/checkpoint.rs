@@ -60,27 +60,27 @@ fn tensors(files: &[PathBuf]) -> Result<BTreeMap<String, Tensor>> {
 fn count(config: &Value, tensors: &BTreeMap<String, Tensor>) -> Work {
     let looked_up = |name: &str| name == EMBEDDINGS && tensors.contains_key(OUTPUT);
     let mut work = Work::default();
-    let mut by_type: BTreeMap<&str, u64> = BTreeMap::new();
     for (name, tensor) in tensors {
         if looked_up(name) {
             work.looked_up_bytes += tensor.bytes;
         } else if tensor.is_matrix {
             work.weights += tensor.elements;
             work.weight_bytes += tensor.bytes;
-            *by_type.entry(&tensor.kind).or_default() += tensor.elements;
+            *work.types.entry(tensor.kind.clone()).or_default() += tensor.elements;
         } else {
             work.other_bytes += tensor.bytes;
         }
     }
-    let most = by_type.iter().max_by_key(|(_, elements)| **elements);
-    work.stored = most.map(|(kind, _)| (*kind).to_string()).unwrap_or_default();
+    let most = work.types.iter().max_by_key(|(_, elements)| **elements);
+    work.stored = most.map(|(kind, _)| kind.clone()).unwrap_or_default();
     let number = |key: &str| config[key].as_u64();
     let heads = number("num_attention_heads").unwrap_or(0);
     let width = number("hidden_size").unwrap_or(0);
     let head = number("head_dim").or_else(|| width.checked_div(heads)).unwrap_or(0);
     let layers = number("num_hidden_layers").unwrap_or(0);
     // Keys and values of the heads that have their own; queries with keys, weights with values of all heads.
-    work.cache_numbers = 2 * layers * head * number("num_key_value_heads").unwrap_or(heads);
+    work.cache_keys = layers * head * number("num_key_value_heads").unwrap_or(heads);
+    work.cache_numbers = 2 * work.cache_keys;
     work.attention_products = 2 * layers * head * heads;
     work
 }

@@ -4,8 +4,13 @@
 mod batch;
 mod candle;
 mod checkpoint;
+mod environment;
 mod force;
+mod known;
+mod lengths;
+mod model_cache;
 mod openvino;
+mod probe;
 mod sampler;
 mod queue;
 mod scripted;
@@ -13,17 +18,23 @@ mod serve;
 mod slowed;
 
 pub use batch::{Batch, generate_together, score, shared_prefix};
+pub use environment::arithmetic_environment;
 pub use force::{Forced, Unforced, force};
+pub use known::know;
+pub use lengths::Context;
 use openvino::runtime_files;
 pub use openvino::{
     FoundRuntime, RUNTIME, Runtime, all_runtimes, ask_runtime, install_words, runtime_of,
+    try_properties,
 };
 pub use serve::{Stream, guarded, serve};
 
 use crate::document::Table;
 use crate::problem::{self, Problem};
 use crate::protocol::{LoadSpec, Order, monotonic_ns};
-use crate::record::{EngineInfo, Failure, FailureClass, LoadPhases, Work};
+use crate::record::{
+    EngineInfo, Execution, Failure, FailureClass, LoadPhases, ModelCache, Rows, Work,
+};
 use sampler::Sampler;
 use std::path::{Path, PathBuf};
 
@@ -43,10 +54,14 @@ pub struct Backend {
     pub inspect: fn(&LoadSpec) -> problem::Result<Inspected>,
     /// What a token needs, as far as the files tell.
     pub work: fn(&LoadSpec) -> problem::Result<Option<Work>>,
+    /// Whether a library is loaded at run time that executes the model.
+    pub loads_library: bool,
     /// Looks for the library that is loaded at run time, if the engine has one.
     pub inspect_runtime: fn(&LoadSpec) -> problem::Result<Option<PathBuf>>,
     /// What of its start can be switched.
     pub switches: Switches,
+    /// Whether rows of a batch go through calls together, see [`Engine::shares_calls`].
+    pub shares_calls: bool,
     /// Loads a model.
     pub load: fn(&LoadSpec) -> Result<Box<dyn Engine>, LoadError>,
 }
@@ -56,13 +71,18 @@ pub struct Backend {
 pub struct Switches {
     /// Lets it keep compiled models in a folder and take them from there, or forbids both.
     pub model_cache: Option<fn(&mut LoadSpec, Option<&Path>)>,
+    /// Where it keeps compiled models, if it does.
+    pub cache_folder: fn(&LoadSpec) -> Option<PathBuf>,
     /// Lets it map the model's files, or makes it read them.
     pub mmap: Option<fn(&mut LoadSpec, bool)>,
+    /// Lets the loaded model tell how it executes its products ([`Engine::execution`]); it is not to be timed then.
+    pub tell_execution: Option<fn(&mut LoadSpec)>,
 }
 
 impl Switches {
     /// Nothing can be switched.
-    const NONE: Switches = Switches { model_cache: None, mmap: None };
+    const NONE: Switches =
+        Switches { model_cache: None, cache_folder: |_| None, mmap: None, tell_execution: None };
 }
 
 /// A loaded model.
@@ -75,6 +95,11 @@ pub trait Engine {
         LoadPhases::default()
     }
 
+    /// What the load did with the engine's folder of compiled models, if it has one.
+    fn model_cache(&self) -> Option<ModelCache> {
+        None
+    }
+
     /// Starts a sequence with an empty cache. Not part of the timed region.
     ///
     /// # Errors
@@ -84,6 +109,30 @@ pub trait Engine {
     /// Whether it runs several sequences together, see [`Engine::batch`].
     fn batches(&self) -> bool {
         false
+    }
+
+    /// Whether the rows of a batch go through calls together, so that whether they are independent of each other is
+    /// a matter of the graph, see [`Engine::prove_rows`].
+    fn shares_calls(&self) -> bool {
+        false
+    }
+
+    /// Looks whether the rows of a batch are independent of each other for sequences of up to `need` tokens: by a
+    /// probe of the loaded graph, where rows share calls.
+    ///
+    /// # Errors
+    /// If the engine fails.
+    fn prove_rows(&mut self, _need: usize) -> Result<Rows, Failure> {
+        Ok(Rows::Apart)
+    }
+
+    /// Says how the products with weights are executed and in which types the process holds the weights, of a model
+    /// that was loaded to tell it ([`Switches::tell_execution`]).
+    ///
+    /// # Errors
+    /// If the engine fails or does not tell.
+    fn execution(&mut self) -> Result<Execution, Failure> {
+        Err(failed("this engine does not tell how it executes a model"))
     }
 
     /// Starts several sequences that go on from one prefix, which is computed here, once.
@@ -209,9 +258,12 @@ impl Laps {
 /// Loads a model into the engine that the spec names.
 ///
 /// # Errors
-/// If it is unsupported, missing or broken; the message names what.
+/// If it is unsupported, missing or broken, or was written to since its sum was taken; the message names what.
 pub fn load(spec: &LoadSpec) -> Result<Box<dyn Engine>, LoadError> {
     let engine = (backend(spec)?.load)(spec)?;
+    if let Some(known) = &spec.known {
+        known::still(&spec.model, known)?;
+    }
     if spec.slowdown > 0.0 {
         return Ok(slowed(engine, spec.slowdown));
     }
@@ -237,6 +289,8 @@ pub struct Inspected {
     pub weight_bytes: u64,
     /// How many tokens it knows, where its files tell.
     pub vocab_size: Option<usize>,
+    /// How many tokens a sequence may have, where its files tell.
+    pub context: Option<Context>,
     /// What its hash stands for where it has no files.
     pub identity: Option<String>,
 }
@@ -244,6 +298,11 @@ pub struct Inspected {
 /// Whether an engine executes a model of files.
 pub fn has_model(spec: &LoadSpec) -> bool {
     backend(spec).is_ok_and(|backend| backend.has_model)
+}
+
+/// Whether an engine loads a library at run time that executes the model.
+pub fn loads_library(spec: &LoadSpec) -> bool {
+    backend(spec).is_ok_and(|backend| backend.loads_library)
 }
 
 /// Looks at a model's files as far as it goes without loading them: whether they are there, are what
@@ -299,6 +358,11 @@ pub fn library_files(spec: &LoadSpec) -> Vec<PathBuf> {
 /// What can be switched of the start of a variant's engine.
 pub fn switches(spec: &LoadSpec) -> Switches {
     backend(spec).map_or(Switches::NONE, |backend| backend.switches)
+}
+
+/// Whether an engine's batches share calls, so that a graph has to be shown to keep their rows apart.
+pub fn shares_calls(spec: &LoadSpec) -> bool {
+    backend(spec).is_ok_and(|backend| backend.shares_calls)
 }
 
 /// What to do about a file of a model that is missing or broken.

@@ -2,7 +2,7 @@
 //! the gate sees it.
 
 use super::{Engine, Sequence, Stream, Visit};
-use crate::record::{EngineInfo, Failure, LoadPhases};
+use crate::record::{EngineInfo, Execution, Failure, LoadPhases, ModelCache};
 
 /// An engine whose every forward pass is followed by a busy wait of a share of its own duration.
 /// A busy wait and not a sleep: it keeps the core and its clock as busy as slower arithmetic would.
@@ -26,8 +26,16 @@ impl Engine for Slowed {
         self.inner.phases()
     }
 
+    fn model_cache(&self) -> Option<ModelCache> {
+        self.inner.model_cache()
+    }
+
     fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {
         Ok(Box::new(SlowedSequence { inner: self.inner.begin()?, share: self.share }))
+    }
+
+    fn execution(&mut self) -> Result<Execution, Failure> {
+        self.inner.execution()
     }
 
     fn streams(&mut self, count: usize) -> Result<Vec<Box<dyn Stream + '_>>, Failure> {

@@ -8,12 +8,13 @@ mod answers;
 mod cache;
 mod fidelity;
 mod logits;
+mod rows;
 mod server;
 
 pub use fidelity::FidelityPass;
 
 use crate::config::{Again, Deadlines, Variant};
-use crate::record::{Answer, EngineInfo, MachineClass, Repeat, VariantRecord};
+use crate::record::{Answer, EngineInfo, MachineClass, Repeat, Rows, VariantRecord};
 use crate::runner::{Cut, Sink};
 use crate::worker::Interrupt;
 use crate::workload::{Ask, Graded};
@@ -30,6 +31,8 @@ use std::path::PathBuf;
 pub struct Done {
     /// The answers.
     pub answers: Vec<Answer>,
+    /// Whether the rows of batches are independent, by variant, where that was looked for.
+    pub rows: BTreeMap<String, Rows>,
     /// What was asked again.
     pub repeats: Vec<Repeat>,
 }
@@ -103,8 +106,10 @@ impl Pass<'_> {
     ) -> Result<(), Cut> {
         let mut cache = self.open_cache(variant, server, sink)?;
         let cache = &mut cache;
-        let mut answering = Answering { pass: self, variant, asks, server, cache, sink };
+        let mut answering =
+            Answering { pass: self, variant, asks, server, cache, sink, rows: None };
         done.answers.extend(answering.run()?);
+        done.rows.extend(answering.rows.map(|rows| (variant.name.clone(), rows)));
         // What is asked again has processes of its own; this one would hold its memory all the while.
         server.stop(sink)?;
         let mut repeating = Repeating { pass: self, variant, asks, cache, sink };

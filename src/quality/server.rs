@@ -4,10 +4,13 @@ use super::Workers;
 use crate::config::Variant;
 use crate::engine::Forced;
 use crate::protocol::Order;
-use crate::record::{EngineInfo, Entry, Failure, FailureClass, WorkerRun};
+use crate::record::{EngineInfo, Entry, Failure, FailureClass, Rows, WorkerRun};
 use crate::runner::{Cut, Sink, Starter};
 use crate::worker::{Stop, Worker};
 use std::path::Path;
+
+/// A probe of rows may take as long as so many requests.
+const PROBE: u32 = 16;
 
 /// Asks one variant.
 pub(super) struct Server<'a> {
@@ -34,26 +37,39 @@ impl<'a> Server<'a> {
         Ok(self.run.as_ref().and_then(|run| run.engine.clone()))
     }
 
-    /// The tokens of each answer, or why there are none: asked for together, or one by one where only one is asked
-    /// for, or where together they have none; so what brings a worker down is blamed on the task that does.
-    pub(super) fn ask(
+    /// Looks whether the rows of batches are independent, for sequences of up to `need` tokens. One that cannot be
+    /// looked at is not shown. Returns with it whether it would be the same another time.
+    pub(super) fn prove_rows(
+        &mut self,
+        need: usize,
+        sink: &mut Sink<'_>,
+    ) -> Result<(Rows, bool), Cut> {
+        let deadline = self.workers.deadlines.request * PROBE;
+        let interrupt = self.workers.interrupt.clone();
+        match self.with(sink, |worker| worker.prove_rows(need, deadline, &interrupt))? {
+            Ok(rows) => Ok((rows, true)),
+            Err(failure) => {
+                self.spare += u32::from(self.worker.is_none());
+                let reason = format!("the probe of its rows failed: {failure}");
+                Ok((Rows::Dependent { reason }, false))
+            }
+        }
+    }
+
+    /// The tokens of each answer, asked for together, or why there are none; nothing where together they have none,
+    /// so that they are asked one by one, and what brings a worker down is blamed on the task that does.
+    pub(super) fn ask_together(
         &mut self,
         orders: &[Order],
         prefix: usize,
         sink: &mut Sink<'_>,
-    ) -> Result<Vec<Result<Vec<u32>, Failure>>, Cut> {
-        if orders.len() > 1 {
-            let deadline = self.workers.deadlines.request * orders.len() as u32;
-            let interrupt = self.workers.interrupt.clone();
-            let together = self.with(sink, |worker| {
-                worker.generate_together(orders, prefix, deadline, &interrupt)
-            })?;
-            if let Ok(answers) = together {
-                return Ok(answers);
-            }
-            self.spare += u32::from(self.worker.is_none());
-        }
-        orders.iter().map(|order| self.ask_one(order, sink)).collect()
+    ) -> Result<Option<Vec<Result<Vec<u32>, Failure>>>, Cut> {
+        let deadline = self.workers.deadlines.request * orders.len() as u32;
+        let interrupt = self.workers.interrupt.clone();
+        let together = self
+            .with(sink, |worker| worker.generate_together(orders, prefix, deadline, &interrupt))?;
+        self.spare += u32::from(together.is_err() && self.worker.is_none());
+        Ok(together.ok())
     }
 
     /// The tokens of an answer, or why there are none.
@@ -68,7 +84,24 @@ impl<'a> Server<'a> {
         Ok(done.map(|done| done.tokens))
     }
 
-    /// The log likelihood of each choice, nats, or why there are none.
+    /// The log likelihood of each choice, nats, each computed by itself, or why there are none.
+    pub(super) fn score_apart(
+        &mut self,
+        prompt: &[u32],
+        choices: &[Vec<u32>],
+        sink: &mut Sink<'_>,
+    ) -> Result<Result<Vec<f64>, Failure>, Cut> {
+        let mut scores = Vec::new();
+        for choice in choices {
+            match self.score(prompt, std::slice::from_ref(choice), sink)? {
+                Ok(score) => scores.extend(score),
+                Err(failure) => return Ok(Err(failure)),
+            }
+        }
+        Ok(Ok(scores))
+    }
+
+    /// The log likelihood of each choice, nats, computed together, or why there are none.
     pub(super) fn score(
         &mut self,
         prompt: &[u32],
@@ -118,6 +151,13 @@ impl<'a> Server<'a> {
                 Ok(Err(failure))
             }
         }
+    }
+
+    /// The threads that the running worker's engine reads back, where it says.
+    pub(super) fn threads(&self) -> Option<usize> {
+        let properties = &self.run.as_ref()?.engine.as_ref()?.properties;
+        let said = ["INFERENCE_NUM_THREADS", "RAYON_NUM_THREADS"].iter();
+        said.filter_map(|key| properties.get(*key)).find_map(|value| value.parse().ok())
     }
 
     /// Ends the worker, if there is one, and reports it.

@@ -5,7 +5,8 @@ use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
 use super::{
-    charts, clean, energy, explanation, fidelity, figures, load, recommendation, reproduce, tasks,
+    charts, clean, effective, energy, explanation, fidelity, figures, load, notices,
+    recommendation, reproduce, rows, setup, tasks,
 };
 use crate::hash;
 use crate::record::{
@@ -17,6 +18,7 @@ use crate::verdict::{
     HeavyLoad, Outcome, cold_page_cache, deviations, deviations_under_load, heavy_loads, outcome,
     stalls,
 };
+use crate::workload::CHAT_TEMPLATE;
 use std::collections::BTreeMap;
 
 /// Builds the report of what was measured.
@@ -41,6 +43,8 @@ pub fn build(results: &Results) -> Report {
                 results.variants.join(", ")
             ),
         },
+        in_doubt: outcome == Some(Outcome::Holds) && in_doubt(verdicts),
+        notices: notices::of_results(results),
         authority: judgement.map_or_else(Vec::new, |j| authority(&j.authority, outcome)),
         policy: judgement.map_or_else(Vec::new, |judgement| judgement.authority.changes.clone()),
         rules: figures::rules(results),
@@ -117,6 +121,7 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
             format!("PASSED BY WAIVER: {}", some(&waived, "; "))
         }
         Outcome::Undecided => "UNDECIDED: no gating rule could be decided".to_string(),
+        Outcome::Holds if in_doubt(verdicts) => not_decided(verdicts),
         Outcome::Holds if of(VerdictKind::Unchanged).count() == all => {
             "PASS: nothing that is judged has changed".to_string()
         }
@@ -134,6 +139,34 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
             )
         }
     }
+}
+
+fn in_doubt(verdicts: &[Verdict]) -> bool {
+    gating(verdicts).any(words::seems_broken)
+}
+
+/// What does not block and is not to be called a pass: the estimate of a gating rule is beyond its limit, and too little
+/// was measured to prove it.
+fn not_decided(verdicts: &[Verdict]) -> String {
+    let all = gating(verdicts).count();
+    let undecided: Vec<&Verdict> =
+        gating(verdicts).filter(|verdict| !verdict.verdict.decided()).collect();
+    let ids = |seems_broken: bool| -> Vec<&str> {
+        let those = undecided.iter().filter(|verdict| words::seems_broken(verdict) == seems_broken);
+        those.map(|verdict| verdict.rule.id.as_str()).collect()
+    };
+    let (beyond, others) = (ids(true), ids(false));
+    let (estimate, it) = if beyond.len() == 1 { ("estimate", "is") } else { ("estimates", "are") };
+    let others = match others.is_empty() {
+        true => String::new(),
+        false => format!("; not decided either: {}", some(&others, ", ")),
+    };
+    format!(
+        "NOT DECIDED: the {estimate} of {} {it} beyond the limit, without proof; {} of {all} gating rules \
+         hold{others}",
+        some(&beyond, ", "),
+        all - undecided.len()
+    )
 }
 
 /// The first few of a list, and how many more there are: a headline is one sentence.
@@ -405,7 +438,8 @@ fn warnings(results: &Results) -> Vec<String> {
 
 fn of_session(part: &Part) -> Vec<String> {
     let header = &part.header;
-    let mut warnings: Vec<String> = stalls(part).iter().map(words::stall).collect();
+    let mut warnings = setup::warnings(part);
+    warnings.extend(stalls(part).iter().map(words::stall));
     warnings.extend(energy::warnings(part));
     for (variant, tasks) in deviations(part) {
         warnings.push(format!(
@@ -439,6 +473,17 @@ fn of_session(part: &Part) -> Vec<String> {
             share * 100.0
         ));
     }
+    warnings.extend(effective::warnings(part));
+    if let Some(quality) =
+        header.plan.quality.as_ref().filter(|quality| !quality.lenient.is_empty())
+    {
+        warnings.push(format!(
+            "{} of {} graded tasks follow the leaderboard's rule for `no_call`: an answer that cannot be read counts as \
+             right there, so that damaged syntax raises their accuracy",
+            quality.lenient.len(),
+            quality.tasks.len()
+        ));
+    }
     for (name, variant) in &header.variants {
         for switch in &variant.test_switches {
             warnings.push(format!("test switch: '{name}' is {switch}"));
@@ -455,13 +500,17 @@ fn method(results: &Results) -> Vec<String> {
     let nothing =
         |part: &Part| part.rounds.is_empty() && part.answers.is_empty() && part.load.is_empty();
     if results.parts.iter().all(nothing) {
-        return vec![
-            "Nothing was measured: both sides of every rule are the same by their content"
+        let absent = results.parts.iter().flat_map(|part| part.header.plan.absent.values());
+        let unknown = absent.filter(|absent| absent.verdict != VerdictKind::Unchanged).count();
+        return vec![match unknown {
+            0 => "Nothing was measured: both sides of every rule are the same by their content".to_string(),
+            _ => "Nothing was measured: what is not the same by its content cannot be told from the base's"
                 .to_string(),
-        ];
+        }];
     }
     let timed = results.parts.iter().filter(|part| !part.rounds.is_empty());
     let mut lines: Vec<String> = timed.map(of_rounds).collect();
+    lines.extend(results.parts.last().and_then(of_text));
     if let Some(judgement) = &results.judgement {
         lines.push(
             "A gating rule is broken, or holds, when its whole interval lies beyond, or within, its \
@@ -564,6 +613,24 @@ fn of_rounds(part: &Part) -> String {
     )
 }
 
+/// Whether the prompts of rounds and graded tasks were put into chat templates.
+fn of_text(part: &Part) -> Option<String> {
+    let mut by_text: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let real = part.header.variants.iter().filter(|(_, variant)| variant.engine != "scripted");
+    for (name, variant) in real {
+        let date = variant.options.get("chat_date");
+        let date = date.map_or(String::new(), |date| format!(", which is told that it is {date}"));
+        let text = match variant.options.get(CHAT_TEMPLATE) {
+            Some(template) => format!("in its chat template ({template}{date})"),
+            None => "as they stand, without a chat template".to_string(),
+        };
+        by_text.entry(text).or_default().push(name);
+    }
+    let of = |(text, names): (&String, &Vec<&str>)| format!("{} {text}", names.join(", "));
+    let all: Vec<String> = by_text.iter().map(of).collect();
+    (!all.is_empty()).then(|| format!("Prompts, timed and graded: {}", all.join("; ")))
+}
+
 fn of_quality(part: &Part) -> Option<String> {
     let plan = &part.header.plan;
     let quality = plan.quality.as_ref().filter(|quality| !quality.variants.is_empty())?;
@@ -574,14 +641,11 @@ fn of_quality(part: &Part) -> Option<String> {
         (of, None) => format!(" (of {of}, the same ones each time)"),
         (of, Some(some)) => format!(" (of {of}, those of {some})"),
     };
-    let together = match quality.batch {
-        0 | 1 => "one at a time".to_string(),
-        batch => format!("{batch} together behind what their prompts share"),
-    };
+    let together = rows::words(part, quality.batch);
     Some(format!(
         "{} graded tasks{of} by {}, at most {} tokens each, {}, {together}; {cached} of {all} answers from \
          earlier sessions with the same model, engine and processor kind; paired by task, \
-         Tango's score interval",
+         an exact test in the order of Tango's score",
         quality.tasks.len(),
         quality.variants.join(", "),
         quality.max_tokens,
@@ -639,6 +703,9 @@ fn of_part(part: &Part) -> Vec<(String, String)> {
         add("frequency", frequency);
     }
     add("workload", format!("sha256 {}", hash::short(&header.plan.workload_sha256, 16)));
+    for (name, line) in setup::lines(part) {
+        add(&name, line);
+    }
     for name in &header.plan.variants {
         let Some(variant) = header.variants.get(name) else { continue };
         let mut parts = vec![variant.engine.clone()];
@@ -653,6 +720,10 @@ fn of_part(part: &Part) -> Vec<(String, String)> {
         );
         let sum = hash::short(&variant.model_sha256, 16);
         parts.push(format!("model {} sha256 {sum}", variant.model));
+        match &variant.identity {
+            Some(identity) => parts.extend(identity.words()),
+            None => parts.push("tokenizer, templates and environment not recorded".to_string()),
+        }
         add(name, parts.join(", "));
     }
     lines

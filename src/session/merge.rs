@@ -153,6 +153,12 @@ fn joined(mut shards: Vec<Shard>) -> Part {
         whole.resumed.extend(part.resumed);
         whole.answers.extend(part.answers);
         whole.repeats.extend(part.repeats);
+        for (name, rows) in part.rows {
+            // What one machine could not show is not shown.
+            if rows.reason().is_some() || !whole.rows.contains_key(&name) {
+                whole.rows.insert(name, rows);
+            }
+        }
         if whole.load.is_empty() {
             whole.load = part.load;
             whole.header.plan.load = part.header.plan.load;
@@ -207,6 +213,8 @@ fn join_plans(shards: &[Shard]) -> Option<QualityPlan> {
         whole.places.clear();
     }
     whole.labels = plans.iter().flat_map(|plan| plan.labels.clone()).collect();
+    whole.lenient = plans.iter().flat_map(|plan| plan.lenient.clone()).collect();
+    whole.lenient.sort();
     whole.sha256 = sha256_of_tasks(&whole.source_sha256, &whole.tasks);
     join_shards(&mut whole, &plans);
     Some(whole)

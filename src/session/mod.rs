@@ -1,7 +1,10 @@
 //! Owns a session: the plan, the loop over rounds, the journal and the results.
 
+mod alike;
+mod context;
 mod forecast;
 mod hardware;
+mod identity;
 mod journal;
 mod lock;
 mod memory;
@@ -9,16 +12,19 @@ mod merge;
 mod models;
 mod plan;
 mod preflight;
+mod recipe;
 mod results;
 mod resume;
 mod starts;
 
+pub use alike::alike;
 pub use forecast::{Forecast, plan_looks};
-pub use hardware::{measure as measure_hardware, work};
+pub use hardware::{Asking, execution, measure as measure_hardware, work};
 pub use journal::{Journal, Recorded, parse_journal, read_journal};
 pub use lock::{Locked, lock};
 pub use memory::check as fits_in_memory;
 pub use merge::{Shard, merge, missing};
+pub use models::{is_version, unlike_lock};
 pub use plan::{Prepared, prepare, variant_record};
 pub use preflight::{inspect_model, warnings};
 pub use results::{add_part, fits, judged, parse_results, read_results, write_atomically};
@@ -137,7 +143,8 @@ pub fn run(
         observer.round_done(number, look.map(|look| look.counts()));
     }
     if cut.is_none() {
-        cut = hardware::record(prepared, &mut part, &mut sink(journal, observer)).err();
+        let asking = Asking { program: &program, deadlines: config.deadlines, interrupt };
+        cut = hardware::record(prepared, &mut part, asking, &mut sink(journal, observer)).err();
     }
     if cut.is_none() {
         let done = load(prepared, &program, interrupt, &loads, &mut sink(journal, observer));
@@ -249,7 +256,7 @@ fn passes(
     if let (Some(quality), Some(graded)) = (&config.quality, &prepared.graded) {
         let (batch, again) = (quality.batch, quality.again);
         let done = Pass { workers, graded, batch, again }.run(sink)?;
-        (part.answers, part.repeats) = (done.answers, done.repeats);
+        (part.answers, part.rows, part.repeats) = (done.answers, done.rows, done.repeats);
     }
     if let (Some(plan), Some(documents)) = (&plan.fidelity, &prepared.documents) {
         let scratch = config.output.clone();

@@ -11,8 +11,8 @@ use std::os::unix::net::UnixStream;
 pub const SUBCOMMAND: &str = "__worker";
 
 /// The commands that it answers.
-const CAPABILITIES: [&str; 6] =
-    ["load", "generate", "generate_together", "score", "force", "serve"];
+const CAPABILITIES: [&str; 8] =
+    ["load", "generate", "generate_together", "prove_rows", "score", "force", "execution", "serve"];
 
 /// Serves the parent until it closes the socket.
 ///
@@ -43,8 +43,9 @@ fn serve(engine: &mut Option<Box<dyn Engine>>, command: Command) -> Reply {
                 Ok(Ok(loaded)) => {
                     let load_ns = monotonic_ns() - start;
                     let (info, phases) = (loaded.info(), loaded.phases());
+                    let model_cache = loaded.model_cache();
                     *engine = Some(loaded);
-                    Reply::Loaded { id, load_ns, phases, engine: info }
+                    Reply::Loaded { id, load_ns, phases, model_cache, engine: info }
                 }
                 Ok(Err(LoadError { failure, fatal })) => Reply::Failed { id, failure, fatal },
                 Err(failure) => Reply::Failed { id, failure, fatal: false },
@@ -62,6 +63,9 @@ fn serve(engine: &mut Option<Box<dyn Engine>>, command: Command) -> Reply {
                 answers: answers.into_iter().map(together).collect(),
             })
         }),
+        Command::ProveRows { id, need } => {
+            with(engine, id, |engine| Ok(Reply::Proven { id, rows: engine.prove_rows(need)? }))
+        }
         Command::Score { id, prompt, continuations } => with(engine, id, |engine| {
             let log_likelihoods = engine::score(engine, &prompt, &continuations)?;
             Ok(Reply::Scored { id, log_likelihoods })
@@ -76,6 +80,10 @@ fn serve(engine: &mut Option<Box<dyn Engine>>, command: Command) -> Reply {
                 }
             })
         }
+        Command::Execution { id } => with(engine, id, |engine| {
+            let execution = engine.execution()?;
+            Ok(Reply::Execution { id, execution })
+        }),
         Command::Serve { id, job } => with(engine, id, |engine| {
             let (start_ns, requests) = engine::serve(engine, &job)?;
             Ok(Reply::Served { id, start_ns, requests })

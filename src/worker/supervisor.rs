@@ -5,7 +5,7 @@ use crate::engine::{Forced, Generation, wants_memory};
 use crate::protocol::{
     self, Arrivals, Command, Job, LoadSpec, Order, Reply, Served, Together, WORKER_FD, monotonic_ns,
 };
-use crate::record::{EngineInfo, Failure, FailureClass, LoadPhases};
+use crate::record::{EngineInfo, Execution, Failure, FailureClass, LoadPhases, ModelCache, Rows};
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal};
 use std::collections::VecDeque;
@@ -68,6 +68,8 @@ pub struct Loaded {
     pub load_ns: u64,
     /// Its steps, as far as the engine stamps them.
     pub phases: LoadPhases,
+    /// What it did with the engine's folder of compiled models, if it has one.
+    pub model_cache: Option<ModelCache>,
     /// What the engine says of itself.
     pub engine: EngineInfo,
 }
@@ -200,8 +202,8 @@ impl Worker {
         let id = self.id();
         self.send(&Command::Load { id, spec: Box::new(spec.clone()) })?;
         match self.wait(deadline, interrupt)? {
-            Reply::Loaded { id: of, load_ns, phases, engine } if of == id => {
-                Ok(Loaded { load_ns, phases, engine })
+            Reply::Loaded { id: of, load_ns, phases, model_cache, engine } if of == id => {
+                Ok(Loaded { load_ns, phases, model_cache, engine })
             }
             Reply::Failed { id: of, failure, fatal } if of == id => {
                 Err(if fatal { Stop::Fatal(failure) } else { Stop::Failed(failure) })
@@ -270,6 +272,29 @@ impl Worker {
         }
     }
 
+    /// Looks whether the rows of batches are independent of each other, for sequences of up to `need` tokens.
+    ///
+    /// # Errors
+    /// If it fails; the worker may be dead then, see [`Worker::alive`].
+    pub fn prove_rows(
+        &mut self,
+        need: usize,
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Rows, Stop> {
+        if !self.capabilities.iter().any(|capability| capability == "prove_rows") {
+            let reason = "its worker was built before there was a probe of it".to_string();
+            return Ok(Rows::Dependent { reason });
+        }
+        let id = self.id();
+        self.send(&Command::ProveRows { id, need })?;
+        match self.wait(deadline, interrupt)? {
+            Reply::Proven { id: of, rows } if of == id => Ok(rows),
+            Reply::Failed { id: of, failure, .. } if of == id => Err(Stop::Failed(failure)),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
     /// The log likelihood of each continuation of a prompt, nats.
     ///
     /// # Errors
@@ -325,6 +350,30 @@ impl Worker {
             Reply::Failed { id: of, failure, fatal } if of == id => {
                 Err(if fatal { Stop::Fatal(failure) } else { Stop::Failed(failure) })
             }
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Asks how the loaded model executes its products with weights.
+    ///
+    /// # Errors
+    /// If the engine does not tell; the worker may be dead then, see [`Worker::alive`]. One that was built before it
+    /// could be asked is not asked.
+    pub fn execution(
+        &mut self,
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Execution, Stop> {
+        if !self.capabilities.iter().any(|capability| capability == "execution") {
+            let message = "its worker does not tell: it was built before it could be asked";
+            let (class, message) = (FailureClass::Unsupported, message.to_string());
+            return Err(Stop::Failed(Failure { class, message }));
+        }
+        let id = self.id();
+        self.send(&Command::Execution { id })?;
+        match self.wait(deadline, interrupt)? {
+            Reply::Execution { id: of, execution } if of == id => Ok(execution),
+            Reply::Failed { id: of, failure, .. } if of == id => Err(Stop::Failed(failure)),
             other => Err(self.unexpected(&other)),
         }
     }

@@ -119,6 +119,7 @@ mod tests {
                 "`equals` is not valid: null is not of type \"object\"",
             ),
             ("no_call", "[]", "the list of texts is empty"),
+            ("no_call", r#"{"rules": 1}"#, "unknown field `rules`"),
             (calls, r#"{"calls": []}"#, "no calls are expected; the grader for that is `no_call`"),
             (calls, r#"{"calls": [{"f": {"x": 1}}]}"#, "\"x\": the alternatives are no list"),
             (calls, r#"{"calls": [{"f": {}, "g": {}}]}"#, "each of `calls` is {\"function\":"),

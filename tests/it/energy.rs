@@ -467,7 +467,8 @@ fn attempt(
     let file = |name: &str| project.path().join(name);
     let setup =
         config::read(&WorkTree, &file("perfgate.toml"), Some(&file("thresholds.toml"))).unwrap();
-    let prepared = session::prepare(setup, project.path()).unwrap();
+    let prepared =
+        session::prepare(setup, project.path(), Path::new(env!("CARGO_BIN_EXE_perfgate"))).unwrap();
     prepared_machine(&machine);
     let mut journal = Journal::create(&file("session"), &prepared.header.session).unwrap();
     let lab =

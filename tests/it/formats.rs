@@ -3,7 +3,7 @@
 use perfgate::config::TaskFormat as Format;
 use perfgate::problem::Result;
 use perfgate::record::Grade;
-use perfgate::workload::{self, Expectation, GradedTask};
+use perfgate::workload::{self, Expectation, GradedTask, NoCall};
 use std::path::Path;
 
 const QUESTIONS: &str = include_str!("../data/bfcl/questions.jsonl");
@@ -23,7 +23,7 @@ fn own_tasks_have_a_licence_if_they_say_so() {
     let line = r#"{"id": "a", "prompt": "x", "license": "MIT", "grader": "no_call"}"#;
     let tasks = read(Format::Perfgate, line, None).unwrap();
     assert_eq!(tasks[0].license.as_deref(), Some("MIT"));
-    assert_eq!(tasks[0].expectation, Expectation::NoCall(None));
+    assert_eq!(tasks[0].expectation, Expectation::NoCall(NoCall::default()));
     let twice = complaint(Format::Perfgate, line, Some(ANSWERS));
     assert!(twice.starts_with("answers.jsonl: tasks of the format \"perfgate\""), "{twice}");
 }

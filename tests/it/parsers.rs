@@ -678,6 +678,7 @@ fn protocol_messages() {
             id: 1,
             load_ns: 5,
             phases: LoadPhases { read_ns: Some(2), ..LoadPhases::default() },
+            model_cache: None,
             engine: EngineInfo::default(),
         },
         Reply::Generated { id: 2, start_ns: 1, token_ns: vec![1, 2], tokens: vec![3, 4] },

@@ -99,6 +99,7 @@ fn worker(case: &Case, round: u32, second: bool) -> WorkerRun {
         spawn_ns: u64::from(round),
         hello_ns: ns(4.0),
         load_ns: ns(900.0),
+        model_cache: None,
         first_token_ns: ns(if second { 800.0 } else { 1100.0 }),
         phases: (!lost).then_some(LoadPhases {
             library_ns: ns(100.0),
@@ -133,6 +134,7 @@ fn variant(name: &str) -> VariantRecord {
         properties: BTreeMap::new(),
         options: BTreeMap::new(),
         test_switches: vec![],
+        ..VariantRecord::default()
     }
 }
 
@@ -240,12 +242,14 @@ fn part(case: &Case) -> Part {
         resumed: vec![],
         rounds: (1..=case.rounds).map(round).collect(),
         answers: (0..60).flat_map(|task| [answer(task, false), answer(task, true)]).collect(),
+        rows: Default::default(),
         repeats: vec![],
         engines: BTreeMap::new(),
         fidelity: if case.forced { fidelity() } else { Vec::new() },
         idle: Vec::new(),
         hardware: None,
         work: BTreeMap::new(),
+        execution: BTreeMap::new(),
         load: if case.loaded { loads() } else { Vec::new() },
     }
 }

@@ -10,7 +10,8 @@ mod rope;
 
 use super::batch::{Batch, Show, Visit};
 use super::{
-    Backend, Engine, Inspected, Laps, LoadError, Sequence, Stream, Switches, failed, size_of,
+    Backend, Context, Engine, Inspected, Laps, LoadError, Sequence, Stream, Switches, failed,
+    size_of,
 };
 use crate::problem::Result;
 use crate::protocol::LoadSpec;
@@ -38,9 +39,11 @@ pub(super) const BACKEND: Backend = Backend {
         let config = spec.model.join("config.json");
         super::checkpoint::work(&config, &weight_files(&spec.model)?.files).map(Some)
     },
+    loads_library: false,
     inspect_runtime: |_| Ok(None),
     // Its weights are always mapped, and nothing is compiled that could be kept.
     switches: Switches::NONE,
+    shares_calls: false,
     load: |spec| Ok(Box::new(load(spec)?)),
 };
 
@@ -133,7 +136,10 @@ fn inspect(model: &Path) -> Result<Inspected> {
     let mut files = weights.files;
     let weight_bytes = size_of(&files)?;
     files.push(file);
-    Ok(Inspected { files, weight_bytes, vocab_size: Some(config.sizes.vocab_size), identity: None })
+    let (tokens, said_by) = config.room();
+    let context = Some(Context { tokens, said_by: said_by.to_string() });
+    let vocab_size = Some(config.sizes.vocab_size);
+    Ok(Inspected { files, weight_bytes, vocab_size, context, identity: None })
 }
 
 impl Engine for Candle {

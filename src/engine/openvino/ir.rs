@@ -5,22 +5,25 @@ use super::super::MAKE_AGAIN;
 use crate::problem::{Problem, Result};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What an IR's XML says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Facts {
+pub(super) struct Facts {
     /// The end of the last constant, bytes into the weights, and the constant's name.
     end: Option<(u64, String)>,
     /// The last dimension of the logits, if it is fixed.
-    vocab_size: Option<usize>,
+    pub(super) vocab_size: Option<usize>,
+    /// The names of its inputs.
+    pub(super) inputs: BTreeSet<String>,
 }
 
 /// What is wrong with a text that should be XML, and the byte at which it shows.
 type Fault = (usize, String);
 
-/// Checks both files against each other; returns the size of the vocabulary, where the IR tells.
-pub(super) fn inspect(xml: &Path, bin: &Path) -> Result<Option<usize>> {
+/// Checks both files against each other; returns what the XML says.
+pub(super) fn inspect(xml: &Path, bin: &Path) -> Result<Facts> {
     let text = std::fs::read(xml).map_err(|error| Problem::io(xml, "read it", &error))?;
     let text = String::from_utf8_lossy(&text);
     let facts = facts(&text).map_err(|(offset, why)| {
@@ -33,8 +36,8 @@ pub(super) fn inspect(xml: &Path, bin: &Path) -> Result<Option<usize>> {
     })?;
     let length =
         std::fs::metadata(bin).map_err(|error| Problem::io(bin, "read its size", &error))?.len();
-    match facts.end {
-        Some((end, name)) if end > length => Err(Problem::in_file(
+    match &facts.end {
+        Some((end, name)) if *end > length => Err(Problem::in_file(
             bin,
             format!(
                 "has {length} bytes and is cut short, or is another model's: the constant '{name}' \
@@ -42,7 +45,7 @@ pub(super) fn inspect(xml: &Path, bin: &Path) -> Result<Option<usize>> {
             ),
         )
         .help(MAKE_AGAIN)),
-        _ => Ok(facts.vocab_size),
+        _ => Ok(facts),
     }
 }
 
@@ -94,6 +97,8 @@ struct Reading {
     path: Vec<String>,
     /// The name of the layer, if it is a constant.
     constant: Option<String>,
+    /// The name of the layer, if it is an input.
+    parameter: Option<String>,
     /// Whether the port is that of the logits.
     in_logits: bool,
     /// The text since the last tag.
@@ -115,11 +120,20 @@ impl Reading {
                 let constant = attribute(tag, "type").as_deref() == Some("Const");
                 let name = || attribute(tag, "name").unwrap_or_else(|| "?".to_string());
                 self.constant = constant.then(name);
+                // The bodies of loops have parameters of their own.
+                let of_net = self.path == ["net", "layers"];
+                let parameter = of_net && attribute(tag, "type").as_deref() == Some("Parameter");
+                self.parameter = parameter.then(name);
             }
             "data" => self.constant_data(tag),
             "port" => {
                 let names = attribute(tag, "names").unwrap_or_default();
                 self.in_logits = names.split(',').any(|name| name == "logits");
+                if let Some(layer) = self.parameter.take() {
+                    // An input goes by the first of its names, and by its layer's where it has none.
+                    let name = names.split(',').find(|name| !name.is_empty()).map(str::to_string);
+                    self.facts.inputs.insert(name.unwrap_or(layer));
+                }
             }
             _ => {}
         }
@@ -167,6 +181,16 @@ mod tests {
 			<data element_type="f16" shape="2" offset="6" size="4" />
 			<output><port id="0" precision="FP16"><dim>2</dim></port></output>
 		</layer>
+		<layer id="3" name="x" type="Parameter" version="opset1">
+			<output><port id="0" names="input_ids"><dim>-1</dim></port></output>
+		</layer>
+		<layer id="4" name="loop" type="Loop" version="opset5">
+			<body><layers>
+				<layer id="0" name="Parameter_7" type="Parameter" version="opset1">
+					<output><port id="0" names="inner"><dim>-1</dim></port></output>
+				</layer>
+			</layers></body>
+		</layer>
 		<layer id="1" name="a > b" type="Other"><data offset="700" size="1"/></layer>
 		<layer id="2" name="end" type="MatMul" version="opset1">
 			<output><port id="2" names="x,logits"><dim>-1</dim><dim>7</dim></port></output>
@@ -180,6 +204,7 @@ mod tests {
         let facts = facts(IR).unwrap();
         assert_eq!(facts.end, Some((10, "weights".to_string())));
         assert_eq!(facts.vocab_size, Some(7));
+        assert_eq!(facts.inputs, BTreeSet::from(["input_ids".to_string()]));
         let dynamic = super::facts(&IR.replace("<dim>7", "<dim>-1")).unwrap();
         assert_eq!(dynamic.vocab_size, None);
     }

@@ -89,7 +89,7 @@ pub fn install_words(root: &Path) -> String {
 
 /// What is called in the library. The crate that loads it takes a function that is not there for a
 /// bug and panics once it is called, which would count as a failure of the model.
-const FUNCTIONS: [&str; 26] = [
+const FUNCTIONS: [&str; 28] = [
     "ov_compiled_model_create_infer_request",
     "ov_compiled_model_free",
     "ov_compiled_model_get_property",
@@ -101,6 +101,7 @@ const FUNCTIONS: [&str; 26] = [
     "ov_core_set_property",
     "ov_get_last_err_msg",
     "ov_get_openvino_version",
+    "ov_infer_request_get_profiling_info",
     "ov_infer_request_get_tensor",
     "ov_infer_request_set_tensor",
     "ov_infer_request_start_async",
@@ -109,6 +110,7 @@ const FUNCTIONS: [&str; 26] = [
     "ov_model_free",
     "ov_model_inputs_size",
     "ov_port_get_any_name",
+    "ov_profiling_info_list_free",
     "ov_shape_create",
     "ov_tensor_create",
     "ov_tensor_data",

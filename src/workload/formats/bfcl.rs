@@ -1,9 +1,10 @@
 //! Owns the reading of the Berkeley Function-Calling Leaderboard's files: a question and functions,
 //! and in a second file the calls that answer it.
 
-use super::super::grade::{CallPlan, Expectation};
+use super::super::grade::{CallPlan, Expectation, NoCall};
 use super::super::graded::GradedTask;
 use super::super::parse_lines;
+use crate::config::NoCallRule;
 use crate::problem::{Problem, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -113,7 +114,13 @@ pub(super) fn read(
     }
     let task = |(line, question): (usize, Question)| {
         let expectation = match known.remove(&question.id) {
-            _ if is_irrelevant(&question.id) => Expectation::NoCall(None),
+            _ if is_irrelevant(&question.id) => {
+                let offered = NoCall::offered(&question.functions, NoCallRule::Strict);
+                offered.map(Expectation::NoCall).map_err(|what| {
+                    let what = format!("'{}': {what}", question.id);
+                    Problem::in_file(file, what).at(line, 1).help(QUESTION)
+                })?
+            }
             Some((file, line, calls)) => calls_of(&question, file, line, calls)?,
             None => return Err(unanswered(file, line, &question.id, answers)),
         };

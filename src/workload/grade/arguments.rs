@@ -2,7 +2,7 @@
 //! Function-Calling Leaderboard's checker of syntax trees: types first, then values, texts without
 //! regard to case, spaces and some punctuation.
 
-use super::{quoted, same, shown};
+use super::{Call, quoted, same, shown};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -168,28 +168,50 @@ impl Parameters {
         Ok(Parameters { alternatives, types, required })
     }
 
-    /// Whether each argument is one of its alternatives, none is missing and none unexpected; the
-    /// reason if not.
-    pub fn check(&self, arguments: &Map<String, Value>) -> Result<(), String> {
-        if let Some(name) = self.required.iter().find(|name| !arguments.contains_key(*name)) {
-            return Err(format!("required argument '{name}' is missing"));
-        }
+    /// What is missing, unexpected or none of its alternatives.
+    pub fn differences(&self, call: &Call) -> Vec<String> {
+        let arguments = &call.arguments;
+        let mut all: Vec<String> = self
+            .required
+            .iter()
+            .filter(|name| !arguments.contains_key(*name))
+            .map(|name| format!("required argument {} is missing", named(name)))
+            .collect();
         for (name, value) in arguments {
             let (Some(alternatives), Some(typed)) =
                 (self.alternatives.get(name), self.types.get(name))
             else {
-                return Err(format!("argument {} is not expected", quoted(name)));
+                all.push(format!("argument {} is not expected", quoted(name)));
+                continue;
             };
-            argument(value, alternatives, *typed)
-                .map_err(|what| format!("argument '{name}': {what}"))?;
+            let read = (call.untyped && typed.kind != Kind::Text).then(|| from_text(value.clone()));
+            if let Err(what) = argument(read.as_ref().unwrap_or(value), alternatives, *typed) {
+                all.push(format!("argument {}: {what}", named(name)));
+            }
         }
-        let missing = self.alternatives.iter().find(|(name, alternatives)| {
-            !arguments.contains_key(*name) && !alternatives.iter().any(is_blank)
+        let missing = self.alternatives.iter().filter(|(name, alternatives)| {
+            !arguments.contains_key(*name)
+                && !self.required.contains(name)
+                && !alternatives.iter().any(is_blank)
         });
-        match missing {
-            Some((name, _)) => Err(format!("argument '{name}' is missing")),
-            None => Ok(()),
-        }
+        all.extend(missing.map(|(name, _)| format!("argument {} is missing", named(name))));
+        all
+    }
+}
+
+/// The name of a parameter for a reason.
+fn named(name: &str) -> String {
+    format!("'{}'", name.escape_debug())
+}
+
+/// The value that a text of any type stands for: a constant, a number or a structure, or the text itself.
+pub(super) fn from_text(value: Value) -> Value {
+    let Value::String(text) = &value else { return value };
+    match text.trim() {
+        "True" => true.into(),
+        "False" => false.into(),
+        "None" => Value::Null,
+        bare => super::json::read(bare).unwrap_or(value),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Owns the graders of tool calls: the calls in an answer, how many, of what, and in which order.
 //! Names and values are compared as they are written, without a normal form of Unicode.
 
-use super::arguments::{Parameters, Tool};
-use super::{Alternatives, Miss, difference, json, python, quoted};
+use super::arguments::{Parameters, Tool, from_text};
+use super::reading::{Bare, read};
+use super::{Miss, difference, quoted};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -13,6 +14,20 @@ pub struct Call {
     pub name: String,
     /// Its arguments.
     pub arguments: Map<String, Value>,
+    /// Whether the arguments are texts of any type, as in `<parameter=level>2</parameter>`.
+    pub untyped: bool,
+}
+
+impl Call {
+    /// A call whose arguments say their types.
+    pub(super) fn new(name: String, arguments: Map<String, Value>) -> Call {
+        Call { name, arguments, untyped: false }
+    }
+
+    /// A call whose arguments are texts of any type.
+    pub(super) fn raw(name: &str, arguments: Map<String, Value>) -> Call {
+        Call { name: name.to_string(), arguments, untyped: true }
+    }
 }
 
 /// One call that is expected exactly: `{"name": "get_weather", "arguments": {"city": "Oslo"}}`.
@@ -26,20 +41,25 @@ pub struct ToolCall {
 }
 
 impl ToolCall {
-    /// Whether the text is this call as a JSON object and nothing else. Its arguments may be a
-    /// string of JSON, as OpenAI's interface writes them.
+    /// Whether the answer is this call and no other.
     pub(super) fn check(&self, text: &str) -> Result<(), Miss> {
-        let text = json::unfenced(text);
-        let value = json::read(text).map_err(Miss::malformed)?;
-        let Call { name, arguments } = named_call(value)
-            .map_err(|what| Miss::malformed(format!("no tool call ({what}): {}", quoted(text))))?;
-        if name != self.name {
+        let calls = read(text, Bare::Json).map_err(Miss::malformed)?;
+        let Ok([call]) = <[Call; 1]>::try_from(calls.clone()) else {
+            return Err(Miss::Wrong(counted(&calls, 1)));
+        };
+        if call.name != self.name {
             return Err(Miss::Wrong(format!(
                 "{} is called, not {}",
-                quoted(&name),
+                quoted(&call.name),
                 quoted(&self.name)
             )));
         }
+        let typed = |(key, value): (String, Value)| {
+            let is_text = self.arguments.get(&key).is_some_and(Value::is_string);
+            let value = if call.untyped && !is_text { from_text(value) } else { value };
+            (key, value)
+        };
+        let arguments: Map<String, Value> = call.arguments.into_iter().map(typed).collect();
         match difference(&self.arguments, &arguments.into()) {
             None => Ok(()),
             Some((path, what)) if path.is_empty() => {
@@ -50,6 +70,12 @@ impl ToolCall {
             }
         }
     }
+}
+
+/// That an answer makes too many or too few calls.
+fn counted(found: &[Call], expected: usize) -> String {
+    let names: Vec<_> = found.iter().map(|call| quoted(&call.name)).collect();
+    format!("{} calls instead of {expected}: {}", found.len(), names.join(", "))
 }
 
 /// Calls that are expected, each argument with its alternatives:
@@ -108,11 +134,9 @@ impl CallPlan {
 
     /// Whether each expected call is made once, and no other.
     pub(super) fn check(&self, text: &str) -> Result<(), Miss> {
-        let found = read_calls(text).map_err(Miss::malformed)?;
+        let found = read(text, Bare::Any).map_err(Miss::malformed)?;
         if found.len() != self.calls.len() {
-            let names: Vec<_> = found.iter().map(|call| quoted(&call.name)).collect();
-            let what = format!("{} calls instead of {}", found.len(), self.calls.len());
-            return Err(Miss::Wrong(format!("{what}: {}", names.join(", "))));
+            return Err(Miss::Wrong(counted(&found, self.calls.len())));
         }
         let assigned = if self.ordered {
             (0..found.len()).map(Some).collect()
@@ -122,7 +146,7 @@ impl CallPlan {
         for (number, (expected, call)) in self.calls.iter().zip(&assigned).enumerate() {
             let why = match call {
                 Some(call) => expected.check(&found[*call]).err(),
-                None => Some(expected.nearest(&found)),
+                None => Some(expected.nearest(&found, &assigned)),
             };
             let Some(why) = why else { continue };
             let which = format!("call {}, {}: ", number + 1, quoted(&expected.name));
@@ -148,21 +172,32 @@ impl Expected {
     }
 
     fn check(&self, call: &Call) -> Result<(), String> {
-        if call.name != self.name {
-            return Err(format!("{} is called, not {}", quoted(&call.name), quoted(&self.name)));
+        match self.differences(call).into_iter().next() {
+            Some(difference) => Err(difference),
+            None => Ok(()),
         }
-        self.parameters.check(&call.arguments)
     }
 
-    /// Why the call that comes nearest does not do.
-    fn nearest(&self, found: &[Call]) -> String {
-        let reasons: Vec<(bool, String)> = found
-            .iter()
-            .filter_map(|call| Some((call.name == self.name, self.check(call).err()?)))
-            .collect();
-        let same_tool = reasons.iter().find(|(same_tool, _)| *same_tool);
-        match same_tool.or(reasons.first()) {
-            Some((_, reason)) => reason.clone(),
+    /// What differs, the tool's name first.
+    fn differences(&self, call: &Call) -> Vec<String> {
+        if call.name != self.name {
+            let called = format!("{} is called, not {}", quoted(&call.name), quoted(&self.name));
+            return vec![called];
+        }
+        self.parameters.differences(call)
+    }
+
+    /// Why the call that comes nearest does not do: of those that no other expectation has, the one of the same tool
+    /// with the fewest differences, of equal ones the first.
+    fn nearest(&self, found: &[Call], assigned: &[Option<usize>]) -> String {
+        let taken = |at: usize| assigned.contains(&Some(at));
+        let candidates = found.iter().enumerate().filter_map(|(at, call)| {
+            let differences = self.differences(call);
+            let rank = (taken(at), call.name != self.name, differences.len());
+            Some((rank, differences.into_iter().next()?))
+        });
+        match candidates.min_by_key(|(rank, _)| *rank) {
+            Some((_, reason)) => reason,
             None => "another call does the same".to_string(),
         }
     }
@@ -200,67 +235,4 @@ fn augment(
         }
     }
     false
-}
-
-/// Right if the answer holds no call; with refusals, if it is one of them.
-pub(super) fn no_call(refusals: Option<&Alternatives>, text: &str) -> Result<(), Miss> {
-    if let Ok(calls) = read_calls(text)
-        && let Some(call) = calls.first()
-    {
-        return Err(Miss::Wrong(format!("{} is called", quoted(&call.name))));
-    }
-    refusals.map_or(Ok(()), |refusals| refusals.check(text))
-}
-
-/// The calls in an answer, which is those calls and nothing else: JSON, or Python's syntax.
-fn read_calls(text: &str) -> Result<Vec<Call>, String> {
-    let text = json::unfenced(text);
-    let in_list = text.strip_prefix('[').map(str::trim_start);
-    if !text.starts_with('{') && !in_list.is_some_and(|text| text.starts_with(['{', ']'])) {
-        return python::read(text);
-    }
-    let value = json::read(text)?;
-    calls_of(value).map_err(|what| format!("no tool call ({what}): {}", quoted(text)))
-}
-
-fn calls_of(value: Value) -> Result<Vec<Call>, String> {
-    match value {
-        Value::Array(list) => list.into_iter().map(call_of).collect(),
-        Value::Object(mut object) if object.len() == 1 && object.contains_key("tool_calls") => {
-            match object.remove("tool_calls") {
-                Some(Value::Array(list)) => list.into_iter().map(call_of).collect(),
-                _ => Err("`tool_calls` is no list".to_string()),
-            }
-        }
-        value => Ok(vec![call_of(value)?]),
-    }
-}
-
-/// One call: `{"name": …, "arguments": …}`, with OpenAI's envelope around it or without, or
-/// `{"function": {arguments}}`.
-fn call_of(value: Value) -> Result<Call, String> {
-    let Value::Object(mut object) = value else { return Err("a call is an object".to_string()) };
-    let envelope = object.keys().all(|key| ["id", "type", "index", "function"].contains(&&**key));
-    if envelope && object.len() > 1 && object.contains_key("function") {
-        return named_call(object.remove("function").unwrap_or_default());
-    }
-    if object.contains_key("name") && object.contains_key("arguments") {
-        return named_call(object.into());
-    }
-    let one = object.len() == 1;
-    match object.into_iter().next() {
-        Some((name, Value::Object(arguments))) if one => Ok(Call { name, arguments }),
-        _ => Err("neither `name` and `arguments` nor one tool with its arguments".to_string()),
-    }
-}
-
-fn named_call(value: Value) -> Result<Call, String> {
-    let mut call: ToolCall = serde_json::from_value(value).map_err(|error| error.to_string())?;
-    if let Value::String(inner) = &call.arguments {
-        call.arguments = json::read(inner)?;
-    }
-    match call.arguments {
-        Value::Object(arguments) => Ok(Call { name: call.name, arguments }),
-        _ => Err("the arguments are no object".to_string()),
-    }
 }

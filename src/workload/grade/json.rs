@@ -25,6 +25,35 @@ pub(super) fn read(text: &str) -> Result<Value, String> {
     }
 }
 
+/// Reads one value at the beginning of a text, and what stands after it.
+pub(super) fn first(text: &str) -> Result<(Value, &str), String> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Strict>();
+    match values.next() {
+        Some(Ok(Strict(value))) => Ok((value, &text[values.byte_offset()..])),
+        Some(Err(error)) => Err(format!("no JSON ({error}): {}", quoted(text))),
+        None => Err(format!("no JSON (nothing): {}", quoted(text))),
+    }
+}
+
+/// Reads one value, or several with a line's end, a comma or a semicolon between each two.
+pub(super) fn sequence(text: &str) -> Result<Vec<Value>, String> {
+    let mut values = Vec::new();
+    let mut rest = text;
+    loop {
+        let (value, after) = first(rest)?;
+        values.push(value);
+        let next = after.trim_start_matches([' ', '\t', '\r', '\n']);
+        if next.is_empty() {
+            return Ok(values);
+        }
+        let mark = next.strip_prefix([',', ';']);
+        if mark.is_none() && !after[..after.len() - next.len()].contains('\n') {
+            return Err(format!("no JSON (trailing characters): {}", quoted(text)));
+        }
+        rest = mark.unwrap_or(next);
+    }
+}
+
 /// A value of which no key stands twice.
 struct Strict(Value);
 

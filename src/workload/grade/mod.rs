@@ -4,17 +4,23 @@ mod arguments;
 mod calls;
 mod choice;
 mod json;
+mod no_call;
 mod numeric;
 mod python;
+mod reading;
 mod schema;
+mod shapes;
+mod signs;
 mod text;
 
 pub use calls::{Call, CallPlan, ToolCall};
 pub use choice::{Choice, ChoiceScore, Normalize, grade_choice, most_likely};
+pub use no_call::NoCall;
 pub use numeric::{Number, Pick};
 pub use schema::Schema;
 pub use text::{Alternatives, Pattern};
 
+use crate::config::NoCallRule;
 use crate::record::{Failure, FailureClass, Grade};
 use serde::Deserialize;
 use serde_json::Value;
@@ -38,10 +44,21 @@ pub enum Expectation {
     ToolCall(ToolCall),
     /// Some calls of tools, each argument with its alternatives.
     ToolCalls(CallPlan),
-    /// No call of a tool; with a list, one of these refusals.
-    NoCall(Option<Alternatives>),
+    /// No call of a tool, nor what may be meant as one.
+    NoCall(NoCall),
     /// The most probable of some continuations; `grade_choice` grades it, for there is no text.
     Choice(Choice),
+}
+
+/// Raised when an answer may come to another grade than before, so that grades of another time are not compared.
+pub(super) const GRADERS: &str = "graders 2";
+
+impl Expectation {
+    /// Whether an answer that cannot be read, is empty or does not end counts as right: the rule `leaderboard` of
+    /// [`NoCall`].
+    pub fn is_lenient(&self) -> bool {
+        matches!(self, Expectation::NoCall(no_call) if no_call.rule() == NoCallRule::Leaderboard)
+    }
 }
 
 /// What an answer came to, and why.
@@ -95,7 +112,7 @@ pub fn grade(expectation: &Expectation, text: &str) -> Outcome {
         Expectation::JsonSchema(schema) => schema.check(text),
         Expectation::ToolCall(call) => call.check(text),
         Expectation::ToolCalls(plan) => plan.check(text),
-        Expectation::NoCall(refusals) => calls::no_call(refusals.as_ref(), text),
+        Expectation::NoCall(no_call) => no_call.check(text),
         Expectation::Choice(_) => {
             let message =
                 "a choice is graded by the likelihood of its continuations, not by a text";

@@ -1,7 +1,7 @@
 //! Owns the grader of numbers, and which number of an answer is meant.
 
 use super::{Miss, quoted};
-use regex::{Match, Regex};
+use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 use std::ops::Range;
@@ -80,90 +80,260 @@ impl Number {
         let Some(found) = picked else {
             return Err(Miss::malformed(format!("no number: {}", quoted(text.trim()))));
         };
+        let number = found.value.map_err(|why| {
+            let number = quoted(&plain[found.place.clone()]);
+            Miss::malformed(format!("{number} is not read: {why}"))
+        })?;
         let allowed = self.tolerance.max(self.relative * self.value.abs());
-        if (found.value - self.value).abs() <= allowed {
+        if (number - self.value).abs() <= allowed {
             return Ok(());
         }
         let near = if allowed > 0.0 { format!(" (± {allowed})") } else { String::new() };
-        Err(Miss::Wrong(format!("{} is not {}{near}", found.value, self.value)))
+        Err(Miss::Wrong(format!("{number} is not {}{near}", self.value)))
     }
 }
 
-/// A number in a text.
+/// A number in a text, or what may be one and has more than one meaning: then why.
+#[derive(Debug)]
 struct Found {
-    value: f64,
+    value: Result<f64, &'static str>,
     /// Where it stands, with its sign, currency and per cent sign.
     place: Range<usize>,
 }
 
-/// The text with full-width forms and the minus sign of typesetters as ASCII.
+/// A space that groups digits and is no space between words.
+const NARROW: char = '\u{202f}';
+
+/// The text with full-width forms and hyphens of typesetters as ASCII, and what LaTeX and typesetters put between
+/// groups of digits as one kind of it.
 fn plain(text: &str) -> String {
     let narrow = |c: char| match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(c as u32 - 0xfee0).unwrap_or(c),
-        '−' => '-',
+        '−' | '‐' | '‑' | '‒' | '–' | '﹣' => '-',
+        '\u{a0}' | '\u{2007}' | '\u{2008}' | '\u{2009}' | '\u{200a}' => NARROW,
+        '’' | 'ʼ' => '\'',
         _ => c,
     };
+    let text = text.replace("{,}", ",").replace("\\,", "\u{202f}");
     text.chars().map(narrow).collect()
 }
 
 /// All numbers of a text, in order. Digits within a word, as in `CO2`, are no number.
 fn numbers(text: &str) -> Vec<Found> {
-    static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?:([0-9]+(?:,[0-9]+)*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-            .expect("a constant")
+    static RUN: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|(?:\.[0-9]+|[0-9]+(?:[.,'_ \x{202f}][0-9]+)*\.?)(?:[eE][+-]?[0-9]+)?",
+        )
+        .expect("a constant")
     });
-    let mut found = Vec::new();
-    for captures in NUMBER.captures_iter(text) {
-        let all = captures.get_match();
-        let before = text[..all.start()].chars().next_back();
-        let within = before.is_some_and(|c| c.is_alphabetic() || c == '_')
-            || (all.as_str().starts_with('.') && before.is_some_and(|c| c.is_ascii_digit()));
-        if within {
+    let mut found: Vec<Found> = Vec::new();
+    for run in RUN.find_iter(text) {
+        if within_word(text, run.start()) {
             continue;
         }
-        let (start, negative) = sign(text, all.start());
-        for mut one in parts(all, captures.get(1).map_or("", |digits| digits.as_str())) {
-            if one.place.start == all.start() {
-                one.place.start = start;
-                one.value = if negative { -one.value } else { one.value };
+        let after = &text[run.end()..];
+        let mut parts = match radix(run.as_str()) {
+            Some(_) if after.starts_with(char::is_alphanumeric) => {
+                vec![(Err("letters follow"), run.range())]
             }
-            one.place.end += usize::from(text[one.place.end..].starts_with('%'));
-            found.push(one);
+            Some(value) => vec![(value, run.range())],
+            None => read(run.as_str(), run.start()),
+        };
+        if let (Some(last), Some(why)) = (parts.last_mut(), followed(after)) {
+            last.0 = Err(why);
+        }
+        if let (Some(last), Some(factor)) = (parts.last_mut(), factor(after)) {
+            last.0 = last.0.map(|value| value * factor);
+        }
+        let (start, sign) = sign(text, run.start());
+        for (at, (value, mut place)) in parts.into_iter().enumerate() {
+            let value = match (at, sign) {
+                (0, Sign::Minus) => value.map(|value| -value),
+                (0, Sign::Unclear(why)) => Err(why),
+                _ => value,
+            };
+            place.start = if at == 0 { start } else { place.start };
+            place.end += usize::from(text[place.end..].starts_with('%'));
+            found.push(Found { value, place });
         }
     }
-    found.retain(|one| one.value.is_finite());
+    // What is too large for a double is no number that could be compared.
+    found.retain(|one| one.value.map_or(true, f64::is_finite));
+    if let [only] = &mut found[..]
+        && in_accounts(text, &only.place)
+    {
+        only.value = Err("an amount in brackets is below 0 in accounts only");
+    }
     found
 }
 
-/// A match as one number, if its commas stand where they group thousands; else as those between the
-/// commas.
-fn parts(all: Match<'_>, digits: &str) -> Vec<Found> {
-    let value = |text: &str| text.replace(',', "").parse().unwrap_or(f64::NAN);
-    let mut groups = digits.split(',');
-    let thousands =
-        groups.next().is_some_and(|first| first.len() <= 3) && groups.all(|group| group.len() == 3);
-    if thousands || !digits.contains(',') {
-        return vec![Found { value: value(all.as_str()), place: all.range() }];
-    }
-    let mut start = all.start();
-    let pieces = all.as_str().split(',').map(|piece| {
-        let place = start..start + piece.len();
-        start = place.end + 1;
-        Found { value: value(piece), place }
-    });
-    pieces.collect()
+/// Whether the digits at a place are a word's: after a letter, or after `_` behind one. `_42_` is 42 in italics.
+fn within_word(text: &str, start: usize) -> bool {
+    let before = text[..start].trim_end_matches('_');
+    let word = before.ends_with(char::is_alphabetic);
+    word || (before.len() < start && before.ends_with(|c: char| c.is_ascii_digit()))
 }
 
-/// Where a number starts with its sign and currency, in either order, and whether it is negative. A
-/// hyphen after a letter or a digit is none: `10-5` holds 10 and 5.
-fn sign(text: &str, start: usize) -> (usize, bool) {
-    const CURRENCIES: [char; 4] = ['$', '€', '£', '¥'];
-    let money = |text: &'_ str| text.strip_suffix(CURRENCIES).map_or(text.len(), str::len);
+/// The value of a number with a base before it, such as `0x2A`; `None` if it has none.
+fn radix(text: &str) -> Option<Result<f64, &'static str>> {
+    let base = match text.get(..2)? {
+        "0x" | "0X" => 16,
+        "0b" | "0B" => 2,
+        "0o" | "0O" => 8,
+        _ => return None,
+    };
+    Some(u64::from_str_radix(&text[2..], base).map(|value| value as f64).map_err(|_| "too large"))
+}
+
+type Part = (Result<f64, &'static str>, Range<usize>);
+
+/// The numbers in a run of digits with marks between them, which begins at a place of the text.
+fn read(run: &str, start: usize) -> Vec<Part> {
+    let pieces: Vec<&str> = run.split([' ', NARROW]).collect();
+    let threes = |piece: &&str| piece.len() == 3 && is_digits(piece);
+    if let [first, middle @ .., last] = &pieces[..]
+        && (1..=3).contains(&first.len())
+        && is_digits(first)
+        && middle.iter().all(threes)
+        && threes(&last.split(['.', 'e', 'E']).next().unwrap_or(last))
+    {
+        let bare: String = pieces.concat();
+        return vec![(decimal(&bare), start..start + run.len())];
+    }
+    let mut at = start;
+    let mut parts = Vec::new();
+    for (piece, length) in pieces.iter().zip(run.split_inclusive([' ', NARROW]).map(str::len)) {
+        parts.extend(piece_of(piece, at));
+        at += length;
+    }
+    parts
+}
+
+/// The numbers in digits with commas, points and the like between them.
+fn piece_of(piece: &str, start: usize) -> Vec<Part> {
+    let all = start..start + piece.len();
+    let digits = piece.split(['e', 'E']).next().unwrap_or(piece).trim_end_matches('.');
+    let (whole, _) = digits.split_once('.').unwrap_or((digits, ""));
+    let one = |value: Result<f64, &'static str>| vec![(value, all.clone())];
+    for mark in [',', '\'', '_'] {
+        let mut groups = whole.split(mark);
+        let first = groups.next().unwrap_or_default();
+        let grouped = (1..=3).contains(&first.len())
+            && is_digits(first)
+            && groups.clone().count() > 0
+            && groups.all(|group| group.len() == 3 && is_digits(group));
+        if grouped && digits.matches('.').count() <= 1 && !digits[whole.len()..].contains(mark) {
+            return one(decimal(&piece.replace(mark, "")));
+        }
+    }
+    if digits.contains(['\'', '_']) {
+        return one(Err("marks that do not group thousands"));
+    }
+    let points = digits.matches('.').count();
+    if !digits.contains(',') {
+        return one(if points <= 1 { decimal(piece) } else { Err("several points") });
+    }
+    let european = digits.split_once(',').is_some_and(|(before, after)| {
+        let mut groups = before.split('.');
+        points > 0
+            && groups.next().is_some_and(|first| first.len() <= 3)
+            && before.contains('.')
+            && groups.all(|group| group.len() == 3)
+            && is_digits(after)
+    });
+    if european {
+        return one(Err("a point before a comma"));
+    }
+    // A list.
+    let mut at = start;
+    let parts = piece.split(',').flat_map(|item| {
+        let place = at..at + item.len();
+        at = place.end + 1;
+        let several = item.trim_end_matches('.').matches('.').count() > 1;
+        [(if several { Err("several points") } else { decimal(item) }, place)]
+    });
+    parts.collect()
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit())
+}
+
+/// Digits with a point and an exponent at most.
+fn decimal(text: &str) -> Result<f64, &'static str> {
+    // A sentence may end behind it.
+    text.strip_suffix('.').unwrap_or(text).parse().map_err(|_| "more than one meaning")
+}
+
+/// What right behind a number changes its value in a way that is not read.
+fn followed(after: &str) -> Option<&'static str> {
+    static MULTIPLE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^(?:k|K|M|B|bn|Bn|mn|Mn|mio|Mio)(?:[^\p{Alphabetic}\d]|$)")
+            .expect("a constant")
+    });
+    let next = after.chars().next()?;
+    if MULTIPLE.is_match(after) {
+        return Some("thousands or millions as a letter");
+    }
+    if !next.is_ascii() && next.is_numeric() {
+        return Some("a power or a fraction follows");
+    }
+    let ends = after[next.len_utf8()..].chars().next().is_none_or(char::is_whitespace);
+    (next == '-' && ends).then_some("a minus sign behind it")
+}
+
+/// What a word behind a number multiplies it by.
+fn factor(after: &str) -> Option<f64> {
+    static WORD: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)^[ \x{202f}-](hundred|thousand|million|billion|trillion)s?\b")
+            .expect("a constant")
+    });
+    Some(match WORD.captures(after)?[1].to_ascii_lowercase().as_str() {
+        "hundred" => 1e2,
+        "thousand" => 1e3,
+        "million" => 1e6,
+        "billion" => 1e9,
+        _ => 1e12,
+    })
+}
+
+/// What stands before a number.
+#[derive(Debug, Clone, Copy)]
+enum Sign {
+    Plus,
+    Minus,
+    Unclear(&'static str),
+}
+
+/// Where a number starts with its sign and currency, in either order, and its sign. A hyphen after a letter or a digit
+/// is none: `10-5` holds 10 and 5.
+fn sign(text: &str, start: usize) -> (usize, Sign) {
+    static MONEY: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\\?\p{Sc}[ \x{202f}]?$").expect("a constant"));
+    static APART: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"[=(:≈]\s*-[ \x{202f}]$").expect("a constant"));
+    let money = |text: &'_ str| MONEY.find(text).map_or(text.len(), |found| found.start());
     let before = &text[..money(&text[..start])];
-    let Some(unsigned) = before.strip_suffix(['-', '+']) else { return (before.len(), false) };
+    if before.ends_with('±') {
+        return (before.len(), Sign::Unclear("either sign"));
+    }
+    if let Some(apart) = APART.find(before) {
+        // `x = - 5`; a line that begins with a hyphen is an item of a list.
+        return (apart.end() - 2, Sign::Minus);
+    }
+    let Some(unsigned) = before.strip_suffix(['-', '+']) else { return (before.len(), Sign::Plus) };
     let outer = &unsigned[..money(unsigned)];
     if outer.ends_with(char::is_alphanumeric) {
-        return (before.len(), false);
+        return (before.len(), Sign::Plus);
     }
-    (outer.len(), before.ends_with('-'))
+    (outer.len(), if before.ends_with('-') { Sign::Minus } else { Sign::Plus })
+}
+
+/// Whether an answer is an amount of money in brackets, `(₹42)` or `$(42)`, which is below 0 in accounts and a remark
+/// elsewhere. Brackets around a plain number are brackets.
+fn in_accounts(text: &str, place: &Range<usize>) -> bool {
+    static ACCOUNTS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^(?:\\?\p{Sc}\s*\([^()]*\)|\(\\?\p{Sc}[^()]*\))\.?$").expect("a constant")
+    });
+    place.start <= 3 && ACCOUNTS.is_match(text)
 }

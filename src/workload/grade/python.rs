@@ -47,7 +47,7 @@ impl<'a> Parser<'a> {
         let name = self.path()?;
         self.expect("(")?;
         let arguments = self.keywords()?;
-        Ok(Call { name, arguments })
+        Ok(Call::new(name, arguments))
     }
 
     /// Arguments with their names, and the bracket after them.
@@ -285,7 +285,19 @@ fn number_length(text: &str) -> usize {
 /// A literal of Python; `None` if it is none, or too large for JSON.
 fn number(literal: &str, negative: bool) -> Option<Value> {
     let lower = literal.to_ascii_lowercase();
-    if lower.starts_with('_') || lower.ends_with('_') || lower.contains("__") {
+    // An underscore stands between two digits, or after the prefix.
+    let hexadecimal = lower.starts_with("0x");
+    let prefix = hexadecimal || lower.starts_with("0o") || lower.starts_with("0b");
+    let digit = |c: Option<&u8>| {
+        c.is_some_and(|c| c.is_ascii_digit() || (hexadecimal && c.is_ascii_hexdigit()))
+    };
+    let bytes = lower.as_bytes();
+    let misplaced = |at: usize| {
+        let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+        let after_prefix = prefix && at == 2;
+        !(after_prefix || digit(before)) || !digit(bytes.get(at + 1))
+    };
+    if (0..bytes.len()).any(|at| bytes[at] == b'_' && misplaced(at)) {
         return None;
     }
     let digits = lower.replace('_', "");

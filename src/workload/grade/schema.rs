@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 /// A JSON Schema, and the value that is expected, if only one is:
 /// `{"schema": {"type": "object"}, "equals": {"a": 1}}`. The draft is that of `$schema`, else
-/// 2020-12; `format` only informs, and nothing is fetched for a `$ref`.
+/// 2020-12. `format` only informs, in every draft, as the JSON Schema organisation's suite has it; nothing is fetched
+/// for a `$ref`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Fields")]
 pub struct Schema {
@@ -40,7 +41,10 @@ impl TryFrom<Fields> for Schema {
 
     fn try_from(fields: Fields) -> Result<Schema, String> {
         // Patterns that take exponential time for some answers are refused with the rest.
-        let options = jsonschema::options().offline().with_pattern_options(PatternOptions::regex());
+        let options = jsonschema::options()
+            .offline()
+            .should_validate_formats(false)
+            .with_pattern_options(PatternOptions::regex());
         let built = options.build(&fields.schema);
         let validator = built.map_err(|error| {
             format!("no JSON Schema: at {:?}: {error}", error.instance_path().as_str())

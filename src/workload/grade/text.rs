@@ -95,8 +95,12 @@ impl TryFrom<String> for Pattern {
 
     fn try_from(written: String) -> Result<Pattern, String> {
         // First by itself: `a)(b` is a pattern only with brackets around it.
-        let compiled =
-            Regex::new(&written).and_then(|_| Regex::new(&format!(r"\A(?:{written})\z")));
+        // With `(?x)` a comment reaches to the line's end, and hides the bracket unless that stands on the next line;
+        // without, a line's end would have to be in the answer.
+        let compiled = Regex::new(&written).and_then(|_| {
+            let whole = Regex::new(&format!(r"\A(?:{written})\z"));
+            whole.or_else(|error| Regex::new(&format!("\\A(?:{written}\n)\\z")).map_err(|_| error))
+        });
         match compiled {
             Ok(whole) => Ok(Pattern { written, whole }),
             Err(error) => {
