@@ -12,11 +12,15 @@
 #     scripts/evidence.sh energy       what reading energy counters costs -> docs/evidence/energy.md (5 minutes)
 #     scripts/evidence.sh load         minutes of load, streams, arrivals: examples/load -> docs/evidence/load.md (18 minutes)
 #     scripts/evidence.sh against      pull requests against their base -> docs/evidence/against.md (40 minutes)
+#     scripts/evidence.sh older-openvino  the runtime of another year alone, for a test -> .perfgate/evidence/against
 #     scripts/evidence.sh action       the GitHub action on a real pull request -> docs/evidence/action.md (5 minutes)
 #     scripts/evidence.sh start        cold starts by condition, step by step -> docs/evidence/start.md (10 minutes)
 #     scripts/evidence.sh explain      why one variant is faster, bandwidth beside scripts/stream.c -> docs/explain.md (10 minutes)
+#     scripts/evidence.sh precision    INT8 as deployed and with f32 pinned: examples/precision -> docs/evidence/precision.md (30 minutes)
 #     scripts/evidence.sh scale        random models of 15 million to 1.1 billion parameters -> docs/scale.md (2 hours)
 #     scripts/evidence.sh scale SHAPE… these alone -> .perfgate/evidence/scale/page.md
+#     scripts/evidence.sh architectures  tiny exports of sixty architectures, held to transformers -> docs/evidence/architectures.md
+#                                      (6 GB of Python packages; 2 hours, once)
 #     scripts/evidence.sh simulation   the statistics on data of known truth -> docs/evidence/simulation.md (5 minutes)
 #     scripts/evidence.sh readme       the report of this repository's own check -> README.md, docs/recommend.md (10 minutes)
 #     scripts/evidence.sh html         the page of the latest session, seen by Chromium -> docs/images/ (a minute)
@@ -322,6 +326,15 @@ explain() {
     python3 scripts/evidence_explain.py perfgate.toml "$folder/results.json" "$folder/stream"
 }
 
+precision() {
+    local folder=.perfgate/evidence/precision
+    mkdir -p "$folder"
+    [[ -e $folder/results.json ]] ||
+        target/release/perfgate run --quiet --config examples/precision/perfgate.toml --output "$folder/results.json" >/dev/null
+    python3 scripts/evidence_precision.py "$folder/results.json" >.perfgate/evidence/precision.tmp
+    mv .perfgate/evidence/precision.tmp docs/evidence/precision.md
+}
+
 # The models of all sizes take 8 GB of disk. A larger one is only measured by name.
 scale() { # [SHAPE...]
     local all=(15m 42m 110m 350m tinyllama-1.1b) shapes page=.perfgate/evidence/scale/page.md
@@ -336,6 +349,36 @@ scale() { # [SHAPE...]
     else
         cp "$page" docs/scale.md
     fi
+}
+
+# Python's packages for exporting and for the reference: transformers in three releases, see scripts/architectures/configs.py.
+exporters() { # FOLDER
+    local releases=scripts/architectures python=$1/venv/bin/python
+    [[ -e $1/venv.stamp ]] && return
+    python3 -m venv "$1/venv"
+    "$python" -m pip install --quiet --only-binary :all: -r "$releases/requirements.in"
+    "$python" -m pip install --quiet --no-deps --target "$1/transformers-4.57.6" transformers==4.57.6 huggingface-hub==0.36.2
+    "$python" -m pip install --quiet --no-deps --target "$1/transformers-5.2.0" transformers==5.2.0
+    touch "$1/venv.stamp"
+}
+
+architectures() {
+    local folder=$PWD/.perfgate/evidence/architectures release packages step
+    mkdir -p "$folder"
+    exporters "$folder"
+    python3 scripts/architectures/cases.py "$folder/cases"
+    for release in 5.5.4 4.57.6 5.2.0; do
+        packages=$folder/transformers-$release
+        for step in "make.py $folder/models" "reference.py $folder/models $folder/cases"; do
+            # The words of a step are its arguments.
+            # shellcheck disable=SC2086
+            (cd scripts/architectures && PYTHONPATH=$packages TRANSFORMERS_VERBOSITY=error "$folder/venv/bin/python" -W ignore $step)
+        done
+    done
+    python3 scripts/evidence_architectures.py run "$folder/models" "$folder/cases" "$folder/sessions" target/release/perfgate
+    python3 scripts/evidence_architectures.py page "$folder/models" "$folder/cases" "$folder/sessions" \
+        >.perfgate/evidence/architectures.tmp
+    mv .perfgate/evidence/architectures.tmp docs/evidence/architectures.md
 }
 
 simulation() {
@@ -385,7 +428,10 @@ case ${1:-} in
     simulation | change-points | templates | bfcl) # need no model
         "$1"
         ;;
-    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | explain | readme | scale)
+    older-openvino) # nor does this
+        older_openvino
+        ;;
+    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | explain | precision | readme | scale | architectures)
         # No argument at all, unless it is that case.
         # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)

@@ -8,6 +8,7 @@ use crate::problem::{Problem, Result};
 use crate::protocol::LoadSpec;
 use crate::record::{Sampling, Spending};
 use chrono::NaiveDate;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -269,6 +270,10 @@ pub struct Variant {
     pub load: LoadSpec,
     /// SHA-256 that its model has to have, as `perfgate doctor --lock` writes it.
     pub model_sha256: Option<String>,
+    /// SHA-256 of each small file that changes answers, by name; where it is there, no other one may be.
+    pub files_sha256: Option<BTreeMap<String, String>>,
+    /// The version that its runtime library has to have, such as `2026.4.1`.
+    pub runtime_version: Option<String>,
     /// How its model is made.
     pub recipe: Option<Recipe>,
     /// Where its model may lie otherwise, of a variant that a commit defines.
@@ -813,7 +818,18 @@ fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Resul
         }
         test.finish()?;
     }
-    let model_sha256 = table.take("model_sha256").map(|node| sha256(&node)).transpose()?;
+    let model_sha256 =
+        table.take("model_sha256").map(|node| sha256(&node, "model_sha256")).transpose()?;
+    let files_sha256 = table.take("files_sha256").map(|node| files_sha256(&node)).transpose()?;
+    let runtime_version = match table.take("runtime_version") {
+        None => None,
+        Some(node) if !backend.loads_library => {
+            return Err(node
+                .problem(format!("the engine '{}' loads no runtime library", backend.id))
+                .help("leave out runtime_version for this variant"));
+        }
+        Some(node) => Some(node.string()?),
+    };
     let recipe = match table.take("prepare") {
         None => None,
         Some(node) => {
@@ -836,20 +852,32 @@ fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Resul
         chat_date,
         load,
         model_sha256,
+        files_sha256,
+        runtime_version,
         recipe,
         elsewhere,
         must_be_known: false,
     })
 }
 
-fn sha256(node: &Node<'_>) -> Result<String> {
+fn sha256(node: &Node<'_>, key: &str) -> Result<String> {
     let sum = node.string()?.to_lowercase();
     if sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(sum);
     }
     Err(node
-        .problem("'model_sha256' should be 64 hexadecimal digits")
+        .problem(format!("'{key}' should be 64 hexadecimal digits"))
         .help("`perfgate doctor --lock` writes it"))
+}
+
+/// A sum for each file's name.
+fn files_sha256(node: &Node<'_>) -> Result<BTreeMap<String, String>> {
+    let entries = node.table()?.into_entries();
+    let sum = |(name, node): (String, Node<'_>)| {
+        let sum = sha256(&node, &format!("files_sha256.{name}"))?;
+        Ok((name, sum))
+    };
+    entries.into_iter().map(sum).collect()
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ pub fn check_out(repo: &Repo, commit: Id, place: &Path) -> Result<PathBuf> {
         .tempdir_in(place)
         .map_err(|error| io("make it", &error))?;
     let tree = repo.tree(commit)?;
+    repo.bring(&contents(repo, &tree)?)?;
     let mut options = CheckoutBuilder::new();
     options.target_dir(fresh.path()).force().update_index(false);
     repo.repository.checkout_tree(tree.as_object(), Some(&mut options)).map_err(|error| {
@@ -57,6 +58,21 @@ pub fn check_out(repo: &Repo, commit: Id, place: &Path) -> Result<PathBuf> {
         }
     }
     Ok(folder)
+}
+
+/// The ids of all contents of a tree.
+fn contents(repo: &Repo, tree: &git2::Tree<'_>) -> Result<Vec<Id>> {
+    let mut found = Vec::new();
+    for entry in tree {
+        match entry.kind() {
+            Some(git2::ObjectType::Blob) => found.push(entry.id()),
+            Some(git2::ObjectType::Tree) => {
+                found.extend(contents(repo, &repo.find_tree(entry.id())?)?);
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 /// Removes what has not been used for a week; what cannot be removed does no harm.

@@ -17,7 +17,7 @@ mod start;
 mod throughput;
 mod ttft;
 
-use crate::record::{Grade, Phase, Request, Round, WorkerRun};
+use crate::record::{Grade, Phase, Request, Round, Taken, WorkerRun};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -148,6 +148,14 @@ impl<'a> VariantRound<'a> {
     /// Its workers, in the order of their spawns.
     pub fn workers(self) -> impl Iterator<Item = &'a WorkerRun> {
         self.round.workers.iter().filter(move |worker| worker.variant == self.variant)
+    }
+
+    /// Whether its start made the compiled model that later starts take from a folder: such a start is another thing
+    /// than theirs, and no figure mixes both.
+    pub fn made_model_cache(self) -> bool {
+        let mut first = self.workers().filter(|worker| worker.attempt == 1);
+        let cache = first.find_map(|worker| worker.model_cache);
+        cache.is_some_and(|cache| cache.taken == Taken::Made)
     }
 
     /// Its requests of a phase.
@@ -329,6 +337,24 @@ impl Metric {
     /// The facts about this metric.
     pub fn info(self) -> &'static MetricInfo {
         self.0
+    }
+
+    /// By how much, relative to a value of a statistic, two readings have to differ to be told apart: what the clock, or
+    /// the kernel's count of pages, leaves open. 0 where nothing is known to.
+    ///
+    /// Times are stamped to a microsecond at best, which rates inherit (a rate over at least one gap). Resident memory
+    /// is counted in batches of 64 pages of 4 KiB: Linux keeps a count per thread (to 6.1: `TASK_RSS_EVENTS_THRESH` is
+    /// 64) or per processor (from 6.2 on, 32 pages each) that is added up late, which proc(5) calls inaccurate.
+    pub fn finest(self, statistic: Statistic, value: f64) -> f64 {
+        const CLOCK_SECONDS: f64 = 1e-6;
+        const PAGES_BYTES: f64 = 64.0 * 4096.0;
+        match self.unit(statistic) {
+            _ if self.info().deterministic => 0.0,
+            Unit::Seconds => CLOCK_SECONDS / value,
+            Unit::TokensPerSecond => CLOCK_SECONDS * value,
+            Unit::Bytes => PAGES_BYTES / value,
+            _ => 0.0,
+        }
     }
 
     /// What one of its values belongs to.

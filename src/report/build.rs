@@ -5,8 +5,8 @@ use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
 use super::{
-    charts, clean, energy, explanation, fidelity, figures, load, recommendation, reproduce, rows,
-    tasks,
+    charts, clean, effective, energy, explanation, fidelity, figures, load, notices,
+    recommendation, reproduce, rows, setup, tasks,
 };
 use crate::hash;
 use crate::record::{
@@ -43,6 +43,8 @@ pub fn build(results: &Results) -> Report {
                 results.variants.join(", ")
             ),
         },
+        in_doubt: outcome == Some(Outcome::Holds) && in_doubt(verdicts),
+        notices: notices::of_results(results),
         authority: judgement.map_or_else(Vec::new, |j| authority(&j.authority, outcome)),
         policy: judgement.map_or_else(Vec::new, |judgement| judgement.authority.changes.clone()),
         rules: figures::rules(results),
@@ -119,6 +121,7 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
             format!("PASSED BY WAIVER: {}", some(&waived, "; "))
         }
         Outcome::Undecided => "UNDECIDED: no gating rule could be decided".to_string(),
+        Outcome::Holds if in_doubt(verdicts) => not_decided(verdicts),
         Outcome::Holds if of(VerdictKind::Unchanged).count() == all => {
             "PASS: nothing that is judged has changed".to_string()
         }
@@ -136,6 +139,34 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
             )
         }
     }
+}
+
+fn in_doubt(verdicts: &[Verdict]) -> bool {
+    gating(verdicts).any(words::seems_broken)
+}
+
+/// What does not block and is not to be called a pass: the estimate of a gating rule is beyond its limit, and too little
+/// was measured to prove it.
+fn not_decided(verdicts: &[Verdict]) -> String {
+    let all = gating(verdicts).count();
+    let undecided: Vec<&Verdict> =
+        gating(verdicts).filter(|verdict| !verdict.verdict.decided()).collect();
+    let ids = |seems_broken: bool| -> Vec<&str> {
+        let those = undecided.iter().filter(|verdict| words::seems_broken(verdict) == seems_broken);
+        those.map(|verdict| verdict.rule.id.as_str()).collect()
+    };
+    let (beyond, others) = (ids(true), ids(false));
+    let (estimate, it) = if beyond.len() == 1 { ("estimate", "is") } else { ("estimates", "are") };
+    let others = match others.is_empty() {
+        true => String::new(),
+        false => format!("; not decided either: {}", some(&others, ", ")),
+    };
+    format!(
+        "NOT DECIDED: the {estimate} of {} {it} beyond the limit, without proof; {} of {all} gating rules \
+         hold{others}",
+        some(&beyond, ", "),
+        all - undecided.len()
+    )
 }
 
 /// The first few of a list, and how many more there are: a headline is one sentence.
@@ -407,7 +438,8 @@ fn warnings(results: &Results) -> Vec<String> {
 
 fn of_session(part: &Part) -> Vec<String> {
     let header = &part.header;
-    let mut warnings: Vec<String> = stalls(part).iter().map(words::stall).collect();
+    let mut warnings = setup::warnings(part);
+    warnings.extend(stalls(part).iter().map(words::stall));
     warnings.extend(energy::warnings(part));
     for (variant, tasks) in deviations(part) {
         warnings.push(format!(
@@ -441,6 +473,7 @@ fn of_session(part: &Part) -> Vec<String> {
             share * 100.0
         ));
     }
+    warnings.extend(effective::warnings(part));
     if let Some(quality) =
         header.plan.quality.as_ref().filter(|quality| !quality.lenient.is_empty())
     {
@@ -467,10 +500,13 @@ fn method(results: &Results) -> Vec<String> {
     let nothing =
         |part: &Part| part.rounds.is_empty() && part.answers.is_empty() && part.load.is_empty();
     if results.parts.iter().all(nothing) {
-        return vec![
-            "Nothing was measured: both sides of every rule are the same by their content"
+        let absent = results.parts.iter().flat_map(|part| part.header.plan.absent.values());
+        let unknown = absent.filter(|absent| absent.verdict != VerdictKind::Unchanged).count();
+        return vec![match unknown {
+            0 => "Nothing was measured: both sides of every rule are the same by their content".to_string(),
+            _ => "Nothing was measured: what is not the same by its content cannot be told from the base's"
                 .to_string(),
-        ];
+        }];
     }
     let timed = results.parts.iter().filter(|part| !part.rounds.is_empty());
     let mut lines: Vec<String> = timed.map(of_rounds).collect();
@@ -609,7 +645,7 @@ fn of_quality(part: &Part) -> Option<String> {
     Some(format!(
         "{} graded tasks{of} by {}, at most {} tokens each, {}, {together}; {cached} of {all} answers from \
          earlier sessions with the same model, engine and processor kind; paired by task, \
-         Tango's score interval",
+         an exact test in the order of Tango's score",
         quality.tasks.len(),
         quality.variants.join(", "),
         quality.max_tokens,
@@ -660,10 +696,16 @@ fn of_part(part: &Part) -> Vec<(String, String)> {
     add("kernel", header.environment.kernel.clone());
     add("governor", header.environment.governor.to_string());
     add("throttling", energy::throttling(part));
+    if let Some(quota) = energy::quota(part) {
+        add("CPU quota", quota);
+    }
     if let Some(frequency) = energy::frequency(part) {
         add("frequency", frequency);
     }
     add("workload", format!("sha256 {}", hash::short(&header.plan.workload_sha256, 16)));
+    for (name, line) in setup::lines(part) {
+        add(&name, line);
+    }
     for name in &header.plan.variants {
         let Some(variant) = header.variants.get(name) else { continue };
         let mut parts = vec![variant.engine.clone()];
@@ -678,6 +720,10 @@ fn of_part(part: &Part) -> Vec<(String, String)> {
         );
         let sum = hash::short(&variant.model_sha256, 16);
         parts.push(format!("model {} sha256 {sum}", variant.model));
+        match &variant.identity {
+            Some(identity) => parts.extend(identity.words()),
+            None => parts.push("tokenizer, templates and environment not recorded".to_string()),
+        }
         add(name, parts.join(", "));
     }
     lines

@@ -1,6 +1,7 @@
 //! Owns what is looked at before anything is measured or hashed: the output folder, the models' files,
 //! memory, the engines' libraries, and whether tokenizers fit their models.
 
+use super::alike::alike;
 use super::{memory, models};
 use crate::config::{Config, Variant};
 use crate::engine::{self, Inspected};
@@ -146,11 +147,11 @@ pub(super) fn same_vocabulary(config: &Config, models: &Models) -> Result<()> {
 pub fn warnings(header: &Header) -> Vec<String> {
     let usable = header.environment.machine.usable_cpus;
     let variants = header.variants.iter().filter(|(_, variant)| variant.threads > usable);
-    let mut all: Vec<String> = variants
-        .map(|(name, variant)| {
-            format!("'{name}' asks for {} threads, and {usable} CPUs are usable", variant.threads)
-        })
-        .collect();
+    let too_many = variants.map(|(name, variant)| {
+        format!("'{name}' asks for {} threads, and {usable} CPUs are usable", variant.threads)
+    });
+    let mut all: Vec<String> =
+        alike(&header.plan.reference, &header.variants).into_iter().chain(too_many).collect();
     for (name, variant) in &header.variants {
         all.extend(variant.disagreements.iter().map(|what| format!("'{name}': {what}")));
     }

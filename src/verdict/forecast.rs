@@ -9,6 +9,7 @@ use super::effect::{self, PerRound};
 use super::graded::{MOST_TASKS, bad};
 use super::judge::first_levels;
 use super::{looks, tail};
+use crate::baseline;
 use crate::metric::{Better, Kind, Metric, Needs, Statistic};
 use crate::record::{
     Against, Evidence, Header, Limit, Part, Reading, Rule, Severity, Verdict, VerdictKind,
@@ -97,7 +98,7 @@ impl Foresight<'_> {
             (_, Kind::Proportion, Limit::Points(limit)) => self.requests(limit, self.last() / 2.0),
             (_, Kind::Proportion, Limit::Max(limit)) => self.requests(limit, self.last()),
             (_, _, Limit::Max(_)) if rule.statistic == Statistic::P99 => {
-                self.requests(OVER_P99, self.last())
+                self.requests_over(self.last())
             }
             _ if rule.metric.info().deterministic => {
                 (Settles::Yes, "it is compared exactly".to_string())
@@ -149,6 +150,28 @@ impl Foresight<'_> {
         let hit = if self.rule.metric.is_proportion() { "a failure" } else { "one over" };
         let why = format!("{planned} requests; {needed} without {hit} would show it");
         (settles(planned >= needed), why)
+    }
+
+    /// A P99 against a fixed value: so many requests under it would prove it, and so many more since their correlation
+    /// within rounds is estimated.
+    fn requests_over(&self, alpha: f64) -> (Settles, String) {
+        let of_round = self.tasks_of_round() as u64;
+        let planned = of_round * u64::from(self.header.plan.rounds);
+        let independent = stats::clean_trials_needed(OVER_P99, alpha);
+        let probably = stats::clean_requests_needed(OVER_P99, alpha, of_round, POWER);
+        let (Some(independent), Some(probably)) = (independent, probably) else {
+            return (Settles::No, "no number of requests shows it".to_string());
+        };
+        let settles = match planned {
+            planned if planned >= probably => Settles::Yes,
+            planned if planned >= independent => Settles::Unknown,
+            _ => Settles::No,
+        };
+        let why = format!(
+            "{planned} requests; {independent} independent ones without one over would show it, and {probably} in \
+             rounds of {of_round} do so in nine of ten sessions"
+        );
+        (settles, why)
     }
 
     /// A share of the graded tasks: so many pairs, with the shares of the past.
@@ -248,10 +271,12 @@ impl Foresight<'_> {
     fn baseline(&self) -> (Settles, String) {
         let rule = self.rule;
         let stored = self.past.stored.of(rule.against.anchor()).iter();
-        let class = self.header.environment.machine.key();
+        let class = &self.header.environment.machine;
         let workload = &self.header.plan.workload_sha256;
         let sessions = stored
-            .filter(|s| s.variants.contains_key(&rule.variant) && s.machine.key() == class)
+            .filter(|s| {
+                s.variants.contains_key(&rule.variant) && baseline::same_class(class, &s.machine)
+            })
             .filter(|s| s.workload.sha256 == *workload || graded(rule.metric))
             .count();
         let fewest = if rule.metric.info().varies_by_session { FEWEST_SESSIONS } else { 1 };

@@ -86,6 +86,12 @@ impl Inputs {
         }
     }
 
+    /// Whether the logits of every position of a call are right. The exports of Mamba sum up a call's states in a way
+    /// that loses those of its beginning, once it is of some fifty tokens.
+    pub(super) fn shows_all(self) -> bool {
+        self.convolution.is_none()
+    }
+
     /// Fills the inputs for rows of equal length: `ids` are `[rows, length]`, behind `past` tokens of each. `beams` are
     /// the places at which the rows lay in the call before; `None` leaves what was set.
     pub(super) fn fill(
@@ -110,10 +116,13 @@ impl Inputs {
             })?;
         }
         if let Some(convolution) = self.convolution {
-            let count = if past == 0 { convolution } else { 1 };
+            // The graph tells its first call by the length of this input, and keeps the convolution's state at its
+            // end: a place within it would overwrite what is still needed.
+            let (count, first) =
+                if past == 0 { (convolution, 0) } else { (1, past.max(convolution)) };
             set(request, "cache_position", &[count], |places| {
                 for (index, place) in places.iter_mut().enumerate() {
-                    *place = (past + index) as i64;
+                    *place = (first + index) as i64;
                 }
             })?;
         }

@@ -87,7 +87,10 @@ impl NoCall {
 
     /// Whether the answer holds no call, and is one of the refusals if there are some.
     pub(super) fn check(&self, text: &str) -> Result<(), Miss> {
-        if let Ok(calls) = reading::read(text, Bare::Any)
+        // `{"error": {…}}` is a call of `error` only as long as nobody says which tools there are. Of these and of
+        // Python's syntax the signs know more.
+        let bare = if self.tools.is_empty() { Bare::Any } else { Bare::Json };
+        if let Ok(calls) = reading::read(text, bare)
             && let Some(call) = calls.first()
         {
             return Err(called(&call.name));
