@@ -174,7 +174,7 @@ def main() -> None:
     for why, templates in sorted(left.items()):
         print(f"- {why}.")
         for template, names in sorted(templates.items()):
-            print(f"    - {template}: {', '.join(names)}")
+            print(f"    - {template}: {'; '.join(names)}")
     print("\n## All templates\n")
     print(", ".join(file.stem for file in files) + ".")
 
