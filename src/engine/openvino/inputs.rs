@@ -104,8 +104,8 @@ impl Inputs {
         }
     }
 
-    /// Whether the logits of every position of a call are right. The exports of Mamba sum up a call's states in a way
-    /// that loses those of its beginning, once it is of some fifty tokens.
+    /// Whether the logits of every position of a call are right. With the export of a Mamba they were off by 0.34 nats
+    /// in one call of 59 tokens, and right token by token.
     pub(super) fn shows_all(self) -> bool {
         self.convolution.is_none()
     }
