@@ -2,7 +2,7 @@
 # OpenVINO GenAI's IR of a GGUF file in Q4_1 is not the model of that file.
 #
 # Packages: openvino-genai 2026.4.1.0, gguf 0.19.0.
-# Guess before it was run: Q4_1 is scale and minimum for 32 weights of 4 bits, which the IR holds just so; the answers are
+# One would expect: Q4_1 is scale and minimum for 32 weights of 4 bits, which the IR holds just so; the answers are
 # those of the same weights written out in F16, but for rounding.
 # Seen: a small random Llama, written once in Q4_1 and once with those very weights dequantized to F16, gives next-token
 # distributions that are 0.07 nats apart, and the most probable token is the same at less than half of the positions.

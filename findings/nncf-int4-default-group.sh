@@ -2,7 +2,7 @@
 # NNCF's INT4 with its default settings refuses a model whose width is not a multiple of 128, and names the wrong way round.
 #
 # Package: nncf 3.4.0.
-# Guess before it was run: a width that groups of 128 do not divide falls back to INT8 or to one group for each channel.
+# One would expect: a width that groups of 128 do not divide falls back to INT8 or to one group for each channel.
 # Seen: it is refused (InvalidGroupSizeError), also where the group size was not asked for. The message says that the group
 # size has to be divisible by the channel size; meant is the reverse. group_size_fallback_mode IGNORE keeps such layers in
 # f32, so the "INT4" model then holds no INT4 at all; ADJUST takes groups of 64. Width 576 is that of SmolLM2-135M.
@@ -47,6 +47,8 @@ except nncf.InvalidGroupSizeError as error:
     assert "group size is divisible by the channel size" in message, "the message has changed"
 else:
     raise AssertionError("it is not refused any more")
-for name in ("IGNORE", "ADJUST"):
-    print(f"{name}:", compressed(GroupSizeFallbackMode[name]))
+for name, kind in (("IGNORE", "f32"), ("ADJUST", "i4")):
+    matrices = compressed(GroupSizeFallbackMode[name])
+    print(f"{name}:", matrices)
+    assert [found for found, _ in matrices] == [kind] * 3, "this has changed"
 PYTHON

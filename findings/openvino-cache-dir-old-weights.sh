@@ -2,7 +2,7 @@
 # With CACHE_DIR, compile_model(path) goes on answering with the old weights after the .bin file was replaced.
 #
 # Package: openvino 2026.4.1, CPU.
-# Guess before it was run: the key of the cache holds something of both files, at least size and time of the .bin.
+# One would expect: the key of the cache holds something of both files, at least size and time of the .bin.
 # Seen: the key is made of the path and the .xml. A .bin of other weights, even of another time, is not noticed; reading
 # the model first and compiling what was read (read_model, compile_model(model)) gives the new answer.
 set -euo pipefail

@@ -2,7 +2,7 @@
 # In OpenVINO 2025.4.1 two models of one graph that share a CACHE_DIR are one: the second is answered by the first.
 #
 # Packages: openvino 2025.4.1 against 2026.4.1, CPU.
-# Guess before it was run: read_model followed by compile_model(model) hashes the weights, since it holds them.
+# One would expect: read_model followed by compile_model(model) hashes the weights, since it holds them.
 # Seen: 2025.4.1 makes one blob for two models with the same .xml and other weights (a model and its fine-tuned copy), and
 # answers both by it; 2026.4.1 makes two, and answers each by its own.
 set -euo pipefail

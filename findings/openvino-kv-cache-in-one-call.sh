@@ -2,7 +2,7 @@
 # One call over a whole text does not show what the precision of the key-value cache costs.
 #
 # Package: openvino 2026.4.1, CPU.
-# Guess before it was run: with a cache of 4 or 8 bits the logits of a text are a little off, however the text is fed.
+# One would expect: with a cache of 4 or 8 bits the logits of a text are a little off, however the text is fed.
 # Seen: fed in one call, f16, u8 and u4 caches give the very numbers of an f32 cache, to the bit; fed token by token they
 # are off by 0.003, 0.06 and 0.9. The attention of a call reads the keys and values of that call before they are stored.
 # So a perplexity that is computed in one call says nothing about a quantized cache.

@@ -3,7 +3,7 @@
 # what is asked for by property may be reduced without a word.
 #
 # Package: openvino 2026.4.1, CPU.
-# Guess before it was run: options are the caller's alone, and one that cannot be had is an error or a warning.
+# One would expect: options are the caller's alone, and one that cannot be had is an error or a warning.
 # Seen: rt_info/runtime_options of the .xml sets the precision of the key-value cache (u8 by default, f16 if the file says
 # so: exporters write that into FP16 models and not into INT8 ones, so the two differ in their cache) and the group size of
 # dynamic quantization (0 in place of 32); NUM_STREAMS there is ignored. Ten times as many streams or threads as there are

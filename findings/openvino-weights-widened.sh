@@ -2,7 +2,7 @@
 # Some compressed weights are small on the disk and full-size in memory: OpenVINO's CPU plugin widens them when it compiles.
 #
 # Packages: nncf 3.4.0 and openvino 2026.4.1, CPU.
-# Guess before it was run: the common formats (INT8, INT4, NF4, FP8) are multiplied as they are stored, and the newest ones
+# One would expect: the common formats (INT8, INT4, NF4, FP8) are multiplied as they are stored, and the newest ones
 # (INT2, NVFP4) perhaps do not compile.
 # Seen: INT8, INT4, NF4, MXFP4, NVFP4 and INT2 are what the matrix products of the compiled model read; INT3, CB4 (a code
 # book of 16 values), MXFP8 and FP8 are turned into f32 while compiling: as large in memory as without compression.

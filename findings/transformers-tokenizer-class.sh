@@ -2,7 +2,7 @@
 # Which ids a text has depends on a word in tokenizer_config.json and on the release of transformers, not on tokenizer.json.
 #
 # Packages: transformers 5.5.4 against 4.57.6.
-# Guess before it was run: where a folder holds a tokenizer.json, that file is the tokenizer.
+# One would expect: where a folder holds a tokenizer.json, that file is the tokenizer.
 # Seen: with "tokenizer_class": "LlamaTokenizer" over a byte-level tokenizer.json (a file that such models have), 5.5.4 takes
 # vocabulary and merges alone and rebuilds the rest as Llama 2 had it: other ids for the same text, without a warning; with
 # "PreTrainedTokenizerFast" the file is obeyed. "add_bos_token": false is obeyed by 4.57.6 for LlamaTokenizer, which builds

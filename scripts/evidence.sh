@@ -24,6 +24,7 @@
 #     scripts/evidence.sh simulation   the statistics on data of known truth -> docs/evidence/simulation.md (5 minutes)
 #     scripts/evidence.sh readme       the report of this repository's own check -> README.md, docs/recommend.md (10 minutes)
 #     scripts/evidence.sh html         the page of the latest session, seen by Chromium -> docs/images/ (a minute)
+#     scripts/evidence.sh templates    real chat templates by transformers and perfgate -> docs/evidence/templates.md (3 minutes)
 #     scripts/evidence.sh change-points  change points on series of known truth -> docs/evidence/change_points.md (seconds)
 #     scripts/evidence.sh bfcl         the graders of calls against the leaderboard's checker -> docs/evidence/bfcl.md (10 minutes)
 set -euo pipefail
@@ -392,6 +393,29 @@ change-points() {
     mv .perfgate/evidence/change_points.tmp docs/evidence/change_points.md
 }
 
+# The templates of the source package are read, and nothing of it is built or run but what pip asks for its name.
+templates() {
+    local folder=.perfgate/evidence/templates version=0.3.36
+    mkdir -p "$folder"
+    if [[ ! -e $folder/jinja-$version ]]; then
+        python3 -m pip download --quiet --no-deps --no-binary llama_cpp_python --dest "$folder" "llama_cpp_python==$version"
+        mkdir -p "$folder/jinja.tmp"
+        tar -xzf "$folder/llama_cpp_python-$version.tar.gz" -C "$folder/jinja.tmp" --strip-components=5 \
+            --wildcards '*/vendor/llama.cpp/models/templates/*.jinja'
+        mv "$folder/jinja.tmp" "$folder/jinja-$version"
+        rm "$folder/llama_cpp_python-$version.tar.gz"
+    fi
+    if [[ ! -e $folder/venv/done ]]; then
+        python3 -m venv "$folder/venv"
+        "$folder/venv/bin/pip" install --quiet transformers==5.5.4 jinja2==3.1.6
+        touch "$folder/venv/done"
+    fi
+    cargo build --release --locked --example render_templates
+    "$folder/venv/bin/python" scripts/evidence_templates.py "$folder/jinja-$version" \
+        target/release/examples/render_templates "$version" >"$folder/page.tmp"
+    mv "$folder/page.tmp" docs/evidence/templates.md
+}
+
 # Needs NumPy, as scripts/reference_graders.py says.
 bfcl() {
     mkdir -p .perfgate/evidence
@@ -401,7 +425,7 @@ bfcl() {
 }
 
 case ${1:-} in
-    simulation | change-points | bfcl) # need no model
+    simulation | change-points | templates | bfcl) # need no model
         "$1"
         ;;
     older-openvino) # nor does this

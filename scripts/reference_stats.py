@@ -169,6 +169,60 @@ def paired_differences() -> list[dict]:
     return cases
 
 
+def exact_pairs() -> list[dict]:
+    """The exact unconditional test with Tango's ordering, over all outcomes written out and 2,001 nuisance values.
+
+    The nuisance parameter is searched over its Clopper-Pearson interval of 1 - 1e-5, which is added (Berger and Boos 1994).
+    """
+    cases = []
+    for b, c, n, limit in [
+        (3, 0, 3, 0.01), (3, 0, 3, 0.0), (5, 0, 5, 0.01), (1, 0, 1, 0.0), (2, 1, 12, 0.1), (13, 3, 40, 0.05),
+        (0, 0, 268, -0.01), (0, 0, 299, -0.01), (20, 0, 100, 0.01), (1, 6, 60, -0.05), (11, 3, 240, 0.01),
+        (9, 2, 240, 0.0), (12, 8, 240, 0.01), (3, 11, 240, -0.01), (8, 12, 200, -0.05), (0, 3, 64, -0.02), (60, 0, 60, 0.9),
+    ]:
+        first, second = numpy.meshgrid(numpy.arange(n + 1.0), numpy.arange(n + 1.0), indexing="ij")
+        possible = first + second <= n
+        first, second = first[possible], second[possible]
+        against = tango_scores(first, second, n, limit) >= tango_scores(float(b), float(c), n, limit) - 1e-9
+        first, second = first[against], second[against]
+        rest = n - first - second
+        ways = special.gammaln(n + 1) - special.gammaln(first + 1) - special.gammaln(second + 1) - special.gammaln(rest + 1)
+        low = 0.0 if c == 0 else stats.beta.ppf(5e-6, c, n - c + 1)
+        high = 1.0 if c == n else stats.beta.ppf(1 - 5e-6, c + 1, n - c)
+        low, high = numpy.clip([low, high], max(0.0, -limit), (1 - limit) / 2)
+        tail = 0.0
+        for nuisance in numpy.linspace(low, high, 2001):
+            of_first, of_rest = nuisance + limit, max(0.0, 1 - 2 * nuisance - limit)
+            logs = special.xlogy(first, of_first) + special.xlogy(second, nuisance) + special.xlogy(rest, of_rest)
+            tail = max(tail, float(numpy.exp(ways + logs).sum()))
+        cases.append({"first_only": b, "second_only": c, "all": n, "limit": limit, "p": min(1.0, tail + 1e-5)})
+    return cases
+
+
+def tango_scores(b: numpy.ndarray, c: numpy.ndarray, n: int, limit: float) -> numpy.ndarray:
+    """Tango's score with the restricted likelihood's closed form; where nothing varies it is endless or 0."""
+    linear = -b - c + (2 * n - b + c) * limit
+    root = numpy.sqrt(numpy.maximum(linear**2 + 8 * n * c * limit * (1 - limit), 0))
+    variance = n * (2 * (root - linear) / (4 * n) + limit * (1 - limit))
+    distance = b - c - n * limit
+    return numpy.where(variance > 0, distance / numpy.sqrt(numpy.maximum(variance, 1e-300)), distance * 1e300)
+
+
+def log_normal_means() -> list[dict]:
+    """The upper bound of a log-normal mean by Cox's method with Student's quantile (Olsson 2005)."""
+    cases = []
+    for seed, n in enumerate([2, 3, 5, 8, 24]):
+        values = numpy.round(numpy.random.default_rng(seed).lognormal(-3, 0.6, n), 5)
+        logs = numpy.log(values)
+        for alpha in [0.05, 0.025, 0.05 / 7, 1e-4]:
+            variance = numpy.var(logs, ddof=1)
+            # The variance of the mean of logs, and that of half of a sample variance of normal values.
+            error = numpy.sqrt(variance / n + numpy.square(variance) * 2 / (n - 1) / 4)
+            high = numpy.mean(logs) + variance / 2 + stats.t.isf(alpha, n - 1) * error
+            cases.append({"values": values.tolist(), "alpha": alpha, "high": float(high)})
+    return cases
+
+
 SPENDING = {
     "obrien-fleming": lambda alpha, t: 2 * stats.norm.sf(stats.norm.isf(alpha / 2) / numpy.sqrt(t)),
     "pocock": lambda alpha, t: alpha * numpy.log(1 + (numpy.e - 1) * t),
@@ -493,6 +547,8 @@ def main() -> None:
         "welch": welch(),
         "sums": sums(),
         "paired_differences": paired_differences(),
+        "exact_pairs": exact_pairs(),
+        "log_normal_means": log_normal_means(),
         "look_levels": look_levels(),
         "holm": holm(),
         "intraclass_correlations": intraclass_correlations(),

@@ -746,6 +746,10 @@ pub struct VariantRecord {
     /// What else changes its answers or its speed; missing in files of an older perfgate, and then not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
+    /// Where the model's small files disagree with each other, and what was done about it; a report must
+    /// show it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disagreements: Vec<String>,
     /// Weights by the type in which the model's files store them; empty where they do not tell.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub weight_types: BTreeMap<String, u64>,

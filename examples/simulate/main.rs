@@ -1,11 +1,13 @@
 //! Owns the simulation of the statistics: data whose truth is known, judged by the library's own functions,
 //! and how often what they say is true. `scripts/evidence.sh simulation` keeps its page.
 //!
-//! `simulate [REPLICATIONS]` prints Markdown, the same on any number of processors.
+//! `simulate [REPLICATIONS]` prints Markdown, the same on any number of processors; `simulate REPLICATIONS counts`,
+//! and `… documents`, these sections alone.
 
 mod alarms;
 mod alternatives;
 mod cells;
+mod counts;
 mod coverage;
 mod documents;
 mod gate;
@@ -32,6 +34,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     if replications < FEWEST {
         return Err(format!("{replications} replications are too few; at least {FEWEST}").into());
     }
+    let alone: Option<fn(usize) -> String> = match std::env::args().nth(2).as_deref() {
+        Some("counts") => Some(counts::section),
+        Some("documents") => Some(documents::section),
+        _ => None,
+    };
+    if let Some(section) = alone {
+        print!("{}", section(replications));
+        return Ok(());
+    }
     let sections = [
         head(replications),
         world::section(),
@@ -42,6 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         alternatives::section(replications),
         stopping::section(replications),
         documents::section(replications),
+        counts::section(replications),
     ];
     print!("{}", sections.join("\n"));
     Ok(())

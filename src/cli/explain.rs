@@ -1,8 +1,8 @@
 //! Owns `perfgate explain`: why one variant of a run is faster than another, from what was recorded with it or is
 //! measured now.
 
-use super::render::print_sheet;
 use super::measure::catch_interrupts;
+use super::render::print_sheet;
 use super::{ExplainArguments, exit, own_binary};
 use crate::baseline;
 use crate::config::{self, Config, Variant, WorkTree};

@@ -147,16 +147,6 @@ pub(super) fn parse(file: &Path, text: &str, config: &Config) -> Result<Threshol
     };
     let scenarios = scenarios::scenarios(root.take("scenarios"), config)?;
     root.finish()?;
-    if rules.is_empty() && config.variants.len() == 1 && defaults.variants.is_empty() {
-        return Err(node
-            .problem(format!(
-                "there is nothing to judge: '{}' is the only variant",
-                config.reference
-            ))
-            .help(
-                "add another one to perfgate.toml: rules hold the others against the reference",
-            ));
-    }
     if rules.is_empty() {
         return Err(node
             .problem("there are no rules")
@@ -218,8 +208,11 @@ fn policies(node: Option<Node<'_>>) -> Result<Policies> {
 }
 
 fn defaults(node: Option<Node<'_>>, config: &Config) -> Result<Defaults> {
+    // The only variant can be held against fixed limits and stored sessions.
+    let alone = config.variants.len() == 1;
+    let judged = |name: &String| alone || *name != config.reference;
     let mut defaults = Defaults {
-        variants: config.names().into_iter().filter(|n| *n != config.reference).collect(),
+        variants: config.names().into_iter().filter(judged).collect(),
         against: Against::Variant(config.reference.clone()),
         evidence: Evidence::Regression,
         severity: Severity::Gate,
@@ -392,6 +385,14 @@ pub(super) fn rules_of(
 /// Refuses rules that no measurement of this version could ever decide.
 pub(super) fn can_be_judged(rule: &Rule, node: &Node<'_>, config: &Config) -> Result<()> {
     let other = rule.against.variant();
+    if other == Some(rule.variant.as_str()) && config.variants.len() == 1 {
+        return Err(node
+            .problem(format!("rule '{}': '{}' is the only variant", rule.id, rule.variant))
+            .help(
+                "give it a fixed limit, such as { max = \"800 ms\" }, hold it against = \"baseline\", or add \
+                 another variant to perfgate.toml",
+            ));
+    }
     if other == Some(rule.variant.as_str()) {
         return Err(node
             .problem(format!("rule '{}' holds '{}' against itself", rule.id, rule.variant))
@@ -714,6 +715,20 @@ engine = "scripted"
         assert_eq!(rules[0].against, Against::Variant("fp16".into()));
         assert_eq!(rules[0].limit, Limit::Relative(0.05));
         assert_eq!(rules[0].line, 2);
+    }
+
+    #[test]
+    fn the_only_variant_takes_fixed_limits_and_stored_sessions() {
+        let text = "[workload]\ntasks = \"t\"\n[variants.a]\nengine = \"scripted\"\n";
+        let config = super::super::perfgate_toml::parse(Path::new("perfgate.toml"), text).unwrap();
+        let read = |text: &str| parse(Path::new("thresholds.toml"), text, &config);
+        let fixed = read("[rules]\nlatency = { max = \"1 s\" }\nfailure_rate = \"0.1%\"").unwrap();
+        let judged: Vec<&str> = fixed.rules.iter().map(|rule| rule.variant.as_str()).collect();
+        assert_eq!(judged, ["a", "a"]);
+        assert!(read("[rules]\nlatency = { against = \"baseline\", limit = \"5%\" }").is_ok());
+        let problem = read("[rules]\nlatency = \"5%\"").unwrap_err().to_string();
+        assert!(problem.contains("rule 'latency': 'a' is the only variant"), "{problem}");
+        assert!(problem.contains("give it a fixed limit"), "{problem}");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 
 use super::limits::Limits;
 use super::{Finding, Section, count, size};
-use crate::config::{self, Config, Variant, WorkTree};
-use crate::engine::Inspected;
+use crate::config::{self, ChatTemplate, Config, Variant, WorkTree};
+use crate::engine::{self, Inspected};
 use crate::problem::{Problem, Result};
 use crate::record::VariantRecord;
 use crate::session;
@@ -90,7 +90,8 @@ fn workloads(config: &Config) -> Vec<Finding> {
 }
 
 /// The remedy where two variants have no two precisions.
-const ALIKE: &str = "look at the model's folders in perfgate.toml, and at how their models were exported";
+const ALIKE: &str =
+    "look at the model's folders in perfgate.toml, and at how their models were exported";
 
 /// The findings about a variant, and what a session would record of it.
 fn of_variant(
@@ -109,6 +110,7 @@ fn of_variant(
     };
     let mut findings = vec![hashed(variant, &model, &record)];
     findings.extend(prompts(config, variant));
+    findings.extend(text(variant));
     // The scripted engine computes nothing.
     if variant.load.engine != "scripted" {
         findings.push(threads(variant, limits));
@@ -189,6 +191,36 @@ fn prompts(config: &Config, variant: &Variant) -> Option<Finding> {
              tokenizer = \"FILE\"",
         ),
     })
+}
+
+/// Which chat template the variant's prompts stand in, and where the model's small files disagree. What hinders its
+/// prompts has been said already.
+fn text(variant: &Variant) -> Vec<Finding> {
+    let subject = variant.name.as_str();
+    let (Ok(said), true) = (workload::text_of(variant), engine::has_model(&variant.load)) else {
+        return Vec::new();
+    };
+    let template = match (said.get(workload::CHAT_TEMPLATE), &variant.chat_template) {
+        (Some(template), ChatTemplate::File(_)) => {
+            format!("its prompts stand in the chat template {template}")
+        }
+        (Some(template), _) => {
+            format!("its prompts stand in the model's chat template, {template}")
+        }
+        (None, ChatTemplate::Auto) => {
+            "its prompts are fed as they stand: the model has no chat template".to_string()
+        }
+        (None, _) => "its prompts are fed as they stand: chat_template = \"none\"".to_string(),
+    };
+    let mut findings = vec![Finding::ok(subject, template)];
+    findings.extend(workload::disagreements(variant).unwrap_or_default().into_iter().map(|what| {
+        Finding::warning(
+            subject,
+            what,
+            "correct the file that is wrong, or leave it so if that is what is meant",
+        )
+    }));
+    findings
 }
 
 /// The threads of a variant against the CPUs that it may use.

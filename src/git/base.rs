@@ -88,25 +88,48 @@ pub fn find_base(repo: &Repo, ci: &Ci, named: Named<'_>) -> Result<Option<Base>>
     if !ci.is_pull_request() {
         return named.base.or(named.against).map(tip_of).transpose();
     }
+    let base = base_of_request(repo, ci, named, &tip_of)?;
+    // Whatever named it: a branch of the clone may have been moved onto the change.
+    if repo.is_ancestor(repo.head()?, base.commit) {
+        let what = format!(
+            "the base {} ({}) holds the change itself, which would be judged by its own rules",
+            crate::hash::short(&base.commit.to_string(), 12),
+            base.how
+        );
+        return Err(Problem::in_file(repo.folder(), what).help(
+            "fetch the target branch as the remote has it (`git fetch origin BRANCH`), or name a commit of it from \
+             before the change with --base REF",
+        ));
+    }
+    Ok(Some(base))
+}
+
+/// The base in a pull request or a merge queue.
+fn base_of_request(
+    repo: &Repo,
+    ci: &Ci,
+    named: Named<'_>,
+    tip_of: &dyn Fn(&str) -> Result<Base>,
+) -> Result<Base> {
     let target = target(repo, ci);
     if let Some(reference) = named.base {
         let commit = repo.resolve(reference)?;
         return match target {
-            Ok(Some(target)) => on_target(repo, reference, commit, target).map(Some),
+            Ok(Some(target)) => on_target(repo, reference, commit, target),
             // Nothing else says what the target is, or it is not here: the command line was asked for then.
             Ok(None) | Err(_) => {
                 let how = format!(
                     "{reference}, by --base; that it is of the target branch is not checked"
                 );
-                Ok(Some(Base { commit, how }))
+                Ok(Base { commit, how })
             }
         };
     }
     if let Some(target) = target? {
-        return Ok(Some(Base { commit: target.tip, how: target.how }));
+        return Ok(Base { commit: target.tip, how: target.how });
     }
     if let Some(reference) = named.against {
-        return tip_of(reference).map(Some);
+        return tip_of(reference);
     }
     let what = "this is a pull request, and nothing tells what it is to be merged into";
     Err(Problem::new(what).help(format!(

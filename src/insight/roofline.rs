@@ -8,7 +8,8 @@
 
 use crate::metric::{Kind, Metric, Statistic};
 use crate::record::{
-    Ceiling, EngineInfo, Execution, Hardware, MemoryUse, Number, Part, Products, Told, Work, bits_of,
+    Ceiling, EngineInfo, Execution, Hardware, MemoryUse, Number, Part, Products, Told, Work,
+    bits_of,
 };
 use crate::stats;
 use crate::verdict;
@@ -138,9 +139,8 @@ pub fn held(
     told: Option<&Told<Execution>>,
 ) -> Held {
     let (weights, stored_bytes) = (work.weights as f64, work.weight_bytes as f64);
-    let anonymous_per_weight = memory
-        .map(|memory| memory.rss_anon as f64 / weights)
-        .filter(|bytes| bytes.is_finite());
+    let anonymous_per_weight =
+        memory.map(|memory| memory.rss_anon as f64 / weights).filter(|bytes| bytes.is_finite());
     let why = match told {
         Some(Told::Available(execution)) => match whole(execution) {
             Ok(()) => {
@@ -476,7 +476,8 @@ mod tests {
 
     #[test]
     fn what_the_runtime_tells_comes_before_what_the_memory_shows() {
-        let work = Work { weights: 100, weight_bytes: 200, stored: "f16".to_string(), ..Work::default() };
+        let work =
+            Work { weights: 100, weight_bytes: 200, stored: "f16".to_string(), ..Work::default() };
         let memory = Some(MemoryUse { peak_rss: 0, rss_anon: 410, rss_file: 0 });
         let told = |held: Option<&str>, bytes, untold| {
             let products = vec![products("brgemm_avx2_f32", "f16", held, bytes)];
@@ -489,7 +490,9 @@ mod tests {
         let wide = of(&told(Some("f32"), 400, 0));
         assert_eq!((wide.bytes, wide.widened), (400.0, true));
         // Half an answer is none.
-        for told in [told(Some("f16"), 200, 1), told(None, 200, 0), Told::Unavailable("dead".into())] {
+        for told in
+            [told(Some("f16"), 200, 1), told(None, 200, 0), Told::Unavailable("dead".into())]
+        {
             let held = of(&told);
             assert_eq!((held.bytes, held.widened), (400.0, true));
             assert!(matches!(held.told, By::Memory(Some(_))), "{held:?}");
@@ -528,7 +531,8 @@ mod tests {
         };
         let ceilings = vec![of(TILES, 8e12), of("AVX-512 BF16", 1e12)];
         let hardware = Hardware { ceilings, ..Hardware::default() };
-        let found = |kernel| ceiling(&hardware, 2, Number::Bf16, kernel).unwrap().operations_per_second;
+        let found =
+            |kernel| ceiling(&hardware, 2, Number::Bf16, kernel).unwrap().operations_per_second;
         assert_eq!(found(Some("brgemm_avx512_amx_bf16")), 8e12);
         assert_eq!(found(Some("brgemm_avx512_bf16")), 1e12);
         assert_eq!(found(None), 8e12);

@@ -339,6 +339,24 @@ impl Metric {
         self.0
     }
 
+    /// By how much, relative to a value of a statistic, two readings have to differ to be told apart: what the clock, or
+    /// the kernel's count of pages, leaves open. 0 where nothing is known to.
+    ///
+    /// Times are stamped to a microsecond at best, which rates inherit (a rate over at least one gap). Resident memory
+    /// is counted in batches of 64 pages of 4 KiB: Linux keeps a count per thread (to 6.1: `TASK_RSS_EVENTS_THRESH` is
+    /// 64) or per processor (from 6.2 on, 32 pages each) that is added up late, which proc(5) calls inaccurate.
+    pub fn finest(self, statistic: Statistic, value: f64) -> f64 {
+        const CLOCK_SECONDS: f64 = 1e-6;
+        const PAGES_BYTES: f64 = 64.0 * 4096.0;
+        match self.unit(statistic) {
+            _ if self.info().deterministic => 0.0,
+            Unit::Seconds => CLOCK_SECONDS / value,
+            Unit::TokensPerSecond => CLOCK_SECONDS * value,
+            Unit::Bytes => PAGES_BYTES / value,
+            _ => 0.0,
+        }
+    }
+
     /// What one of its values belongs to.
     pub fn kind(self) -> Kind {
         match self.0.read {

@@ -128,8 +128,10 @@ fn differences(old: &Variant, new: &Variant) -> Vec<String> {
         variant.recipe.as_ref().map_or("none".to_string(), |recipe| recipe.command.clone())
     };
     let template = |variant: &Variant| match &variant.chat_template {
+        ChatTemplate::Auto => "auto".to_string(),
         ChatTemplate::None => "none".to_string(),
-        ChatTemplate::Model => "the model's".to_string(),
+        ChatTemplate::Model(None) => "the model's".to_string(),
+        ChatTemplate::Model(Some(name)) => format!("the model's '{name}'"),
         ChatTemplate::File(file) => file.display().to_string(),
     };
     let slowdown = |variant: &Variant| format!("{}%", variant.load.slowdown * 100.0);
@@ -142,6 +144,7 @@ fn differences(old: &Variant, new: &Variant) -> Vec<String> {
         ("threads", old.load.threads.to_string(), new.load.threads.to_string()),
         ("properties", listed(&old.load.properties), listed(&new.load.properties)),
         ("chat_template", template(old), template(new)),
+        ("chat_date", old.chat_date.to_string(), new.chat_date.to_string()),
         ("tokenizer", old.tokenizer.display().to_string(), new.tokenizer.display().to_string()),
         ("prepare", command(old), command(new)),
         ("slowdown", slowdown(old), slowdown(new)),

@@ -6,7 +6,7 @@ use super::cache::{self, Cache, Given};
 use super::server::Server;
 use crate::config::Variant;
 use crate::protocol::Order;
-use crate::record::{Entry, Failure, Repeat, Sampling, Way};
+use crate::record::{Entry, Failure, FailureClass, Repeat, Sampling, Way};
 use crate::runner::{Cut, Sink};
 use crate::workload::Ask;
 use std::collections::BTreeMap;
@@ -30,7 +30,8 @@ impl Repeating<'_, '_, '_> {
         let mut repeats = Vec::new();
         let mut first = First::new();
         let tasks = self.tasks(again.determinism);
-        let (one, other) = (self.variant.load.threads, self.other_threads());
+        let one = threads(self.variant);
+        let other = other_threads(one);
         for (threads, ways) in [
             (one, &[Way::First, Way::SameProcess][..]),
             (one, &[Way::OtherProcess][..]),
@@ -65,11 +66,6 @@ impl Repeating<'_, '_, '_> {
         (0..count).map(|index| free[index * free.len() / count]).collect()
     }
 
-    /// Another number of threads than the variant has.
-    fn other_threads(&self) -> usize {
-        if self.variant.load.threads == 1 { 2 } else { 1 }
-    }
-
     fn order(&self, task: usize, sampling: Sampling, time: u32) -> Order {
         let Ask::Generate(order) = &self.asks[task] else { unreachable!("only these are taken") };
         let seed = order.seed.wrapping_add(u64::from(time));
@@ -90,7 +86,7 @@ impl Repeating<'_, '_, '_> {
         let alone = orders.iter().all(|(_, way, _)| matches!(way, Way::Seed(_)));
         let usable = alone || known.iter().all(Option::is_some);
         let mut variant = self.variant.clone();
-        variant.load.threads = threads;
+        set_threads(&mut variant, threads);
         let mut server = Server::new(self.pass.workers, &variant);
         let all = || -> Result<(), Cut> {
             for (((task, way, order), key), known) in orders.iter().zip(keys).zip(known) {
@@ -98,7 +94,10 @@ impl Repeating<'_, '_, '_> {
                 let cached = known.is_some();
                 let outcome = match known {
                     Some(given) => Ok(given.tokens),
-                    None => server.ask_one(order, self.sink)?,
+                    None => {
+                        let outcome = server.ask_one(order, self.sink)?;
+                        outcome.and_then(|tokens| as_asked(*way, server.threads(), tokens))
+                    }
                 };
                 if let (Ok(tokens), false) = (&outcome, cached) {
                     self.cache.put(key, Given::of(tokens)).map_err(Cut::NotSaved)?;
@@ -116,9 +115,48 @@ impl Repeating<'_, '_, '_> {
     }
 }
 
-/// By what the cache knows an answer that is asked for again.
+/// By what the cache knows an answer that is asked for again. Answers with another number of threads that earlier versions
+/// kept were not read back, and are not taken.
 fn key(order: &Order, way: Way) -> String {
-    cache::key(&(order, way))
+    match way {
+        Way::Threads(_) => cache::key(&(order, way, "threads read back")),
+        _ => cache::key(&(order, way)),
+    }
+}
+
+/// The property that stands before a variant's `threads`, where it is set.
+const THREADS: &str = "INFERENCE_NUM_THREADS";
+
+/// The number of threads that a variant asks for.
+fn threads(variant: &Variant) -> usize {
+    let property = variant.load.properties.get(THREADS).and_then(|value| value.parse().ok());
+    property.unwrap_or(variant.load.threads)
+}
+
+/// Another number of threads.
+fn other_threads(threads: usize) -> usize {
+    if threads == 1 { 2 } else { 1 }
+}
+
+fn set_threads(variant: &mut Variant, threads: usize) {
+    variant.load.threads = threads;
+    if let Some(property) = variant.load.properties.get_mut(THREADS) {
+        *property = threads.to_string();
+    }
+}
+
+/// An answer, unless it was to be given with another number of threads than the engine says that it has. An engine that does
+/// not say is taken at its word.
+fn as_asked(way: Way, effective: Option<usize>, tokens: Vec<u32>) -> Result<Vec<u32>, Failure> {
+    match (way, effective) {
+        (Way::Threads(asked), Some(effective)) if asked != effective => Err(Failure {
+            class: FailureClass::Unsupported,
+            message: format!(
+                "{asked} threads were asked for, and the engine runs with {effective}"
+            ),
+        }),
+        _ => Ok(tokens),
+    }
 }
 
 /// What asking again came to.
@@ -168,6 +206,17 @@ pub fn divergence(a: &[u32], b: &[u32]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_with_other_threads_than_were_asked_for_is_none() {
+        let given = |way, effective| as_asked(way, effective, vec![7]);
+        assert_eq!(given(Way::Threads(1), Some(1)), Ok(vec![7]));
+        assert_eq!(given(Way::Threads(1), None), Ok(vec![7]), "the engine does not say");
+        assert_eq!(given(Way::OtherProcess, Some(2)), Ok(vec![7]));
+        let other = given(Way::Threads(1), Some(2)).unwrap_err();
+        assert_eq!(other.class, FailureClass::Unsupported);
+        assert_eq!(other.message, "1 threads were asked for, and the engine runs with 2");
+    }
 
     #[test]
     fn sequences_diverge_where_they_differ_first() {

@@ -153,6 +153,13 @@ impl<'a> Server<'a> {
         }
     }
 
+    /// The threads that the running worker's engine reads back, where it says.
+    pub(super) fn threads(&self) -> Option<usize> {
+        let properties = &self.run.as_ref()?.engine.as_ref()?.properties;
+        let said = ["INFERENCE_NUM_THREADS", "RAYON_NUM_THREADS"].iter();
+        said.filter_map(|key| properties.get(*key)).find_map(|value| value.parse().ok())
+    }
+
     /// Ends the worker, if there is one, and reports it.
     pub(super) fn stop(&mut self, sink: &mut Sink<'_>) -> Result<(), Cut> {
         if let Some(worker) = self.worker.take() {

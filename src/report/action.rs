@@ -8,6 +8,9 @@ pub(super) fn action(report: &Report) -> (&'static str, &'static str) {
     let undecided = report.sections.iter().any(|section| section.kind == SectionKind::Undecided);
     match report.outcome {
         None => ("ℹ️", "Measured, and not judged."),
+        Some(Outcome::Holds) if report.in_doubt => {
+            ("⚠️", "May merge by the policy, and nobody knows yet whether it got worse.")
+        }
         Some(Outcome::Holds) if undecided => ("✅", "May merge; not all of it was decided."),
         Some(Outcome::Holds) => ("✅", "May merge."),
         Some(Outcome::Waived) => ("✅", "May merge, by a waiver."),

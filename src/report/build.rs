@@ -5,8 +5,8 @@ use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
 use super::{
-    charts, clean, effective, energy, explanation, fidelity, figures, load, recommendation,
-    reproduce, rows, setup, tasks,
+    charts, clean, effective, energy, explanation, fidelity, figures, load, notices,
+    recommendation, reproduce, rows, setup, tasks,
 };
 use crate::hash;
 use crate::record::{
@@ -18,6 +18,7 @@ use crate::verdict::{
     HeavyLoad, Outcome, cold_page_cache, deviations, deviations_under_load, heavy_loads, outcome,
     stalls,
 };
+use crate::workload::CHAT_TEMPLATE;
 use std::collections::BTreeMap;
 
 /// Builds the report of what was measured.
@@ -42,6 +43,8 @@ pub fn build(results: &Results) -> Report {
                 results.variants.join(", ")
             ),
         },
+        in_doubt: outcome == Some(Outcome::Holds) && in_doubt(verdicts),
+        notices: notices::of_results(results),
         authority: judgement.map_or_else(Vec::new, |j| authority(&j.authority, outcome)),
         policy: judgement.map_or_else(Vec::new, |judgement| judgement.authority.changes.clone()),
         rules: figures::rules(results),
@@ -118,6 +121,7 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
             format!("PASSED BY WAIVER: {}", some(&waived, "; "))
         }
         Outcome::Undecided => "UNDECIDED: no gating rule could be decided".to_string(),
+        Outcome::Holds if in_doubt(verdicts) => not_decided(verdicts),
         Outcome::Holds if of(VerdictKind::Unchanged).count() == all => {
             "PASS: nothing that is judged has changed".to_string()
         }
@@ -135,6 +139,34 @@ fn headline(outcome: Outcome, verdicts: &[Verdict]) -> String {
             )
         }
     }
+}
+
+fn in_doubt(verdicts: &[Verdict]) -> bool {
+    gating(verdicts).any(words::seems_broken)
+}
+
+/// What does not block and is not to be called a pass: the estimate of a gating rule is beyond its limit, and too little
+/// was measured to prove it.
+fn not_decided(verdicts: &[Verdict]) -> String {
+    let all = gating(verdicts).count();
+    let undecided: Vec<&Verdict> =
+        gating(verdicts).filter(|verdict| !verdict.verdict.decided()).collect();
+    let ids = |seems_broken: bool| -> Vec<&str> {
+        let those = undecided.iter().filter(|verdict| words::seems_broken(verdict) == seems_broken);
+        those.map(|verdict| verdict.rule.id.as_str()).collect()
+    };
+    let (beyond, others) = (ids(true), ids(false));
+    let (estimate, it) = if beyond.len() == 1 { ("estimate", "is") } else { ("estimates", "are") };
+    let others = match others.is_empty() {
+        true => String::new(),
+        false => format!("; not decided either: {}", some(&others, ", ")),
+    };
+    format!(
+        "NOT DECIDED: the {estimate} of {} {it} beyond the limit, without proof; {} of {all} gating rules \
+         hold{others}",
+        some(&beyond, ", "),
+        all - undecided.len()
+    )
 }
 
 /// The first few of a list, and how many more there are: a headline is one sentence.
@@ -478,6 +510,7 @@ fn method(results: &Results) -> Vec<String> {
     }
     let timed = results.parts.iter().filter(|part| !part.rounds.is_empty());
     let mut lines: Vec<String> = timed.map(of_rounds).collect();
+    lines.extend(results.parts.last().and_then(of_text));
     if let Some(judgement) = &results.judgement {
         lines.push(
             "A gating rule is broken, or holds, when its whole interval lies beyond, or within, its \
@@ -580,6 +613,24 @@ fn of_rounds(part: &Part) -> String {
     )
 }
 
+/// Whether the prompts of rounds and graded tasks were put into chat templates.
+fn of_text(part: &Part) -> Option<String> {
+    let mut by_text: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let real = part.header.variants.iter().filter(|(_, variant)| variant.engine != "scripted");
+    for (name, variant) in real {
+        let date = variant.options.get("chat_date");
+        let date = date.map_or(String::new(), |date| format!(", which is told that it is {date}"));
+        let text = match variant.options.get(CHAT_TEMPLATE) {
+            Some(template) => format!("in its chat template ({template}{date})"),
+            None => "as they stand, without a chat template".to_string(),
+        };
+        by_text.entry(text).or_default().push(name);
+    }
+    let of = |(text, names): (&String, &Vec<&str>)| format!("{} {text}", names.join(", "));
+    let all: Vec<String> = by_text.iter().map(of).collect();
+    (!all.is_empty()).then(|| format!("Prompts, timed and graded: {}", all.join("; ")))
+}
+
 fn of_quality(part: &Part) -> Option<String> {
     let plan = &part.header.plan;
     let quality = plan.quality.as_ref().filter(|quality| !quality.variants.is_empty())?;
@@ -594,7 +645,7 @@ fn of_quality(part: &Part) -> Option<String> {
     Some(format!(
         "{} graded tasks{of} by {}, at most {} tokens each, {}, {together}; {cached} of {all} answers from \
          earlier sessions with the same model, engine and processor kind; paired by task, \
-         Tango's score interval",
+         an exact test in the order of Tango's score",
         quality.tasks.len(),
         quality.variants.join(", "),
         quality.max_tokens,

@@ -6,6 +6,7 @@ use super::{Axis, Chart, Charts, Grid, Report, Sheet, Ticks, VariantTable};
 /// Replaces what is not to be seen by what is, in every text of a report.
 pub(super) fn clean(report: &mut Report) {
     one_line(&mut report.headline);
+    report.notices.iter_mut().for_each(one_line);
     report.authority.iter_mut().for_each(one_line);
     for change in &mut report.policy {
         one_line(&mut change.subject);

@@ -351,7 +351,11 @@ fn widened(name: &str, work: &Work, held: &Held) -> String {
         };
         let each: Vec<String> = kinds.into_iter().map(each).collect();
         let all = wide().map(|products| products.weights).sum::<u64>() == work.weights;
-        let of = if all { "its weights".to_string() } else { format!("part of its {} weights", count(work.weights as f64)) };
+        let of = if all {
+            "its weights".to_string()
+        } else {
+            format!("part of its {} weights", count(work.weights as f64))
+        };
         return format!(
             "{name} holds {of} in wider numbers than its files do, as its runtime tells: {}; so a token reads {} and not {}",
             each.join(", "),
@@ -527,7 +531,15 @@ fn executed(explanation: &Explanation) -> Grid {
     };
     Grid {
         title: "Executed, as the runtime tells".to_string(),
-        header: titles(&["variant", "products", "weights", "stored as", "held as", "bytes held", "kernel"]),
+        header: titles(&[
+            "variant",
+            "products",
+            "weights",
+            "stored as",
+            "held as",
+            "bytes held",
+            "kernel",
+        ]),
         rows: explanation.models.iter().flat_map(of).collect(),
     }
 }

@@ -34,14 +34,23 @@ fn cells(reference: &str) -> [(String, Cell); 9] {
     [
         named("documents", documents),
         named("positions", |one| one.positions.to_string()),
-        named("KL divergence, nats", |one| shown(one.kl, number)),
-        named("KL divergence P99, nats", |one| shown(one.p99, number)),
-        named("KL divergence max, nats", |one| one.max.map_or("-".to_string(), number)),
-        named("top-1 agreement", |one| shown(one.agreement, |n| format!("{:.2}%", n * 100.0))),
-        named("perplexity", |one| perplexity(one, 0)),
+        named("KL divergence, nats", |one| finite(one, shown(one.kl, number))),
+        named("KL divergence P99, nats", |one| finite(one, shown(one.p99, number))),
+        named("KL divergence max, nats", |one| {
+            finite(one, one.max.map_or("-".to_string(), number))
+        }),
+        named("top-1 agreement", |one| {
+            finite(one, shown(one.agreement, |n| format!("{:.2}%", n * 100.0)))
+        }),
+        named("perplexity", |one| finite(one, perplexity(one, 0))),
         named(&format!("perplexity of {reference}"), |one| perplexity(one, 1)),
-        named("change of perplexity", |one| shown(one.change, signed)),
+        named("change of perplexity", |one| finite(one, shown(one.change, signed))),
     ]
+}
+
+/// A figure, unless the logits of some documents were NaN or infinite: the mean over the others is not the variant's.
+fn finite(one: &Forced, text: String) -> String {
+    if one.not_finite > 0 { "not finite".to_string() } else { text }
 }
 
 fn documents(one: &Forced) -> String {

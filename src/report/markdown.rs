@@ -59,8 +59,12 @@ pub(super) fn first_line(report: &Report, room: Room) -> String {
 
 /// All below the first line, in the order of reading.
 pub(super) fn blocks(report: &Report, room: Room) -> Vec<Block> {
+    let notices = notices(&report.notices, room);
     let text = warnings(&report.warnings, room);
-    let mut blocks = vec![Block { rank: 1, name: "warnings", text }];
+    let mut blocks = vec![
+        Block { rank: 0, name: "what to know first", text: notices },
+        Block { rank: 1, name: "warnings", text },
+    ];
     let of = |kinds: &'static [SectionKind]| {
         report.sections.iter().filter(|section| kinds.contains(&section.kind))
     };
@@ -121,6 +125,12 @@ impl Room {
             more => format!("{before}and {more} more\n"),
         }
     }
+}
+
+fn notices(notices: &[String], room: Room) -> String {
+    let shown = notices.iter().take(room.rows);
+    let text: String = shown.map(|notice| format!("\n> **{}**\n", room.text(notice))).collect();
+    text + &room.more(notices.len(), "\n> ")
 }
 
 fn warnings(warnings: &[String], room: Room) -> String {

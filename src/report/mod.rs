@@ -23,6 +23,7 @@ mod junit;
 mod line;
 mod load;
 mod markdown;
+mod notices;
 mod paint;
 mod recommendation;
 mod reproduce;
@@ -108,6 +109,13 @@ pub struct Report {
     pub outcome: Option<Outcome>,
     /// The verdict in one sentence.
     pub headline: String,
+    /// Whether nothing blocks although the estimate of a gating rule is beyond its limit, which is not called a pass.
+    #[serde(skip)]
+    pub in_doubt: bool,
+    /// What a reader must know before the figures: what was not measured as it seems, or compares two things that are
+    /// not the same model, or one model with itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
     /// Whose rules it was judged by, and what has to be known about them; nothing where it is the work
     /// tree's own as a matter of course.
     pub authority: Vec<String>,

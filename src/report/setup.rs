@@ -112,7 +112,8 @@ fn apart(part: &Part) -> impl Iterator<Item = String> {
 
 /// Whether a difference was asked for.
 fn chosen(keys: &[&str], a: &VariantRecord, b: &VariantRecord) -> &'static str {
-    let asked = |variant: &VariantRecord| keys.iter().any(|key| variant.properties.contains_key(*key));
+    let asked =
+        |variant: &VariantRecord| keys.iter().any(|key| variant.properties.contains_key(*key));
     match asked(a) || asked(b) {
         true => " (as perfgate.toml sets it)",
         false => " (by default: the model's own files or the runtime choose it)",
@@ -185,10 +186,18 @@ mod tests {
         let asked = [(HINT, "f32")];
         let part = part([&asked, &[]], [&[(HINT, "f32")], &[(HINT, "bf16")]]);
         let said = warnings(&part);
-        assert!(said[0].contains("inference precision bf16 against f32 (as perfgate.toml sets it)"), "{said:?}");
+        assert!(
+            said[0].contains("inference precision bf16 against f32 (as perfgate.toml sets it)"),
+            "{said:?}"
+        );
         assert!(said[1].contains("INFERENCE_PRECISION_HINT is set to f32 for 'base'"), "{said:?}");
         let lines = lines(&part);
-        assert!(lines[0].1.contains("inference precision f32 (set; this runtime's default here is bf16)"), "{lines:?}");
+        assert!(
+            lines[0]
+                .1
+                .contains("inference precision f32 (set; this runtime's default here is bf16)"),
+            "{lines:?}"
+        );
         assert!(lines[1].1.starts_with("inference precision bf16, "), "{lines:?}");
     }
 

@@ -124,7 +124,7 @@ fn again(part: &Part, variants: &[&str]) -> Grid {
                 Way::First | Way::Seed(_) => "-".to_string(),
             };
             let decoding = if again.drawn { "sampled, the same seed" } else { "greedy" };
-            vec![variant.to_string(), decoding.to_string(), way, share(&again.same)]
+            vec![variant.to_string(), decoding.to_string(), way, same(&again)]
         };
         tasks::again(part, variant).into_iter().map(row).collect::<Vec<_>>()
     };
@@ -132,6 +132,17 @@ fn again(part: &Part, variants: &[&str]) -> Grid {
         title: "Determinism: the same task asked again".to_string(),
         header: header(["variant", "decoding", "asked again", "the same tokens"], &[]),
         rows: variants.iter().flat_map(of_variant).collect(),
+    }
+}
+
+/// How many answers were the same, and how many tasks have none to compare.
+fn same(again: &tasks::Again) -> String {
+    // A worker's last words are several lines.
+    let why = again.why.as_deref().and_then(|why| why.lines().next()).unwrap_or_default();
+    match (again.same.of, again.unanswered) {
+        (0, _) => format!("not measured: {why}"),
+        (_, 0) => share(&again.same),
+        (_, unanswered) => format!("{}; {unanswered} not measured: {why}", share(&again.same)),
     }
 }
 

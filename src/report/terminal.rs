@@ -31,8 +31,9 @@ const WIDTH: usize = 100;
 
 fn render(report: &Report, style: Style) -> String {
     let mut out = String::new();
-    headline(&mut out, &report.headline, Tone::of_outcome(report.outcome), style);
-    for line in &report.authority {
+    let tone = if report.in_doubt { Tone::Open } else { Tone::of_outcome(report.outcome) };
+    headline(&mut out, &report.headline, tone, style);
+    for line in report.notices.iter().chain(&report.authority) {
         paragraph(&mut out, "", line);
     }
     warnings(&mut out, &report.warnings, style);

@@ -278,21 +278,42 @@ pub(super) fn note(summary: &Summary) -> Option<String> {
     Some(format!("{}, {words}", figure(change.point)))
 }
 
+/// Whether the estimate of a rule that is not decided lies beyond its limit.
+pub(super) fn seems_broken(verdict: &Verdict) -> bool {
+    let rule = &verdict.rule;
+    let point = verdict.effect.as_ref().map(|effect| effect.point);
+    let value = if rule.against == Against::Absolute { point.or(verdict.now) } else { point };
+    let Some(value) = value.filter(|_| verdict.verdict == VerdictKind::Inconclusive) else {
+        return false;
+    };
+    match (rule.limit, rule.better()) {
+        (Limit::Max(limit), _) => value > limit,
+        (Limit::Min(limit), _) => value < limit,
+        (Limit::Relative(limit) | Limit::Points(limit), Better::Lower) => value > limit,
+        (Limit::Relative(limit) | Limit::Points(limit), Better::Higher) => value < -limit,
+    }
+}
+
 /// A broken rule for the headline: `int8: throughput 18.3% lower`, or the value and the limit.
 pub(super) fn broken(verdict: &Verdict) -> String {
     let rule = &verdict.rule;
-    if verdict.effect.is_none() && verdict.now.is_none() {
-        let what = match rule.metric.kind() {
-            Kind::PerDocument => "came through no document",
-            _ => "completed no round",
-        };
-        return format!("{} {what}", rule.variant);
-    }
     let what = format!("{}: {}", rule.variant, self::rule(rule));
+    if verdict.effect.is_none() && verdict.now.is_none() {
+        // Of what failed there is no figure, and the cause stands before the first colon.
+        return match (rule.metric.kind(), verdict.reason.split_once(": ")) {
+            (Kind::PerDocument, Some((cause, _))) => format!("{what} not measured, {cause}"),
+            (Kind::PerDocument, None) => format!("{} came through no document", rule.variant),
+            _ => format!("{} completed no round", rule.variant),
+        };
+    }
     match (&verdict.effect, &rule.against, verdict.now) {
         (Some(effect), Against::Variant(_) | Against::Earlier(_) | Against::Baseline { .. }, _) => {
             let direction = if effect.point < 0.0 { "lower" } else { "higher" };
-            let size = effect_value(rule, effect.point.abs());
+            let size = match (rule.limit, effect.point.abs()) {
+                // What is proven is not nothing.
+                (Limit::Relative(_), point) if point < 5e-4 => format!("{:.1e}%", point * 100.0),
+                (_, point) => effect_value(rule, point),
+            };
             format!("{what} {} {direction} ({})", size.trim_start_matches('+'), limit(rule))
         }
         (_, Against::Absolute, Some(now)) => {

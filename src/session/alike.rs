@@ -142,7 +142,10 @@ mod tests {
     fn the_same_bytes_are_named_with_what_differs() {
         let model = || record("export", "1", "u8");
         let text = said(("a", model()), ("b", model())).concat();
-        assert!(text.contains("'b' and the reference 'a' are one model") && text.contains("noise"), "{text}");
+        assert!(
+            text.contains("'b' and the reference 'a' are one model") && text.contains("noise"),
+            "{text}"
+        );
         let mut other = model();
         other.properties.insert("KV_CACHE_PRECISION".to_string(), "u8".to_string());
         other.threads = 4;
@@ -156,7 +159,10 @@ mod tests {
         let text = said(("fp16", record("x", "1", "u8")), ("int8", record("y", "2", "u8")));
         assert_eq!(text.len(), 2, "{text:?}");
         assert!(text[0].contains("'fp16' holds most of its weights as u8"), "{text:?}");
-        assert!(text[1].contains("the same type (u8)") && text[1].contains("--weight-format"), "{text:?}");
+        assert!(
+            text[1].contains("the same type (u8)") && text[1].contains("--weight-format"),
+            "{text:?}"
+        );
         // The folder says it where the variant's name does not.
         let text = said(("a", record("model-fp16", "1", "i8")), ("b", record("y", "2", "u4")));
         assert_eq!(text.len(), 1, "{text:?}");
@@ -169,7 +175,11 @@ mod tests {
         assert_eq!(said(fp16(), ("int8", record("ov-int8", "2", "u8"))), none);
         assert_eq!(said(fp16(), ("int8-bf16", record("ov-int8", "2", "u8"))), none);
         let candle = VariantRecord { engine: "candle".to_string(), ..record("x", "2", "f16") };
-        assert_eq!(said(fp16(), ("other", candle)), none, "another engine is an independent reference");
+        assert_eq!(
+            said(fp16(), ("other", candle)),
+            none,
+            "another engine is an independent reference"
+        );
         let by = |recipe: &str, sum: &str| VariantRecord {
             recipe: Some(recipe.to_string()),
             ..record("x", sum, "u4")

@@ -39,8 +39,12 @@ pub(super) fn small_files(variant: &Variant) -> Result<BTreeMap<String, String>>
         return Ok(BTreeMap::new());
     }
     let folder = &variant.load.model;
+    // As they are read: from the model's folder, else from next to the tokenizer.
+    let next_to = variant.tokenizer.parent().unwrap_or(folder);
     for name in SMALL_FILES {
-        files.insert(name.to_string(), folder.join(name));
+        let own = folder.join(name);
+        let place = if own.is_file() { own } else { next_to.join(name) };
+        files.insert(name.to_string(), place);
     }
     for name in SMALL_FOLDERS {
         for path in entries(&folder.join(name)) {

@@ -4,7 +4,7 @@ use super::identity::{self, Runtimes};
 use super::{context, models, preflight};
 use crate::baseline::{self, Stores};
 use crate::config::{
-    ChatTemplate, Concurrency, Config, Fidelity, Quality, Setup, TaskSample, Thresholds, Variant,
+    Concurrency, Config, Fidelity, Quality, Setup, TaskSample, Thresholds, Variant,
 };
 use crate::engine::{self, Inspected};
 use crate::hash;
@@ -304,13 +304,12 @@ pub(super) fn known_record(
     // What is no text is part of the identity.
     let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_string()));
     let mut options: BTreeMap<String, String> = load.options.iter().filter_map(text).collect();
-    match &variant.chat_template {
-        ChatTemplate::None => {}
-        ChatTemplate::Model => drop(options.insert("chat_template".into(), "model".into())),
-        ChatTemplate::File(file) => {
-            options.insert("chat_template".into(), file.display().to_string());
-        }
-    }
+    let whose = |problem: Problem| problem.of(&format!("variant '{}'", variant.name));
+    options.extend(workload::text_of(variant)?);
+    let disagreements = match engine::has_model(load) {
+        true => workload::disagreements(variant).map_err(whose)?,
+        false => Vec::new(),
+    };
     let mut test_switches = Vec::new();
     if load.slowdown > 0.0 {
         test_switches.push(format!("slowed on purpose by {}%", load.slowdown * 100.0));
@@ -324,6 +323,7 @@ pub(super) fn known_record(
         properties: load.properties.clone(),
         options,
         test_switches,
+        disagreements,
         weight_types: work.types,
         recipe: work.recipe,
         identity: None,

@@ -1,6 +1,7 @@
 //! Owns the comparison of two distributions of the next token, and the ratio of sums over documents.
 
-use super::descriptive::standard_deviation;
+use super::descriptive::{mean, standard_deviation};
+use super::students_t::t_quantile;
 
 /// How the predictions of two models differ at one position.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,6 +74,19 @@ pub fn ratio_of_sums(sums: &[f64], positions: &[f64]) -> (f64, f64) {
 pub fn log_ratio_of_sums(sums: &[f64], positions: &[f64]) -> Option<(f64, f64)> {
     let (ratio, spread) = ratio_of_sums(sums, positions);
     (ratio > 0.0).then(|| (ratio.ln(), spread / ratio))
+}
+
+/// Upper bound at level `alpha` of the log of the mean of log-normal values, by their logs `l` with mean `m` and variance `v`: `m + v/2
+/// + t(1 - alpha, n - 1) · √(v/n + v²/(2 (n - 1)))`, Cox's interval with Student's quantile (Olsson 2005, Journal of
+/// Statistics Education 13). `None` for fewer than two values, or where one is not positive.
+pub fn log_normal_mean_upper(values: &[f64], alpha: f64) -> Option<f64> {
+    if values.len() < 2 || values.iter().any(|value| *value <= 0.0 || !value.is_finite()) {
+        return None;
+    }
+    let logs: Vec<f64> = values.iter().map(|value| value.ln()).collect();
+    let (freedom, variance) = (logs.len() as f64 - 1.0, standard_deviation(&logs).powi(2));
+    let error = (variance / (freedom + 1.0) + variance * variance / (2.0 * freedom)).sqrt();
+    Some(mean(&logs) + 0.5 * variance + t_quantile(alpha, freedom) * error)
 }
 
 #[cfg(test)]

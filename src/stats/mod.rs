@@ -10,6 +10,7 @@ mod clusters;
 mod correlation;
 mod descriptive;
 mod divergence;
+mod exact_pairs;
 mod holm;
 mod paired;
 mod repeats;
@@ -25,11 +26,14 @@ pub use binomial::{
 pub use bootstrap::{FEWEST_BOOTSTRAP_ROUNDS, RESAMPLES, Ranked, bootstrap};
 pub use change_points::{CHANGE_LEVEL, ChangePoint, change_points};
 pub use clusters::cluster_effect;
-pub use correlation::{design_effect, intraclass_correlation};
+pub use correlation::{clean_requests_needed, design_effect, intraclass_correlation};
 pub use descriptive::{mean, median_interval, quantile, standard_deviation};
-pub use divergence::{Divergence, divergence, log_ratio_of_sums, ratio_of_sums};
+pub use divergence::{
+    Divergence, divergence, log_normal_mean_upper, log_ratio_of_sums, ratio_of_sums,
+};
+pub use exact_pairs::{PairCounts, exact_paired_difference, paired_excess_p, pairs_needed};
 pub use holm::holm;
-pub use paired::{Pairs, detectable_difference, paired_difference, pairs_needed};
+pub use paired::{Pairs, detectable_difference, paired_difference};
 pub use repeats::{all_right, any_right};
 pub use sequential::{error_spent, look_levels};
 pub use students_t::{

@@ -42,7 +42,7 @@ pub fn paired_difference(pairs: Pairs, alpha: f64) -> Interval {
 
 /// The score statistic of the hypothesis that the difference is `delta` (Tango 1998, equations 24 to 26), with
 /// the probability of `second_only` at its restricted maximum likelihood.
-fn score(pairs: Pairs, delta: f64) -> f64 {
+pub(super) fn score(pairs: Pairs, delta: f64) -> f64 {
     let Pairs { first_only: b, second_only: c, all: n } = pairs;
     let quadratic = 2.0 * n;
     let linear = -b - c + (2.0 * n - b + c) * delta;
@@ -53,31 +53,6 @@ fn score(pairs: Pairs, delta: f64) -> f64 {
     let distance = b - c - n * delta;
     // At the ends of the range, and for no discordant pair at 0, nothing varies.
     if variance <= 0.0 { distance * f64::MAX } else { distance / variance.sqrt() }
-}
-
-/// How many tasks with the same shares would put the interval on one side of `limit`; `None` above
-/// `most`.
-pub fn pairs_needed(pairs: Pairs, limit: f64, alpha: f64, most: usize) -> Option<usize> {
-    let settled = |tasks: usize| {
-        let factor = tasks as f64 / pairs.all;
-        let imagined = Pairs {
-            first_only: pairs.first_only * factor,
-            second_only: pairs.second_only * factor,
-            all: tasks as f64,
-        };
-        let interval = paired_difference(imagined, alpha);
-        interval.low > limit || interval.high <= limit
-    };
-    if pairs.all <= 0.0 || !settled(most) {
-        return None;
-    }
-    // More tasks of the same shares only narrow the interval.
-    let (mut unsettled, mut enough) = (0, most);
-    while enough - unsettled > 1 {
-        let middle = (unsettled + enough) / 2;
-        if settled(middle) { enough = middle } else { unsettled = middle }
-    }
-    Some(enough)
 }
 
 /// The smallest true difference that so many pairs would probably (with `power`) have proven to lie over
@@ -141,18 +116,6 @@ mod tests {
         let one = paired_difference(pairs(12.0, 3.0, 80.0), 0.01);
         let other = paired_difference(pairs(3.0, 12.0, 80.0), 0.01);
         assert!((one.low + other.high).abs() < 1e-12 && (one.high + other.low).abs() < 1e-12);
-    }
-
-    #[test]
-    fn pairs_needed_is_the_first_that_suffices() {
-        let shares = pairs(6.0, 4.0, 100.0);
-        let needed = pairs_needed(shares, 0.01, 0.05, 1_000_000).unwrap();
-        let at = |tasks: usize| {
-            let factor = tasks as f64 / 100.0;
-            paired_difference(pairs(6.0 * factor, 4.0 * factor, tasks as f64), 0.05).low
-        };
-        assert!(at(needed) > 0.01 && at(needed - 1) <= 0.01, "{needed}");
-        assert_eq!(pairs_needed(pairs(6.0, 5.0, 100.0), 0.01, 0.05, 1_000_000), None);
     }
 
     /// False alarms where the true loss equals the limit of one point, for the discordance that a good

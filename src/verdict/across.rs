@@ -2,7 +2,7 @@
 //! is paired but answers by task, and the spread between sessions has to come from elsewhere.
 
 use super::against_baseline::FEWEST_SESSIONS;
-use super::change::{Basis, Estimate, POWER, Remedy};
+use super::change::{Basis, Estimate, POWER, Remedy, no_narrower};
 use super::effect::{self, PerRound};
 use super::judge::{Case, Level, Test, completes_a_round};
 use super::samples;
@@ -152,6 +152,16 @@ impl Case<'_> {
                 stats::standard_deviation(sessions),
             ),
         };
+        // Each side is read so coarsely; numbers that agree to less tell nothing of how far others would lie.
+        let fewest = if varies { sessions.len() } else { now.values.len().min(then.values.len()) };
+        let resolution = now.resolution + then.resolution;
+        let interval = interval.map(|interval| {
+            let of_others = stats::t_half_width(resolution, fewest.max(2), alpha);
+            no_narrower(
+                interval,
+                of_others * if varies { (2.0 * fewest as f64).sqrt() } else { 1.0 },
+            )
+        });
         Estimate {
             interval,
             basis: interval.map(|interval| Basis {

@@ -2,7 +2,7 @@
 //! against theirs.
 
 use super::across::beyond;
-use super::change::{Basis, Estimate, MOST_ROUNDS, Remedy};
+use super::change::{Basis, Estimate, MOST_ROUNDS, Remedy, no_narrower};
 use super::effect::{self, PerRound};
 use super::graded::bad;
 use super::judge::{Case, Test};
@@ -157,7 +157,7 @@ impl Case<'_> {
         }
         let sessions: Vec<f64> = then.iter().map(|values| stats::mean(values)).collect();
         Box::new(move |alpha| {
-            let estimate = self.against_sessions(&now.values, &then, &sessions, alpha);
+            let estimate = self.against_sessions(&now, &then, &sessions, alpha);
             let mut verdict = self.decide_change(&now, estimate, limit);
             verdict.base = Some(stats::mean(&sessions).exp());
             if now.values.is_empty() {
@@ -222,11 +222,12 @@ impl Case<'_> {
     /// session can be compared round by round before.
     fn against_sessions<'b>(
         &'b self,
-        now: &[f64],
+        effect: &PerRound,
         then: &[Vec<f64>],
         sessions: &'b [f64],
         alpha: f64,
     ) -> Estimate<'b> {
+        let now = &effect.values[..];
         let by_session = sessions.len() >= FEWEST_SESSIONS;
         let interval = match by_session {
             _ if now.is_empty() || self.too_few(sessions) => None,
@@ -234,6 +235,13 @@ impl Case<'_> {
             false => stats::welch_interval(now, &then.concat(), alpha),
         };
         let numbers = if by_session { sessions } else { now };
+        // Both sides are read as finely, so their difference twice as coarsely; sessions that agree to less than that
+        // tell nothing of how far others would lie.
+        let resolution = 2.0 * effect.resolution;
+        let interval = interval.map(|interval| {
+            let of_others = stats::t_half_width(resolution, numbers.len().max(2), alpha);
+            no_narrower(interval, of_others * (numbers.len() as f64 + 1.0).sqrt())
+        });
         let basis = |interval: Interval| Basis {
             level: alpha,
             noise: stats::standard_deviation(numbers),

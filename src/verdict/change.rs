@@ -5,7 +5,7 @@ use super::effect::{self, PerRound};
 use super::judge::{Case, Level, Test, known};
 use super::tail;
 use crate::metric::Better;
-use crate::record::{Effect, Limit, Needed, Resolution, Sample, Verdict, VerdictKind};
+use crate::record::{Effect, Evidence, Limit, Needed, Resolution, Sample, Verdict, VerdictKind};
 use crate::stats::{self, Interval};
 
 /// Most rounds (or stored sessions) that are worth naming as a remedy.
@@ -138,21 +138,23 @@ impl Case<'_> {
     fn over_rounds<'b>(&'b self, effect: &'b PerRound, level: Level) -> Estimate<'b> {
         let rounds = effect.values.len();
         let spread = effect.spread();
+        // Rounds that agree to less than what can be read tell nothing of how far others would lie.
+        let told = spread.max(effect.resolution);
         let enough = rounds >= 2;
         Estimate {
             interval: enough
-                .then(|| stats::t_interval_of(effect.point(), spread, rounds, level.here)),
+                .then(|| stats::t_interval_of(effect.point(), told, rounds, level.here)),
             basis: enough.then(|| Basis {
                 level: level.here,
                 noise: spread,
-                beyond: stats::detectable(spread, rounds, level.here, POWER),
+                beyond: stats::detectable(told, rounds, level.here, POWER).max(effect.resolution),
             }),
             sessions: 0,
             missing: match (rounds, self.rounds.len()) {
                 (_, 1) => "1 round has no spread; at least 2 are needed, 6 are usual".to_string(),
                 (some, all) => format!("{some} of {all} rounds have a value; 2 are needed"),
             },
-            remedy: Box::new(move |distance| rounds_remedy(spread, distance, level.whole)),
+            remedy: Box::new(move |distance| rounds_remedy(told, distance, level.whole)),
         }
     }
 
@@ -183,7 +185,8 @@ impl Case<'_> {
         }
         let shown = scale.shown;
         let basis = estimate.basis;
-        verdict.effect = estimate.interval.map(|interval| Effect {
+        let found = estimate.interval.map(|interval| no_narrower(interval, effect.resolution));
+        verdict.effect = found.map(|interval| Effect {
             point: shown(interval.point),
             low: shown(interval.low),
             high: shown(interval.high),
@@ -204,7 +207,7 @@ impl Case<'_> {
             verdict.reason = failed_rounds(effect, rounds);
             return verdict;
         }
-        let Some(interval) = estimate.interval else {
+        let Some(interval) = found else {
             verdict.verdict = VerdictKind::Inconclusive;
             verdict.reason = match effect.candidate_failed {
                 0 => estimate.missing,
@@ -213,10 +216,25 @@ impl Case<'_> {
             return verdict;
         };
         let worse = oriented(interval, scale.orientation);
-        verdict.verdict = self.kind(worse, scale.limit);
+        let distance = worse.point - scale.limit;
+        let at_limit = distance.abs() <= effect.resolution;
+        verdict.verdict = match self.rule.evidence {
+            // What cannot be told from the limit is not beyond it.
+            Evidence::Point if at_limit => {
+                self.kind(Interval { point: scale.limit, ..worse }, scale.limit)
+            }
+            _ => self.kind(worse, scale.limit),
+        };
         match verdict.verdict {
+            VerdictKind::Inconclusive if at_limit && effect.resolution > 0.0 => {
+                verdict.reason = format!(
+                    "the distance to the limit is less than what can be measured, which is {}: no number of \
+                     rounds would settle it",
+                    finest_words(effect.resolution)
+                );
+            }
             VerdictKind::Inconclusive => {
-                let remedy = (estimate.remedy)(worse.point - scale.limit);
+                let remedy = (estimate.remedy)(distance);
                 verdict.reason = remedy.words;
                 verdict.needed = remedy.needed;
             }
@@ -296,6 +314,18 @@ pub fn limit_of_width(better: Better, width: f64) -> f64 {
         Better::Lower => width.exp_m1(),
         Better::Higher => -(-width).exp_m1(),
     }
+}
+
+/// An interval that reaches so far from its point at least.
+pub(super) fn no_narrower(interval: Interval, half: f64) -> Interval {
+    let Interval { point, low, high } = interval;
+    Interval { point, low: low.min(point - half), high: high.max(point + half) }
+}
+
+/// A small share in percent, with two digits that say something.
+fn finest_words(share: f64) -> String {
+    let percent = 100.0 * share;
+    if percent >= 0.01 { format!("{percent:.2}%") } else { format!("{percent:.0e}%") }
 }
 
 fn oriented(interval: Interval, orientation: f64) -> Interval {

@@ -5,7 +5,7 @@ use super::change::POWER;
 use super::judge::{Case, Level, Test};
 use super::samples;
 use crate::metric::Kind;
-use crate::record::{Effect, Needed, Resolution, Sample, Verdict, VerdictKind};
+use crate::record::{Effect, Needed, Resolution, Round, Sample, Verdict, VerdictKind};
 use crate::stats::{self, Interval};
 use std::collections::BTreeMap;
 
@@ -26,24 +26,51 @@ impl Case<'_> {
     /// The failure rate against a fixed limit.
     pub(super) fn failure_rate(&self, limit: f64) -> Test<'_> {
         let (failed, all) = samples::hits(self.rule.metric, &self.rounds, &self.rule.variant);
-        self.by_look(move |level| self.failures(failed, all, limit, level))
+        let design_effect = self.failing_together();
+        self.by_look(move |level| self.failures([failed, all], design_effect, limit, level))
     }
 
-    fn failures(&self, failed: u64, all: u64, limit: f64, level: Level) -> Verdict {
-        let mut verdict = self.proportion(failed, all, limit, level.here);
+    /// So many requests count as one, by how far those that fail are of the same rounds: a worker that dies may take
+    /// several with it.
+    fn failing_together(&self) -> f64 {
+        let of_round = |round: &&Round| -> Vec<f64> {
+            let each = samples::failing(self.rule.metric, round, &self.rule.variant);
+            each.into_iter().map(|failed| f64::from(u8::from(failed))).collect()
+        };
+        let by_round: Vec<Vec<f64>> = self.rounds.iter().map(of_round).collect();
+        let size = by_round.iter().map(Vec::len).sum::<usize>() as f64 / by_round.len() as f64;
+        stats::design_effect(stats::intraclass_correlation(&by_round), size)
+    }
+
+    fn failures(
+        &self,
+        [failed, all]: [u64; 2],
+        design_effect: f64,
+        limit: f64,
+        level: Level,
+    ) -> Verdict {
+        let effective = [failed, all].map(|count| count as f64 / design_effect);
+        let mut verdict = self.share_of_trials(effective, limit, level.here);
+        let together = match design_effect > 1.005 {
+            true => format!(
+                "; they are of the same rounds, and count as {:.1} of {:.0}",
+                effective[0], effective[1]
+            ),
+            false => String::new(),
+        };
         if verdict.verdict != VerdictKind::Inconclusive {
             if failed > 0 {
-                verdict.reason = format!("{failed} of {all} requests failed");
+                verdict.reason = format!("{failed} of {all} requests failed{together}");
             }
             return verdict;
         }
         let upper = verdict.effect.as_ref().map_or(1.0, |effect| effect.high);
         let proven = format!(
-            "{failed} of {all} failed: below {:.2}% with {:.1}% confidence",
+            "{failed} of {all} failed{together}: below {:.2}% with {:.1}% confidence",
             upper * 100.0,
             (1.0 - level.here) * 100.0
         );
-        let (words, needed) = remedy([failed as f64, all as f64], 1.0, limit, level.whole);
+        let (words, needed) = remedy(effective, design_effect, limit, level.whole);
         verdict.reason = format!("{proven}; {words}");
         verdict.needed = needed;
         verdict

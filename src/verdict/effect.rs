@@ -18,6 +18,8 @@ pub struct PerRound {
     pub candidate_failed: usize,
     /// Rounds in which a failure of the reference made the value meaningless.
     pub reference_failed: usize,
+    /// Differences from here on can be told apart at all: what clock or page count leave open, as a log.
+    pub resolution: f64,
     /// Point and spread by round of a statistic of all requests together, in place of the values'.
     pooled: Option<(f64, f64)>,
 }
@@ -79,6 +81,7 @@ pub fn log_ratios(
     let mut effect = PerRound::empty();
     let paired = statistic == Statistic::Mean && metric.kind() != Kind::PerRound;
     for round in rounds {
+        effect.resolve(metric, statistic, round, &[candidate, reference]);
         if paired {
             let ratios = paired_log_ratios(metric, round, candidate, reference);
             effect.requests += ratios.len();
@@ -111,6 +114,7 @@ pub fn log_values(
     for round in rounds {
         let Some(value) = round_statistic(metric, statistic, round, variant) else { continue };
         effect.requests += samples_behind(metric, round, variant);
+        effect.resolve(metric, statistic, round, &[variant]);
         match is_worst(metric, value) {
             true => effect.candidate_failed += 1,
             false => effect.values.push(value.ln()),
@@ -126,8 +130,18 @@ impl PerRound {
             requests: 0,
             candidate_failed: 0,
             reference_failed: 0,
+            resolution: 0.0,
             pooled: None,
         }
+    }
+
+    /// Takes note of how finely a round's values of some variants can be read.
+    fn resolve(&mut self, metric: Metric, statistic: Statistic, round: &Round, variants: &[&str]) {
+        let of = |variant: &&str| {
+            let value = round_statistic(metric, statistic, round, variant)?;
+            Some(metric.finest(statistic, value)).filter(|finest| finest.is_finite())
+        };
+        self.resolution = self.resolution.max(variants.iter().filter_map(of).sum());
     }
 
     /// A statistic of all requests of some rounds, with the spread of a round that its error amounts to.

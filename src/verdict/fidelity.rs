@@ -6,8 +6,8 @@ use super::change::{MOST_ROUNDS, POWER};
 use super::judge::{Case, Test};
 use crate::metric::{Metric, Of, Read, Statistic};
 use crate::record::{
-    Against, Effect, FailureClass, Fidelity, Forcing, Limit, Needed, Part, Resolution, Sample,
-    Verdict, VerdictKind,
+    Against, Effect, EngineInfo, FailureClass, Fidelity, Forcing, Limit, Needed, Part, Resolution,
+    Sample, Verdict, VerdictKind,
 };
 use crate::stats::{self, FEWEST_BOOTSTRAP_ROUNDS, Interval, RESAMPLES, Ranked};
 
@@ -27,6 +27,8 @@ pub struct Forced {
     pub documents: usize,
     /// Documents that a side failed at.
     pub failed: usize,
+    /// Those of them at which the variant's logits were NaN or infinite: then no mean over the others is its own.
+    pub not_finite: usize,
     /// Positions that count.
     pub positions: usize,
     /// Mean KL divergence, nats.
@@ -65,6 +67,7 @@ fn summarized(variant: &str, forcing: Forcing, sample: &Documents<'_>) -> Forced
         forcing,
         documents: sample.good.len(),
         failed: sample.failed.len() + sample.reference_failed.len(),
+        not_finite: sample.not_finite(),
         positions: divergences().count(),
         kl: interval(Of::Divergence, Statistic::Mean),
         p99: interval(Of::Divergence, Statistic::P99),
@@ -86,9 +89,15 @@ pub(super) fn value(
     let Read::Documents(of) = metric.info().read else { return (None, None, 0) };
     if of == Of::Likelihood {
         let (sample, place) = Documents::with_reference(part, variant);
+        if place == 0 && sample.not_finite() > 0 {
+            return (None, None, sample.good.len());
+        }
         return (sample.perplexity().map(|both| both[place]), None, sample.good.len());
     }
     let sample = Documents::of(part, variant, Forcing::Whole);
+    if sample.not_finite() > 0 {
+        return (None, None, sample.good.len());
+    }
     let found = Estimate::new(&sample, of, statistic).and_then(|estimate| estimate.described());
     let ends = found.map(|found| [found.low, found.high]).filter(|[low, high]| low < high);
     (found.map(|found| found.point), ends, sample.good.len())
@@ -166,15 +175,31 @@ impl<'a> Documents<'a> {
     fn charged(&self, verdict: Verdict) -> Verdict {
         let failures = || self.failed.iter().filter_map(|one| one.failure.as_ref());
         let Some(first) = failures().next() else { return verdict };
-        let reason = format!("{} of {} documents failed: {first}", self.failed.len(), self.all());
-        let proof = failures().any(|f| f.class == FailureClass::NonFinite) || self.failed.len() > 1;
+        let (failed, all) = (self.failed.len(), self.all());
+        let reason = format!(
+            "{failed} of {all} documents failed ({}): {}",
+            first.class.title(),
+            first.message
+        );
+        let not_finite = self.not_finite() > 0;
         let kind = match verdict.verdict {
             VerdictKind::Regressed => VerdictKind::Regressed,
-            _ if proof => VerdictKind::Regressed,
+            _ if not_finite || failed > 1 => VerdictKind::Regressed,
             _ => VerdictKind::Inconclusive,
         };
+        // What the other documents came to is not what breaks the rule, and would hide what does.
+        let (effect, now) = match not_finite || verdict.verdict != VerdictKind::Regressed {
+            true => (None, None),
+            false => (verdict.effect, verdict.now),
+        };
         let needed = verdict.needed.filter(|_| kind == VerdictKind::Inconclusive);
-        Verdict { verdict: kind, reason, needed, ..verdict }
+        Verdict { verdict: kind, reason, needed, effect, now, ..verdict }
+    }
+
+    /// Documents at which the variant's logits were NaN or infinite.
+    fn not_finite(&self) -> usize {
+        let failures = self.failed.iter().filter_map(|one| one.failure.as_ref());
+        failures.filter(|failure| failure.class == FailureClass::NonFinite).count()
     }
 }
 
@@ -186,6 +211,9 @@ struct Estimate {
     spread: f64,
     documents: usize,
     scale: Scale,
+    /// The mean divergence of each document, where it is a mean of divergences: they are skewed, and Student's upper bound on
+    /// the log of their mean is too low.
+    skewed: Vec<f64>,
 }
 
 /// How a scale reads, and where it ends.
@@ -236,13 +264,28 @@ impl Estimate {
             (Of::Agreement, _) => (sums(|one| f64::from(one.agree)), SHARE),
             (Of::Likelihood, _) => (sums(|one| one.nll - one.reference_nll), LOG_RATIO),
         };
-        Some(Estimate { point, spread, documents, scale })
+        let mean_divergence =
+            (of, statistic) == (Of::Divergence, Statistic::Mean) && spread.is_finite();
+        let skewed = match mean_divergence && point.is_finite() {
+            true => {
+                let sums = by_document(|one| one.kl.iter().copied().map(f64::from).sum());
+                sums.iter().zip(&positions).map(|(sum, positions)| sum / positions).collect()
+            }
+            false => Vec::new(),
+        };
+        Some(Estimate { point, spread, documents, scale, skewed })
     }
 
     /// The interval on its own scale, whose ends are each a bound at level `alpha`.
     fn interval(&self, alpha: f64) -> Option<Interval> {
         let enough = self.documents >= 2 && self.spread.is_finite();
-        enough.then(|| stats::t_interval_of(self.point, self.spread, self.documents, alpha))
+        let interval =
+            enough.then(|| stats::t_interval_of(self.point, self.spread, self.documents, alpha))?;
+        let high = stats::log_normal_mean_upper(&self.skewed, alpha);
+        Some(Interval {
+            high: high.map_or(interval.high, |high| high.max(interval.high)),
+            ..interval
+        })
     }
 
     /// As it is shown, within what there can be.
@@ -338,7 +381,82 @@ impl Case<'_> {
         if sample.all() == 0 {
             return self.known(VerdictKind::Invalid, self.not_forced(forcing));
         }
-        Box::new(move |alpha| sample.charged(self.held(&sample, of, alpha)))
+        match self.unread_cache(forcing) {
+            None => Box::new(move |alpha| sample.charged(self.held(&sample, of, alpha))),
+            Some(caches) => self.with_cache(sample, of, caches),
+        }
+    }
+
+    /// The types of both sides' key-value caches, where they differ and this way of forcing does not read one of them as
+    /// generating does: a text that goes in with one call is computed beside the cache.
+    fn unread_cache(&self, forcing: Forcing) -> Option<[String; 2]> {
+        let reference = &self.now.header.plan.fidelity.as_ref()?.reference;
+        let engines = [self.now.engine(&self.rule.variant)?, self.now.engine(reference)?];
+        let whole = forcing == Forcing::Whole && engines.iter().any(|engine| engine.all_positions);
+        let caches = engines.map(cache_type);
+        (whole && caches[0] != caches[1]).then_some(caches)
+    }
+
+    /// A rule on documents forced whole, where the sides' caches differ: it holds only if the documents that were forced
+    /// stepwise show it too, and is broken by either, each at half the level.
+    fn with_cache<'b>(
+        &'b self,
+        sample: Documents<'b>,
+        of: Of,
+        [cache, other]: [String; 2],
+    ) -> Test<'b> {
+        let stepwise = Documents::of(self.now, &self.rule.variant, Forcing::Stepwise);
+        let caches = format!(
+            "the key-value cache holds {cache} here and {other} on the other side, and a text that is forced in one \
+             call does not read it"
+        );
+        Box::new(move |alpha| {
+            let whole = |alpha| sample.charged(self.held(&sample, of, alpha));
+            let by_steps = |alpha| stepwise.charged(self.held(&stepwise, of, alpha));
+            let undecided = |reason: String| Verdict {
+                verdict: VerdictKind::Inconclusive,
+                reason,
+                needed: None,
+                ..whole(alpha)
+            };
+            let broken = whole(0.5 * alpha);
+            if stepwise.void().is_some() || stepwise.all() == 0 {
+                return match broken.verdict {
+                    VerdictKind::Regressed => broken,
+                    _ => undecided(format!(
+                        "{caches}; no document was forced stepwise: set `stepwise` under [quality.fidelity]"
+                    )),
+                };
+            }
+            for (found, stepwise) in [(broken.clone(), false), (by_steps(0.5 * alpha), true)] {
+                if found.verdict == VerdictKind::Regressed {
+                    let why = if stepwise { format!("stepwise: {caches}") } else { String::new() };
+                    let reasons = [why, found.reason.clone()];
+                    let reasons: Vec<String> =
+                        reasons.into_iter().filter(|text| !text.is_empty()).collect();
+                    return Verdict { reason: reasons.join("; "), ..found };
+                }
+            }
+            let (whole, by_steps) = (whole(alpha), by_steps(alpha));
+            let passes = |verdict: &Verdict| {
+                matches!(verdict.verdict, VerdictKind::Pass | VerdictKind::Improved)
+            };
+            match (passes(&whole), passes(&by_steps)) {
+                (true, true) => whole,
+                (true, false) => Verdict {
+                    reason: format!(
+                        "{caches}; stepwise it is not shown: {}",
+                        Some(by_steps.reason.as_str())
+                            .filter(|why| !why.is_empty())
+                            .unwrap_or("beyond the limit")
+                    ),
+                    verdict: VerdictKind::Inconclusive,
+                    ..by_steps
+                },
+                // Proven at the whole level and not at half of it is not proven.
+                (false, _) => broken,
+            }
+        })
     }
 
     fn not_forced(&self, forcing: Forcing) -> String {
@@ -413,6 +531,15 @@ impl Case<'_> {
     }
 }
 
+/// The type of an engine's key-value cache, as it reads it back; candle's is that of the weights.
+fn cache_type(engine: &EngineInfo) -> String {
+    let said = |key: &str| engine.properties.get(key).map(String::as_str);
+    let one = said("KV_CACHE_PRECISION").or(said("weights")).unwrap_or("an unknown type");
+    let (key, value) =
+        (said("KEY_CACHE_PRECISION").unwrap_or(one), said("VALUE_CACHE_PRECISION").unwrap_or(one));
+    if key == value { key.to_string() } else { format!("{key} keys and {value} values") }
+}
+
 fn too_few(documents: usize, statistic: Statistic) -> String {
     match statistic {
         Statistic::P99 if documents < FEWEST_BOOTSTRAP_ROUNDS => format!(
@@ -462,6 +589,11 @@ mod tests {
     }
 
     fn verdict(rule: Rule, documents: Vec<Fidelity>) -> Verdict {
+        verdict_with(rule, documents, ["f16", "f16"])
+    }
+
+    /// The same with key-value caches of these types, of the variant and of the reference.
+    fn verdict_with(rule: Rule, documents: Vec<Fidelity>, caches: [&str; 2]) -> Verdict {
         let requests =
             ["base", "now"].map(|variant| request(1, variant, "t", &[10.0, 20.0])).to_vec();
         let rounds = [Round { round: 1, complete: true, requests, ..Round::default() }];
@@ -477,6 +609,14 @@ mod tests {
             sha256: String::new(),
         });
         part.fidelity = documents;
+        for (variant, cache) in ["now", "base"].into_iter().zip(caches) {
+            let engine = EngineInfo {
+                properties: [("KV_CACHE_PRECISION".to_string(), cache.to_string())].into(),
+                all_positions: true,
+                ..EngineInfo::default()
+            };
+            part.engines.insert(variant.to_string(), engine);
+        }
         let measured = Measured { parts: &[part], earlier: &[], stored: &Stores::default() };
         judge(&[rule], &measured, 0.05).remove(0)
     }
@@ -547,7 +687,53 @@ mod tests {
         let mut documents = documents(9, 0.01);
         documents[3].reference_failure = failure(FailureClass::Crash);
         let void = verdict(divergence(), documents);
+        assert_eq!(void.now, None);
         assert_eq!(void.verdict, VerdictKind::Invalid);
         assert_eq!(void.reason, "1 documents of 'base', the other side, failed: crash: test");
+    }
+
+    #[test]
+    fn logits_that_are_not_finite_are_the_cause_and_not_a_divergence_of_nothing() {
+        let mut documents = documents(9, 0.0);
+        documents[4] = Fidelity {
+            failure: failure(FailureClass::NonFinite),
+            kl: vec![],
+            ..documents[4].clone()
+        };
+        let found = verdict(divergence(), documents);
+        assert_eq!(found.verdict, VerdictKind::Regressed);
+        assert_eq!((found.now, found.effect), (None, None), "no figure of the others");
+        assert_eq!(found.reason, "1 of 9 documents failed (NaN or infinite logits): test");
+    }
+
+    #[test]
+    fn a_cache_that_was_not_read_does_not_pass() {
+        let stepwise = |count: usize, mean: f64| {
+            let steps = documents(count, mean).into_iter();
+            steps.map(|one| Fidelity { forcing: Forcing::Stepwise, ..one }).collect::<Vec<_>>()
+        };
+        let judged = |steps: Vec<Fidelity>, caches| {
+            let all = documents(9, 0.001).into_iter().chain(steps).collect();
+            verdict_with(divergence(), all, caches)
+        };
+        assert_eq!(judged(vec![], ["u8", "u8"]).verdict, VerdictKind::Pass, "alike on both sides");
+        let unread = judged(vec![], ["u4", "f16"]);
+        assert_eq!(unread.verdict, VerdictKind::Inconclusive);
+        assert!(
+            unread.reason.starts_with("the key-value cache holds u4 here and f16"),
+            "{}",
+            unread.reason
+        );
+        assert!(unread.reason.contains("set `stepwise`"), "{}", unread.reason);
+        let far = judged(stepwise(4, 0.15), ["u4", "f16"]);
+        assert_eq!(far.verdict, VerdictKind::Regressed, "{far:?}");
+        assert!(far.effect.unwrap().point > 0.1, "the figure that breaks it");
+        assert_eq!(judged(stepwise(4, 0.01), ["u4", "f16"]).verdict, VerdictKind::Pass);
+        let open = judged(stepwise(3, 0.045), ["u4", "f16"]);
+        assert_eq!(open.verdict, VerdictKind::Inconclusive, "{open:?}");
+        assert!(open.reason.contains("stepwise it is not shown"), "{}", open.reason);
+        // What the weights break needs no cache.
+        let broken = verdict_with(divergence(), documents(9, 0.2), ["u4", "f16"]);
+        assert_eq!(broken.verdict, VerdictKind::Regressed);
     }
 }

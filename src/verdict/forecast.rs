@@ -98,7 +98,7 @@ impl Foresight<'_> {
             (_, Kind::Proportion, Limit::Points(limit)) => self.requests(limit, self.last() / 2.0),
             (_, Kind::Proportion, Limit::Max(limit)) => self.requests(limit, self.last()),
             (_, _, Limit::Max(_)) if rule.statistic == Statistic::P99 => {
-                self.requests(OVER_P99, self.last())
+                self.requests_over(self.last())
             }
             _ if rule.metric.info().deterministic => {
                 (Settles::Yes, "it is compared exactly".to_string())
@@ -150,6 +150,28 @@ impl Foresight<'_> {
         let hit = if self.rule.metric.is_proportion() { "a failure" } else { "one over" };
         let why = format!("{planned} requests; {needed} without {hit} would show it");
         (settles(planned >= needed), why)
+    }
+
+    /// A P99 against a fixed value: so many requests under it would prove it, and so many more since their correlation
+    /// within rounds is estimated.
+    fn requests_over(&self, alpha: f64) -> (Settles, String) {
+        let of_round = self.tasks_of_round() as u64;
+        let planned = of_round * u64::from(self.header.plan.rounds);
+        let independent = stats::clean_trials_needed(OVER_P99, alpha);
+        let probably = stats::clean_requests_needed(OVER_P99, alpha, of_round, POWER);
+        let (Some(independent), Some(probably)) = (independent, probably) else {
+            return (Settles::No, "no number of requests shows it".to_string());
+        };
+        let settles = match planned {
+            planned if planned >= probably => Settles::Yes,
+            planned if planned >= independent => Settles::Unknown,
+            _ => Settles::No,
+        };
+        let why = format!(
+            "{planned} requests; {independent} independent ones without one over would show it, and {probably} in \
+             rounds of {of_round} do so in nine of ten sessions"
+        );
+        (settles, why)
     }
 
     /// A share of the graded tasks: so many pairs, with the shares of the past.

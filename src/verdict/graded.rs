@@ -2,12 +2,12 @@
 
 use super::change::POWER;
 use super::judge::{Case, Test};
-use super::tasks::answers;
+use super::tasks::{answers, failed};
 use crate::metric::{ACCURACY, Better, Metric, Read};
 use crate::record::{
-    Answer, Effect, Grade, Needed, Part, Resolution, Sample, Verdict, VerdictKind,
+    Answer, Effect, FailureClass, Grade, Needed, Part, Resolution, Sample, Verdict, VerdictKind,
 };
-use crate::stats::{self, Interval, Pairs};
+use crate::stats::{self, Interval, PairCounts, Pairs};
 use std::collections::BTreeMap;
 
 /// Most tasks that are worth naming as a remedy.
@@ -16,6 +16,10 @@ pub(super) const MOST_TASKS: usize = 100_000;
 /// The share of a suite's tasks that the reference has right up to which it is at the floor; so near to
 /// all it is at the ceiling.
 const FLOOR: f64 = 0.02;
+
+/// The share of a side's answers that may have been cut off at the most tokens of an answer: with more of them an
+/// accuracy is that of the limit on tokens, and not of the model.
+const CUT_OFF: f64 = 0.05;
 
 /// Whether a grade counts against the variant in a metric.
 pub(super) fn bad(metric: Metric, grade: Grade) -> bool {
@@ -63,18 +67,25 @@ impl Tally {
         }
     }
 
-    fn pairs(&self) -> Pairs {
-        Pairs {
-            first_only: f64::from(self.worse),
-            second_only: f64::from(self.better),
-            all: f64::from(self.all),
+    fn counts(&self) -> PairCounts {
+        PairCounts {
+            first_only: u64::from(self.worse),
+            second_only: u64::from(self.better),
+            all: u64::from(self.all),
         }
     }
 
-    /// Whether the other side has (nearly) all or none of them right: such tasks tell a loss badly.
-    fn tells_little(&self) -> bool {
+    /// By how much more of them count against the variant than against the other side, as a share.
+    fn loss(&self) -> f64 {
+        (f64::from(self.worse) - f64::from(self.better)) / f64::from(self.all)
+    }
+
+    /// Whether the other side has (nearly) all or none of them right: such tasks tell a loss badly. That none of
+    /// them fails there is as it should be, and hides no failure of the variant.
+    fn tells_little(&self, metric: Metric) -> bool {
         let share = f64::from(self.bad_base) / f64::from(self.all);
-        !(FLOOR..=1.0 - FLOOR).contains(&share)
+        let too_easy = metric == ACCURACY && share < FLOOR;
+        too_easy || share > 1.0 - FLOOR
     }
 }
 
@@ -89,7 +100,37 @@ impl Case<'_> {
         if let Some(why) = hard_failures(then, reference) {
             return self.known(VerdictKind::Invalid, why);
         }
-        self.paired(&now, &self.bad_tasks(then, reference), limit)
+        let test = self.paired(&now, &self.bad_tasks(then, reference), limit);
+        let cut_off = [(self.now, self.rule.variant.as_str()), (then, reference)];
+        let Some(why) = self.cut_off(&cut_off) else { return test };
+        Box::new(move |alpha| match test(alpha) {
+            verdict if matches!(verdict.verdict, VerdictKind::Pass | VerdictKind::Improved) => {
+                let reason = format!("{}; {why}", verdict.reason);
+                Verdict { verdict: VerdictKind::Inconclusive, reason, needed: None, ..verdict }
+            }
+            verdict => verdict,
+        })
+    }
+
+    /// Why an accuracy cannot be shown to hold: too many answers of a side were cut off before their end. What is cut off
+    /// on both sides counts as wrong on both, whatever the models would have said.
+    fn cut_off(&self, sides: &[(&Part, &str)]) -> Option<String> {
+        if self.rule.metric != ACCURACY {
+            return None;
+        }
+        let of = |(part, variant): &(&Part, &str)| {
+            let share = failed(part, variant, Some(FailureClass::RunOn));
+            (share.of > 0 && share.point() > CUT_OFF)
+                .then(|| format!("{} of {} answers of '{variant}'", share.hits, share.of))
+        };
+        let found: Vec<String> = sides.iter().filter_map(of).collect();
+        (!found.is_empty()).then(|| {
+            format!(
+                "{} were cut off at the limit of tokens and count as wrong, which shows no accuracy: raise \
+                 `max_tokens` under [quality], or name where an answer ends with `stop`",
+                found.join(" and ")
+            )
+        })
     }
 
     /// A rule on graded tasks against a fixed limit.
@@ -140,8 +181,9 @@ impl Case<'_> {
             );
             return self.known(VerdictKind::Invalid, why);
         }
+        let metric = self.rule.metric;
         let (poor, telling): (Vec<_>, Vec<_>) =
-            suites.into_iter().partition(|(_, tally)| tally.tells_little());
+            suites.into_iter().partition(|(_, tally)| tally.tells_little(metric));
         let telling = telling.into_iter().fold(Tally::default(), |sum, (_, tally)| sum.and(tally));
         let poor: Vec<Option<String>> = poor.into_iter().map(|(suite, _)| suite).collect();
         Box::new(move |alpha| {
@@ -149,6 +191,11 @@ impl Case<'_> {
             match verdict.verdict {
                 VerdictKind::Pass | VerdictKind::Improved if !poor.is_empty() => {
                     self.by_telling_suites(verdict, telling, &poor, limit, alpha)
+                }
+                VerdictKind::Inconclusive => {
+                    // More tasks of which nothing can be lost don't show that nothing is lost; a loss they do show.
+                    let more = if whole.loss() > limit { whole } else { telling };
+                    self.with_forecast(verdict, more, &poor, limit, alpha)
                 }
                 _ => verdict,
             }
@@ -165,22 +212,59 @@ impl Case<'_> {
         limit: f64,
         alpha: f64,
     ) -> Verdict {
+        let of_telling = || self.decide_pairs(telling, limit, alpha).verdict;
+        if telling.all > 0 && matches!(of_telling(), VerdictKind::Pass | VerdictKind::Improved) {
+            let reason = format!("{}; {}", verdict.reason, self.why_poor(poor));
+            return Verdict { reason, ..verdict };
+        }
+        let verdict = Verdict { verdict: VerdictKind::Inconclusive, ..verdict };
+        self.with_forecast(verdict, telling, poor, limit, alpha)
+    }
+
+    /// Why some suites are no evidence.
+    fn why_poor(&self, poor: &[Option<String>]) -> String {
         let names: Vec<&str> =
             poor.iter().map(|suite| suite.as_deref().unwrap_or("tasks without a suite")).collect();
-        let why = format!(
-            "{}: the other side has nearly all or none of it right, which is no evidence",
-            names.join(", ")
-        );
-        let kind = match telling.all {
-            0 => VerdictKind::Inconclusive,
-            _ => match self.decide_pairs(telling, limit, alpha) {
-                Verdict { verdict: VerdictKind::Pass | VerdictKind::Improved, .. } => {
-                    verdict.verdict
-                }
-                _ => VerdictKind::Inconclusive,
-            },
+        let names = names.join(", ");
+        match self.rule.metric == ACCURACY {
+            true => format!(
+                "{names}: the other side has nearly all or none of it right, which is no evidence"
+            ),
+            false => {
+                format!("{names}: the other side fails at nearly all of it, which is no evidence")
+            }
+        }
+    }
+
+    /// What would settle an undecided rule: more of the tasks that can tell, if there are any.
+    fn with_forecast(
+        &self,
+        mut verdict: Verdict,
+        telling: Tally,
+        poor: &[Option<String>],
+        limit: f64,
+        alpha: f64,
+    ) -> Verdict {
+        if !poor.is_empty() {
+            verdict.reason += &format!("; {}", self.why_poor(poor));
+        }
+        if telling.all == 0 {
+            verdict.reason += ", and more tasks like these would not settle it";
+            return verdict;
+        }
+        let of_the_others = if poor.is_empty() { "" } else { " of the other suites" };
+        let pairs = Pairs::from(telling.counts());
+        let needed = stats::pairs_needed(pairs, limit, alpha, MOST_TASKS);
+        verdict.needed = needed.map(|count| Needed { count: count as u64, of: Sample::Tasks });
+        verdict.reason += &match needed {
+            Some(needed) => {
+                format!("; about {needed} tasks{of_the_others} with such shares would settle it")
+            }
+            None => format!(
+                "; too near the limit: {MOST_TASKS} tasks{of_the_others} would not settle it"
+            ),
         };
-        Verdict { verdict: kind, reason: format!("{}; {why}", verdict.reason), ..verdict }
+        verdict
     }
 
     /// The suite of a graded task.
@@ -191,21 +275,13 @@ impl Case<'_> {
 
     fn decide_pairs(&self, tally: Tally, limit: f64, alpha: f64) -> Verdict {
         let Tally { worse, better, all, .. } = tally;
-        let pairs = tally.pairs();
-        let loss = stats::paired_difference(pairs, alpha);
+        let pairs = Pairs::from(tally.counts());
+        let loss = stats::exact_paired_difference(tally.counts(), limit, alpha);
         let mut verdict = self.undecided(self.kind(loss, limit), String::new());
         verdict.reason = format!("{worse} of {all} tasks got worse, {better} got better");
         if worse + better > 0 {
             let p = stats::mcnemar(u64::from(worse), u64::from(better));
             verdict.reason += &format!(" (exact McNemar {})", p_value(p));
-        }
-        if verdict.verdict == VerdictKind::Inconclusive {
-            let needed = stats::pairs_needed(pairs, limit, alpha, MOST_TASKS);
-            verdict.needed = needed.map(|count| Needed { count: count as u64, of: Sample::Tasks });
-            verdict.reason += &match needed {
-                Some(needed) => format!("; about {needed} tasks with such shares would settle it"),
-                None => format!("; too near the limit: {MOST_TASKS} tasks would not settle it"),
-            };
         }
         let share = |bad: u32| Some(self.shown_share(f64::from(bad) / f64::from(all)));
         (verdict.now, verdict.base) = (share(tally.bad_now), share(tally.bad_base));
@@ -360,6 +436,67 @@ mod tests {
         assert_eq!(wide.verdict, VerdictKind::Pass);
         let gain = verdict(accuracy(Limit::Points(0.01)), &answers(30, 10));
         assert_eq!(gain.verdict, VerdictKind::Improved);
+    }
+
+    #[test]
+    fn little_evidence_is_not_proof() {
+        // So many tasks, all right on the other side of which so many were lost.
+        let lost = |tasks: usize, lost: usize| {
+            let mut few = answers(0, lost);
+            few.retain(|answer| answer.task[1..].parse::<usize>().unwrap() < tasks);
+            verdict(accuracy(Limit::Points(0.01)), &few)
+        };
+        for all in [1, 2, 3, 4] {
+            let found = lost(all, all);
+            assert_eq!(found.verdict, VerdictKind::Inconclusive, "{found:?}");
+            assert!(found.effect.unwrap().high >= -0.01, "the interval reaches the limit");
+        }
+        let found = lost(5, 5);
+        assert_eq!(found.verdict, VerdictKind::Regressed, "0.505 to the fifth is 3.3%: {found:?}");
+        assert!(found.effect.unwrap().high < -0.01);
+    }
+
+    #[test]
+    fn an_accuracy_of_answers_that_were_cut_off_is_not_shown() {
+        let cut = |side: &str, count: usize, limit| {
+            let mut all = answers(30, 30);
+            for answer in all.iter_mut().filter(|answer| answer.variant == side).take(count) {
+                answer.grade = Grade::Failed;
+                answer.failure =
+                    Some(Failure { class: FailureClass::RunOn, message: "no end".into() });
+            }
+            verdict(accuracy(Limit::Points(limit)), &all)
+        };
+        assert_eq!(cut("now", 5, 0.1).verdict, VerdictKind::Pass, "a few");
+        for side in ["now", "base"] {
+            let found = cut(side, 20, 0.1);
+            assert_eq!(found.verdict, VerdictKind::Inconclusive, "{found:?}");
+            let said = format!("20 of 100 answers of '{side}' were cut off at the limit of tokens");
+            assert!(found.reason.contains(&said), "{}", found.reason);
+            assert_eq!(found.needed, None, "no number of tasks would help");
+        }
+        // A loss is a loss.
+        assert_eq!(cut("now", 60, 0.1).verdict, VerdictKind::Regressed);
+    }
+
+    #[test]
+    fn more_tasks_that_tell_nothing_are_not_advised() {
+        let floor = in_suites([100, 100], [100, 100]);
+        assert!(
+            floor.reason.ends_with("more tasks like these would not settle it"),
+            "{}",
+            floor.reason
+        );
+        assert_eq!(floor.needed, None);
+        let one = in_suites([0, 0], [40, 43]);
+        assert!(one.reason.contains("tasks of the other suites"), "{}", one.reason);
+        assert!(one.needed.unwrap().count > 100);
+    }
+
+    #[test]
+    fn a_reference_that_never_fails_hides_no_failure() {
+        let failures = |limit| rule(TASK_FAILURE_RATE, Statistic::Rate, Limit::Points(limit));
+        assert_eq!(verdict(failures(0.05), &answers(40, 40)).verdict, VerdictKind::Pass);
     }
 
     #[test]

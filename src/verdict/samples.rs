@@ -86,15 +86,16 @@ pub fn round_value(metric: Metric, round: &Round, variant: &str) -> Option<f64> 
     }
 }
 
+/// For each counted request of a variant in a round, whether it counts against it in a metric.
+pub fn failing(metric: Metric, round: &Round, variant: &str) -> Vec<bool> {
+    let Read::Requests(counts) = metric.info().read else { return Vec::new() };
+    timed(round, variant).map(counts).collect()
+}
+
 /// Requests of a variant that count against it in a metric, and all counted ones, in some rounds.
 pub fn hits(metric: Metric, rounds: &[&Round], variant: &str) -> (u64, u64) {
-    let Read::Requests(counts) = metric.info().read else { return (0, 0) };
-    let (mut hits, mut all) = (0, 0);
-    for request in rounds.iter().flat_map(|round| timed(round, variant)) {
-        all += 1;
-        hits += u64::from(counts(request));
-    }
-    (hits, all)
+    let each = rounds.iter().flat_map(|round| failing(metric, round, variant));
+    each.fold((0, 0), |(hits, all), hit| (hits + u64::from(hit), all + 1))
 }
 
 #[cfg(test)]

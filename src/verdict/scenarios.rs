@@ -39,7 +39,7 @@ fn requirement(asked: &config::Requirement, measured: &Measured<'_>) -> Requirem
 /// The log of the ratio of two variants' accuracies on the tasks that both answered, `a` over `b`; its ends are each a
 /// one-sided bound at level `alpha`. `None` without such tasks, or where one has none right.
 ///
-/// From Tango's interval of the difference, with `b`'s share taken as it was found: `ln(1 + difference / share)`.
+/// From the exact interval of the difference, with `b`'s share taken as it was found: `ln(1 + difference / share)`.
 pub fn accuracy_ratio(part: &Part, [a, b]: [&str; 2], alpha: f64) -> Option<Interval> {
     let (of_a, of_b) = (right_tasks(part, a), right_tasks(part, b));
     let mut pairs = Pairs { first_only: 0.0, second_only: 0.0, all: 0.0 };

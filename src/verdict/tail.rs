@@ -51,7 +51,8 @@ pub(super) fn effect(
         );
         return (by_round, Some(why));
     }
-    let pooled = bootstrapped(case.rule.statistic, &now, base.as_deref(), by_round.requests);
+    let mut pooled = bootstrapped(case.rule.statistic, &now, base.as_deref(), by_round.requests);
+    pooled.resolution = by_round.resolution;
     (pooled, None)
 }
 

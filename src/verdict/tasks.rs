@@ -3,7 +3,7 @@
 
 use super::ONE_SIDE;
 use crate::quality::divergence;
-use crate::record::{Answer, FailureClass, Grade, Part, Repeat, Way};
+use crate::record::{Answer, Failure, FailureClass, Grade, Part, Repeat, Way};
 use crate::stats::{self, Interval};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,7 @@ pub struct Alike {
     pub same: Share,
     /// The median over the others of the first token, from 0, that differs.
     pub diverges_at: Option<f64>,
-    /// Tasks that the reference has right and the variant has not.
+    /// Tasks that the reference has right and the variant has not, of those that both answered.
     pub lost: u64,
     /// Tasks that the variant has right and the reference has not.
     pub won: u64,
@@ -55,8 +55,12 @@ pub struct Again {
     pub way: Way,
     /// Whether tokens were drawn.
     pub drawn: bool,
-    /// Answers of the same tokens as the first time.
+    /// Answers of the same tokens as the first time, of those that were answered both times.
     pub same: Share,
+    /// Tasks without an answer this time or the first time: a worker that died gave no other answer.
+    pub unanswered: usize,
+    /// Why the first of them has none.
+    pub why: Option<String>,
 }
 
 /// How often tasks that were asked with several seeds were right.
@@ -126,8 +130,10 @@ pub fn alike(part: &Part, variant: &str, reference: &str) -> Option<Alike> {
         .filter_map(|now| Some((*base.get(now.task.as_str())?, now)))
         .collect();
     let count = |wanted: fn(bool, bool) -> bool| {
+        // What an engine failed to give is not another answer.
         let flips = |(base, now): &&(&Answer, &Answer)| {
-            wanted(base.grade == Grade::Right, now.grade == Grade::Right)
+            [base, now].iter().all(|one| answered(one.failure.as_ref()))
+                && wanted(base.grade == Grade::Right, now.grade == Grade::Right)
         };
         pairs.iter().filter(flips).count() as u64
     };
@@ -148,20 +154,43 @@ pub fn alike(part: &Part, variant: &str, reference: &str) -> Option<Alike> {
     })
 }
 
-/// What asking a variant again came to, by what was other. What failed is not the same.
+/// Whether a task was answered, whatever the answer is worth.
+fn answered(failure: Option<&Failure>) -> bool {
+    failure.is_none_or(|failure| failure.class.is_answer())
+}
+
+/// What asking a variant again was, by what was other.
 pub fn again(part: &Part, variant: &str) -> Vec<Again> {
     let of_variant = || part.repeats.iter().filter(|repeat| repeat.variant == variant);
+    let drawn = |repeat: &Repeat| !repeat.sampling.is_greedy();
+    let first: BTreeMap<(bool, &str), &Repeat> = of_variant()
+        .filter(|repeat| repeat.way == Way::First)
+        .map(|repeat| ((drawn(repeat), repeat.task.as_str()), repeat))
+        .collect();
     let ways: BTreeSet<(bool, Way)> = of_variant()
         .filter(|repeat| !matches!(repeat.way, Way::First | Way::Seed(_)))
-        .map(|repeat| (!repeat.sampling.is_greedy(), repeat.way))
+        .map(|repeat| (drawn(repeat), repeat.way))
         .collect();
-    let of_way = |(drawn, way): (bool, Way)| {
-        let repeats: Vec<&Repeat> = of_variant()
-            .filter(|repeat| repeat.way == way && repeat.sampling.is_greedy() != drawn)
-            .collect();
-        let same = |repeat: &&&Repeat| repeat.diverges_at.is_none() && !repeat.tokens.is_empty();
-        let hits = repeats.iter().filter(same).count() as u64;
-        Again { way, drawn, same: Share::of(hits, repeats.len() as u64) }
+    let of_way = |(sampled, way): (bool, Way)| {
+        let mut found =
+            Again { way, drawn: sampled, same: Share::of(0, 0), unanswered: 0, why: None };
+        let (mut hits, mut of) = (0, 0);
+        for repeat in of_variant().filter(|one| one.way == way && drawn(one) == sampled) {
+            let before = first.get(&(sampled, repeat.task.as_str()));
+            let failures = [repeat.failure.as_ref(), before.and_then(|one| one.failure.as_ref())];
+            match failures.into_iter().flatten().find(|failure| !answered(Some(failure))) {
+                Some(failure) => {
+                    found.unanswered += 1;
+                    found.why.get_or_insert_with(|| failure.to_string());
+                }
+                None => {
+                    of += 1;
+                    hits += u64::from(repeat.diverges_at.is_none() && !repeat.tokens.is_empty());
+                }
+            }
+        }
+        found.same = Share::of(hits, of);
+        found
     };
     ways.into_iter().map(of_way).collect()
 }
@@ -192,4 +221,56 @@ pub fn repeated(part: &Part, variant: &str) -> Option<Repeated> {
         right: stats::t_interval(&shares, ONE_SIDE).unwrap_or(unknown),
         of_k: (1..=times).map(|k| [mean(stats::all_right, k), mean(stats::any_right, k)]).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge::tests::part;
+    use super::*;
+    use crate::record::Sampling;
+
+    fn repeat(task: &str, way: Way, tokens: &[u32], failure: Option<FailureClass>) -> Repeat {
+        Repeat {
+            variant: "now".into(),
+            task: task.into(),
+            way,
+            sampling: Sampling::default(),
+            tokens: tokens.to_vec(),
+            diverges_at: None,
+            grade: Grade::Wrong,
+            cached: false,
+            failure: failure.map(|class| Failure { class, message: "signal 8".into() }),
+        }
+    }
+
+    fn again_of(repeats: Vec<Repeat>) -> Vec<Again> {
+        let mut part = part(&[]);
+        part.repeats = repeats;
+        again(&part, "now")
+    }
+
+    #[test]
+    fn a_worker_that_died_gave_no_other_answer() {
+        let one = Way::Threads(1);
+        let died = Some(FailureClass::Crash);
+        let found = again_of(vec![
+            repeat("a", Way::First, &[1, 2], None),
+            repeat("b", Way::First, &[1], None),
+            repeat("a", one, &[], died),
+            repeat("b", one, &[], died),
+        ]);
+        assert_eq!((found[0].same.of, found[0].unanswered), (0, 2), "{found:?}");
+        assert_eq!(found[0].why.as_deref(), Some("crash: signal 8"));
+        let part_of_it = again_of(vec![
+            repeat("a", Way::First, &[1, 2], None),
+            repeat("b", Way::First, &[], died),
+            repeat("c", Way::First, &[5], Some(FailureClass::RunOn)),
+            repeat("a", one, &[1, 2], None),
+            // There is nothing to compare it with.
+            repeat("b", one, &[1], None),
+            repeat("c", one, &[5], Some(FailureClass::RunOn)),
+        ]);
+        let same = &part_of_it[0].same;
+        assert_eq!((same.hits, same.of, part_of_it[0].unanswered), (2, 2, 1), "{part_of_it:?}");
+    }
 }

@@ -253,7 +253,7 @@ fn tokenizers_of_another_model() {
             ["tokenizer.json: ", "a tokenizer of 21 tokens", "knows 20", "tokenizer = \"FILE\""];
         broken(engine, write("tokenizer.json", tokenizer(VOCABULARY + 1)), &words);
         let cut = &tokenizer(12)[..40];
-        broken(engine, write("tokenizer.json", cut), &["tokenizer.json: ", "is no tokenizer"]);
+        broken(engine, write("tokenizer.json", cut), &["tokenizer.json: ", "is not a tokenizer"]);
         broken(
             engine,
             remove("tokenizer.json"),
@@ -661,12 +661,14 @@ fn more_threads_than_cpus_are_a_warning_at_the_start_and_in_the_report() {
 }
 
 #[test]
-fn a_single_variant_leaves_nothing_to_judge() {
-    let project = project(&scripted(1, "[variants.base]\nengine = \"scripted\"\n"), RULES);
-    check_refused(
-        &project,
-        &["thresholds.toml:1:1: there is nothing to judge: 'base' is the only variant", "help: "],
-    );
+fn a_single_variant_is_held_against_fixed_limits_and_nothing_else() {
+    let alone = scripted(1, "[variants.base]\nengine = \"scripted\"\n");
+    let refused = project(&alone, RULES);
+    check_refused(&refused, &["'base' is the only variant", "help: give it a fixed limit"]);
+    let fixed = project(&alone, "[rules]\nlatency = { max = \"60 s\", evidence = \"point\" }\n");
+    let run = fixed.check();
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.starts_with("PASS: the gating rule holds"), "{}", run.stdout);
 }
 
 #[test]

@@ -90,7 +90,9 @@ fn a_run_of_the_real_model_is_explained() {
         let told = part.execution[name].available().expect("the runtime tells");
         assert_eq!(told.untold, 0, "{told:?}");
         assert!(told.products.iter().all(|products| products.kernel.contains('_')), "{told:?}");
-        let of = |products: &perfgate::record::Products| (products.held.clone().unwrap(), products.count);
+        let of = |products: &perfgate::record::Products| {
+            (products.held.clone().unwrap(), products.count)
+        };
         let mut held: BTreeMap<String, u64> = BTreeMap::new();
         for (kind, products) in told.products.iter().map(of) {
             *held.entry(kind).or_default() += products;
@@ -98,7 +100,10 @@ fn a_run_of_the_real_model_is_explained() {
         (held, told.bytes())
     };
     let products = 30 * 7 + 1;
-    assert_eq!(held("int8"), (BTreeMap::from([("u8".to_string(), products)]), part.work["int8"].weight_bytes));
+    assert_eq!(
+        held("int8"),
+        (BTreeMap::from([("u8".to_string(), products)]), part.work["int8"].weight_bytes)
+    );
     let (wide, bytes) = held("fp16-ov");
     assert_eq!(wide.values().sum::<u64>(), products);
     if part.engine("fp16-ov").unwrap().properties["INFERENCE_PRECISION_HINT"] == "f32" {
@@ -467,8 +472,18 @@ fn an_export_that_keeps_16_bits_is_told_from_one_that_is_widened() {
     assert_eq!(run.code, 0, "{}", run.stderr);
     // What is named int8 holds 16 bits here: said before anything is measured, and at the top of the report.
     let said = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.contains("'int8' and the reference 'fp16-ov' hold most of their weights in the same type (f16)"), "{said}");
-    assert!(said.contains("'int8' holds most of its weights as f16 (its files say so), and 'int8' says int8"), "{said}");
+    assert!(
+        said.contains(
+            "'int8' and the reference 'fp16-ov' hold most of their weights in the same type (f16)"
+        ),
+        "{said}"
+    );
+    assert!(
+        said.contains(
+            "'int8' holds most of its weights as f16 (its files say so), and 'int8' says int8"
+        ),
+        "{said}"
+    );
     let results = project.combined();
     let part = &results.parts[0];
     let told = part.execution["int8"].available().expect("the runtime tells");

@@ -146,7 +146,7 @@ fn a_candidate_that_fails_never_passes_and_a_reference_that_fails_voids() {
         assert_eq!(failures, [class], "{}", run.stderr);
         let (verdict, reason) = verdict(&project, "kl_divergence");
         assert_eq!(verdict, expected, "{kind}");
-        assert!(reason.starts_with("1 of 8 documents failed: "), "{reason}");
+        assert!(reason.starts_with("1 of 8 documents failed ("), "{reason}");
         assert!(run.stdout.contains("other: 1 documents failed"), "{}", run.stdout);
     }
     let often = ", faults = [{ kind = \"kill\", request = 5 }]";

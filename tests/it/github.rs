@@ -698,7 +698,7 @@ fn results_are_rendered_anew_and_damaged_ones_refused() {
     let state = State::read(&own.body).unwrap();
     assert_eq!(state.told.outcome, Some(Outcome::Regressed));
 
-    let trial = project.run(&["comment", "--dry-run", "--mode", "never"]);
+    let trial = run(&mut command(&project, &server, &["--dry-run", "--mode", "never"]));
     assert_eq!((trial.code, trial.stderr.as_str()), (0, ""));
     assert!(trial.stdout.starts_with(MARK), "{}", trial.stdout);
 

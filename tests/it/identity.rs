@@ -142,7 +142,7 @@ fn fine_tuned(to: &Path) {
 /// OpenVINO 2025.4 finds a compiled model by its graph: in one folder a model and its fine-tuned copy are one to it.
 fn two_models_of_one_graph(runtime: &Path) {
     assert!(runtime.is_dir(), "{} is missing: see scripts/test.sh", runtime.display());
-    let rules = "[rules]\nkl_divergence = { variant = \"tuned\", max = 0.001 }\n\
+    let rules = "[rules]\nkl_divergence = { variant = \"tuned\", max = \"0.001\" }\n\
                  start = { metric = \"cold_start\", variant = \"tuned\", max = \"600 s\" }\n";
     let variant = |name: &str, model: &Path| {
         format!(
@@ -220,7 +220,7 @@ fn what_was_asked_for_and_is_not_in_force_is_a_warning() {
     let variant = |name: &str, more: &str| {
         format!(
             "[variants.{name}]\nengine = \"openvino\"\nmodel = {:?}\nruntime = {:?}\nthreads = 2\n\
-             properties = {{ KV_CACHE_PRECISION = \"F16\", ENABLE_CPU_PINNING = false{more} }}\n",
+             properties = {{ KV_CACHE_PRECISION = \"f16\", ENABLE_CPU_PINNING = false{more} }}\n",
             model("ov-int8").display().to_string(),
             root().join("runtimes/openvino-2026.4.1").display().to_string()
         )

@@ -92,7 +92,7 @@ fn a_model_that_is_locked_is_known_by_its_content() {
             "models/copy\"\nthreads = 1\nproperties = { INFERENCE_PRECISION_HINT = \"f32\", ",
             "models/copy\"\nthreads = 1\nproperties = { ",
         ),
-        ("models/copy\"\n", "models/copy\"\nchat_template = \"model\"\n"),
+        ("models/copy\"\n", "models/copy\"\nchat_template = \"none\"\n"),
     ] {
         edit(&project, from, to);
         let run = plan(&project);

@@ -285,6 +285,14 @@ fn an_entry_of_a_merge_queue_is_judged_by_the_target_branch() {
     assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
     let flat = done.stdout.replace("\n  ", " ");
     assert!(flat.contains(&format!("by --base: older than {}", &tip[..12])), "{}", done.stdout);
+    // A branch of the clone that was moved onto the change would judge it by itself.
+    project.git(&["branch", "-qf", "main", &second]);
+    for arguments in [&[][..], &["--base", "main"], &["--base", &second]] {
+        let done = run(&second, &first, of_main, arguments);
+        assert_eq!(done.code, 2, "{}", done.stdout);
+        assert!(done.stderr.contains("holds the change itself"), "{}", done.stderr);
+    }
+    project.git(&["branch", "-qf", "main", &main]);
     // Without the branch there is nothing to go by: the event's commit may be another entry.
     for keys in [", \"base_ref\": \"refs/heads/gone\"", ""] {
         let done = run(&second, &first, keys, &[]);

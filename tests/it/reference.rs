@@ -130,6 +130,31 @@ fn paired_differences_agree_with_a_search_by_scipy() {
     }
 }
 
+#[test]
+fn upper_bounds_of_log_normal_means_agree_with_scipy() {
+    for case in cases("log_normal_means") {
+        let found = stats::log_normal_mean_upper(&values(&case), number(&case, "alpha")).unwrap();
+        close(found, number(&case, "high"), &case);
+    }
+    assert_eq!(stats::log_normal_mean_upper(&[0.1], 0.05), None);
+    assert_eq!(stats::log_normal_mean_upper(&[0.1, 0.0], 0.05), None);
+}
+
+/// Against all outcomes written out, for dense values of the nuisance parameter.
+#[test]
+fn exact_tests_of_pairs_agree_with_an_enumeration() {
+    for case in cases("exact_pairs") {
+        let count = |key: &str| case[key].as_u64().unwrap();
+        let counts = stats::PairCounts {
+            first_only: count("first_only"),
+            second_only: count("second_only"),
+            all: count("all"),
+        };
+        let found = stats::paired_excess_p(counts, number(&case, "limit"));
+        close_share(found, number(&case, "p"), 1e-3, &case);
+    }
+}
+
 fn close_share(found: f64, expected: f64, digits: f64, what: &Value) {
     let error = (found / expected - 1.0).abs();
     assert!(error <= digits, "{found} is not {expected} by {error}: {what}");

@@ -393,5 +393,5 @@ fn answers_that_must_not_call_and_cannot_be_read_have_failed_unless_the_leaderbo
     );
     let run = project.check();
     assert_eq!(run.code, 2, "{}", run.stdout);
-    assert!(run.stderr.contains("'no_call' cannot be 'lenient'"), "{}", run.stderr);
+    assert!(run.stderr.contains("no_call' cannot be 'lenient'"), "{}", run.stderr);
 }

@@ -394,18 +394,36 @@ mod tests {
             layer(8, "MatMul", "", ""),
         ];
         let edge = |[from, to, port]: [u64; 3]| {
-            format!("<edge from-layer=\"{from}\" from-port=\"0\" to-layer=\"{to}\" to-port=\"{port}\"/>")
+            format!(
+                "<edge from-layer=\"{from}\" from-port=\"0\" to-layer=\"{to}\" to-port=\"{port}\"/>"
+            )
         };
-        let edges = [[0, 3, 0], [3, 4, 0], [1, 4, 1], [2, 4, 2], [4, 6, 0], [5, 6, 1], [7, 8, 0], [6, 8, 1]];
+        let edges = [
+            [0, 3, 0],
+            [3, 4, 0],
+            [1, 4, 1],
+            [2, 4, 2],
+            [4, 6, 0],
+            [5, 6, 1],
+            [7, 8, 0],
+            [6, 8, 1],
+        ];
         let edges: String = edges.into_iter().map(edge).collect();
-        let graph = parse(&format!("<net><layers>{}</layers><edges>{edges}</edges></net>", layers.concat()));
+        let graph = parse(&format!(
+            "<net><layers>{}</layers><edges>{edges}</edges></net>",
+            layers.concat()
+        ));
         let graph = graph.unwrap();
         let work = graph.work();
         assert_eq!((work.weights, work.stored.as_str()), (48, "u4"));
         assert_eq!((work.weight_bytes, work.other_bytes), (16 + 24 + 8 + 12, 0));
         let products = graph.products();
         assert_eq!(products.len(), 1);
-        assert_eq!((products[0].bytes, products[0].stays), (60, false), "the mark is the codebook's");
+        assert_eq!(
+            (products[0].bytes, products[0].stays),
+            (60, false),
+            "the mark is the codebook's"
+        );
     }
 
     #[test]

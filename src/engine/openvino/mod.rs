@@ -120,6 +120,8 @@ fn switch_mmap(load: &mut LoadSpec, on: bool) {
 
 fn switch_telling(load: &mut LoadSpec) {
     load.properties.insert(execution::PROPERTY.to_string(), "YES".to_string());
+    // It leaves nothing in a folder of compiled models.
+    load.properties.remove(CACHE_DIR);
 }
 
 /// Longer than any request may take, milliseconds: the worker is killed at its deadline.

@@ -32,12 +32,13 @@ fn render(report: &Report, _: Style) -> String {
     let charts = &report.charts;
     page(context! {
         headline => &report.headline,
-        sign => sign(report.outcome),
+        sign => sign(if report.in_doubt { Some(Outcome::Undecided) } else { report.outcome }),
         action => action(report).1,
         reproduce => report.reproduce.join("\n"),
         facts => facts(report),
         tasks => report.tasks.iter().map(table).collect::<Vec<_>>(),
         warnings => report.warnings.clone(),
+        notices => report.notices.clone(),
         authority => report.authority.clone(),
         open => of(false),
         holding => of(true),

@@ -97,7 +97,7 @@ fn bare(text: &str) -> &str {
 
 /// The tool that is called first if the answer is calls in Python's syntax and nothing else, whatever stands between
 /// their brackets.
-pub(super) fn whole_call(answer: &str) -> Option<String> {
+fn whole_call(answer: &str) -> Option<String> {
     let text = bare(answer);
     let text = text.strip_suffix(';').unwrap_or(text).trim();
     let mut rest = text.trim_start_matches(['[', ' ', '\n']);
