@@ -304,10 +304,10 @@ pub(super) fn known_record(
     // What is no text is part of the identity.
     let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_string()));
     let mut options: BTreeMap<String, String> = load.options.iter().filter_map(text).collect();
-    let whose = |problem: Problem| problem.of(&format!("variant '{}'", variant.name));
-    options.extend(workload::text_of(variant)?);
+    // A tokenizer or template that cannot be used is an error where the prompts are made.
+    options.extend(workload::text_of(variant).unwrap_or_default());
     let disagreements = match engine::has_model(load) {
-        true => workload::disagreements(variant).map_err(whose)?,
+        true => workload::disagreements(variant).unwrap_or_default(),
         false => Vec::new(),
     };
     let mut test_switches = Vec::new();
