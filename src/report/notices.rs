@@ -152,8 +152,8 @@ fn one_model(part: &Part, reference: &str) -> Vec<String> {
                 == part.engine(reference).map(|of| &of.version);
         same.then(|| {
             format!(
-                "'{name}' and '{reference}' are the same model in the same set-up (sha256 {}): what differs \
-                 is noise, and nothing can be wrong",
+                "'{name}' and '{reference}' are the same model in the same set-up (sha256 {}): every difference \
+                 between them is noise",
                 crate::hash::short(&now.model_sha256, 16)
             )
         })
