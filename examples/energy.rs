@@ -54,7 +54,7 @@ fn run() -> Result<()> {
     (setup.config.quality, setup.config.fidelity) = (None, None);
     setup.config.rounds =
         rounds.parse().map_err(|_| Problem::new(format!("'{rounds}' is no number of rounds")))?;
-    let prepared = session::prepare(setup, root)?;
+    let prepared = session::prepare(setup, root, Path::new(program))?;
     let Some(energy) = prepared.energy.clone() else {
         return Err(Problem::new("the made-up machine has no counters"));
     };

@@ -61,7 +61,10 @@ fn orders(asks: &[Ask]) -> Vec<Order> {
         Ask::Generate(order) => Some(order.clone()),
         Ask::Choose { .. } => None,
     };
-    asks.iter().filter_map(order).collect()
+    let mut orders: Vec<Order> = asks.iter().filter_map(order).collect();
+    // As the quality pass does it: rows that share calls wait for the longest prompt.
+    orders.sort_by_key(|order| order.prompt.len());
+    orders
 }
 
 fn question(ask: &Ask) -> Option<Question<'_>> {

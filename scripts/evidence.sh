@@ -12,14 +12,19 @@
 #     scripts/evidence.sh energy       what reading energy counters costs -> docs/evidence/energy.md (5 minutes)
 #     scripts/evidence.sh load         minutes of load, streams, arrivals: examples/load -> docs/evidence/load.md (18 minutes)
 #     scripts/evidence.sh against      pull requests against their base -> docs/evidence/against.md (40 minutes)
+#     scripts/evidence.sh older-openvino  the runtime of another year alone, for a test -> .perfgate/evidence/against
 #     scripts/evidence.sh action       the GitHub action on a real pull request -> docs/evidence/action.md (5 minutes)
 #     scripts/evidence.sh start        cold starts by condition, step by step -> docs/evidence/start.md (10 minutes)
 #     scripts/evidence.sh explain      why one variant is faster, bandwidth beside scripts/stream.c -> docs/explain.md (10 minutes)
+#     scripts/evidence.sh precision    INT8 as deployed and with f32 pinned: examples/precision -> docs/evidence/precision.md (30 minutes)
 #     scripts/evidence.sh scale        random models of 15 million to 1.1 billion parameters -> docs/scale.md (2 hours)
 #     scripts/evidence.sh scale SHAPE… these alone -> .perfgate/evidence/scale/page.md
+#     scripts/evidence.sh architectures  tiny exports of sixty architectures, held to transformers -> docs/evidence/architectures.md
+#                                      (6 GB of Python packages; 2 hours, once)
 #     scripts/evidence.sh simulation   the statistics on data of known truth -> docs/evidence/simulation.md (5 minutes)
 #     scripts/evidence.sh readme       the report of this repository's own check -> README.md, docs/recommend.md (10 minutes)
 #     scripts/evidence.sh html         the page of the latest session, seen by Chromium -> docs/images/ (a minute)
+#     scripts/evidence.sh templates    real chat templates by transformers and perfgate -> docs/evidence/templates.md (3 minutes)
 #     scripts/evidence.sh change-points  change points on series of known truth -> docs/evidence/change_points.md (seconds)
 #     scripts/evidence.sh bfcl         the graders of calls against the leaderboard's checker -> docs/evidence/bfcl.md (10 minutes)
 set -euo pipefail
@@ -321,6 +326,15 @@ explain() {
     python3 scripts/evidence_explain.py perfgate.toml "$folder/results.json" "$folder/stream"
 }
 
+precision() {
+    local folder=.perfgate/evidence/precision
+    mkdir -p "$folder"
+    [[ -e $folder/results.json ]] ||
+        target/release/perfgate run --quiet --config examples/precision/perfgate.toml --output "$folder/results.json" >/dev/null
+    python3 scripts/evidence_precision.py "$folder/results.json" >.perfgate/evidence/precision.tmp
+    mv .perfgate/evidence/precision.tmp docs/evidence/precision.md
+}
+
 # The models of all sizes take 8 GB of disk. A larger one is only measured by name.
 scale() { # [SHAPE...]
     local all=(15m 42m 110m 350m tinyllama-1.1b) shapes page=.perfgate/evidence/scale/page.md
@@ -337,6 +351,36 @@ scale() { # [SHAPE...]
     fi
 }
 
+# Python's packages for exporting and for the reference: transformers in three releases, see scripts/architectures/configs.py.
+exporters() { # FOLDER
+    local releases=scripts/architectures python=$1/venv/bin/python
+    [[ -e $1/venv.stamp ]] && return
+    python3 -m venv "$1/venv"
+    "$python" -m pip install --quiet --only-binary :all: -r "$releases/requirements.in"
+    "$python" -m pip install --quiet --no-deps --target "$1/transformers-4.57.6" transformers==4.57.6 huggingface-hub==0.36.2
+    "$python" -m pip install --quiet --no-deps --target "$1/transformers-5.2.0" transformers==5.2.0
+    touch "$1/venv.stamp"
+}
+
+architectures() {
+    local folder=$PWD/.perfgate/evidence/architectures release packages step
+    mkdir -p "$folder"
+    exporters "$folder"
+    python3 scripts/architectures/cases.py "$folder/cases"
+    for release in 5.5.4 4.57.6 5.2.0; do
+        packages=$folder/transformers-$release
+        for step in "make.py $folder/models" "reference.py $folder/models $folder/cases"; do
+            # The words of a step are its arguments.
+            # shellcheck disable=SC2086
+            (cd scripts/architectures && PYTHONPATH=$packages TRANSFORMERS_VERBOSITY=error "$folder/venv/bin/python" -W ignore $step)
+        done
+    done
+    python3 scripts/evidence_architectures.py run "$folder/models" "$folder/cases" "$folder/sessions" target/release/perfgate
+    python3 scripts/evidence_architectures.py page "$folder/models" "$folder/cases" "$folder/sessions" \
+        >.perfgate/evidence/architectures.tmp
+    mv .perfgate/evidence/architectures.tmp docs/evidence/architectures.md
+}
+
 simulation() {
     mkdir -p .perfgate/evidence
     cargo run --release --locked --example simulate >.perfgate/evidence/simulation.tmp
@@ -349,6 +393,29 @@ change-points() {
     mv .perfgate/evidence/change_points.tmp docs/evidence/change_points.md
 }
 
+# The templates of the source package are read, and nothing of it is built or run but what pip asks for its name.
+templates() {
+    local folder=.perfgate/evidence/templates version=0.3.36
+    mkdir -p "$folder"
+    if [[ ! -e $folder/jinja-$version ]]; then
+        python3 -m pip download --quiet --no-deps --no-binary llama_cpp_python --dest "$folder" "llama_cpp_python==$version"
+        mkdir -p "$folder/jinja.tmp"
+        tar -xzf "$folder/llama_cpp_python-$version.tar.gz" -C "$folder/jinja.tmp" --strip-components=5 \
+            --wildcards '*/vendor/llama.cpp/models/templates/*.jinja'
+        mv "$folder/jinja.tmp" "$folder/jinja-$version"
+        rm "$folder/llama_cpp_python-$version.tar.gz"
+    fi
+    if [[ ! -e $folder/venv/done ]]; then
+        python3 -m venv "$folder/venv"
+        "$folder/venv/bin/pip" install --quiet transformers==5.5.4 jinja2==3.1.6
+        touch "$folder/venv/done"
+    fi
+    cargo build --release --locked --example render_templates
+    "$folder/venv/bin/python" scripts/evidence_templates.py "$folder/jinja-$version" \
+        target/release/examples/render_templates "$version" >"$folder/page.tmp"
+    mv "$folder/page.tmp" docs/evidence/templates.md
+}
+
 # Needs NumPy, as scripts/reference_graders.py says.
 bfcl() {
     mkdir -p .perfgate/evidence
@@ -358,10 +425,13 @@ bfcl() {
 }
 
 case ${1:-} in
-    simulation | change-points | bfcl) # need no model
+    simulation | change-points | templates | bfcl) # need no model
         "$1"
         ;;
-    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | explain | readme | scale)
+    older-openvino) # nor does this
+        older_openvino
+        ;;
+    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | explain | precision | readme | scale | architectures)
         # No argument at all, unless it is that case.
         # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)

@@ -40,12 +40,14 @@ engine = "openvino"
 model = "{MODELS}/ov-fp16"
 runtime = "{RUNTIMES['new']}"
 threads = 2
+chat_template = "none"
 properties = {{ INFERENCE_PRECISION_HINT = "f32", KV_CACHE_PRECISION = "f16" }}
 [variants.int8]
 engine = "openvino"
 model = "{MODELS}/ov-int8"
 runtime = "{RUNTIMES['new']}" # of int8
 threads = 2 # of int8
+chat_template = "none" # of int8
 properties = {{ INFERENCE_PRECISION_HINT = "f32", KV_CACHE_PRECISION = "f16" }}
 """
 
@@ -74,7 +76,7 @@ CASES = [
     (
         "template",
         "The model's chat template around each prompt",
-        lambda text: text.replace("threads = 2 # of int8", 'threads = 2\nchat_template = "model"'),
+        lambda text: text.replace('chat_template = "none" # of int8', 'chat_template = "model"'),
     ),
     (
         "openvino",

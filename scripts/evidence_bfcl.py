@@ -235,7 +235,7 @@ RULES: list[tuple[str, Callable[[str], bool]]] = [
 def of_values(entry: dict[str, Any], text: str, right: bool) -> str | None:
     """The documented differences that lie in the comparison and not in the reading."""
     if not right and re.search(r"\bTrue\b|\bFalse\b", text):
-        return "True is not 1, also within an object or a list"
+        return "True is not 1, also within an object"
     if right and len(entry["calls"]) > 1 and in_some_order(entry, text):
         return "calls find their expectations in any order"
     return None
@@ -397,9 +397,13 @@ def page(program: str) -> int:
     asked = [json.loads(line)["answers"] for line in open(PLACE / "pairs.jsonl")]
     for entry, texts, grades in zip(theirs, asked, graded(program, "pairs"), strict=True):
         row = table[entry["category"]]
-        for text, valid, (grade, reason) in zip(texts, entry["valid"], grades, strict=True):
+        for kind, text, valid, (grade, reason) in zip(entry["kinds"], texts, entry["valid"], grades, strict=True):
             row["pairs"] += 1
             right = grade == "right"
+            if kind == "none":
+                row["own"] += 1
+                row["own right there"] += bool(valid)
+                row["own right here"] += right
             if valid is None:
                 row["thrown"] += 1
                 row["thrown and right"] += right
@@ -423,12 +427,15 @@ def page(program: str) -> int:
     print(f"{total['pairs']:,} answers to {len(theirs):,} tasks of bfcl-eval {reference.BFCL[1]}: its own right answers, these written in "
           "other ways, and these damaged in values, types, order, names, marks and single characters, drawn with a fixed seed. "
           "The leaderboard's own code (`default_decode_ast_prompting`, `ast_checker`) says which are right.\n")  # fmt: skip
-    print("| category | answers | right by both | not right by both | differ | of these unexplained | its checker throws |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print("The first allowed values of a task's own answer, what is optional left out, are not always right by its own checker: here and there "
+          "stand in the second column.\n")  # fmt: skip
+    print("| category | own answers right: there, here, of | answers | right by both | not right by both | differ | of these unexplained | its checker throws |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     missing = collections.Counter(next(e["category"] for e in theirs if e["id"] == one[0]) for one in unexplained)
     for category, row in [*table.items(), ("all", total)]:
         lost = len(unexplained) if category == "all" else missing[category]
-        print(f"| {category} | {row['pairs']:,} | {row['right by both']:,} | {row['not right by both']:,} | {row['differing']:,} | {lost} | {row['thrown']:,} |")
+        own = f"{row['own right there']:,}, {row['own right here']:,}, {row['own']:,}"
+        print(f"| {category} | {own} | {row['pairs']:,} | {row['right by both']:,} | {row['not right by both']:,} | {row['differing']:,} | {lost} | {row['thrown']:,} |")
     print("\n## Why they differ\n\n| rule | right here, not there | right there, not here | an answer |\n| --- | ---: | ---: | --- |")
     for rule in dict.fromkeys(rule for rule, _ in sorted(rules, key=lambda key: -rules[key])):
         example = examples.get((rule, "right here")) or examples[rule, "right there"]
@@ -441,6 +448,14 @@ def page(program: str) -> int:
     return len(unexplained)
 
 
+def notation(what: str, kind: str) -> str:
+    """Whether a call stands in the syntax that the leaderboard's reader is for."""
+    if "call" not in what or what == "no call":
+        return ""
+    python = ("Python", "without the arguments' names", "with words")
+    return ", Python's syntax" if kind.startswith(python) else ", another notation or a code fence"
+
+
 def none(program: str) -> None:
     theirs = [json.loads(line) for line in open(PLACE / "none-verdicts.jsonl")]
     grades = graded(program, "none")
@@ -448,7 +463,7 @@ def none(program: str) -> None:
     kinds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for entry, strict, lenient in zip(theirs, grades[::2], grades[1::2], strict=True):
         for (what, kind), there, (grade, _), (parity, _) in zip(entry["kinds"], entry["right"], strict, lenient, strict=True):
-            row = table[what]
+            row = table[what + notation(what, kind)]
             row["answers"] += 1
             row[grade] += 1
             row["there"] += there
@@ -459,7 +474,8 @@ def none(program: str) -> None:
     print("\n## Answers that must not call\n")
     print(f"Made-up answers to {len(theirs):,} tasks that no function fits (`irrelevance`, `live_irrelevance`): calls of an offered function as "
           "model families write them, the same with one damage, refusals that name functions and parameters, the task's own "
-          "question and description, and random bytes. By the leaderboard's rule all that its reader cannot parse is right.\n")  # fmt: skip
+          "question and description, and random bytes. By the leaderboard's rule all that its reader cannot parse is right. That reader is the one for prompts that ask for Python's "
+          "syntax; it has others for the notations of model families, which here are read always.\n")  # fmt: skip
     print("| answers | number | no call: right | a call: wrong | unreadable: failed | right on the leaderboard | right with `no_call = \"leaderboard\"` | the same verdict |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for what, row in table.items():

@@ -31,9 +31,9 @@ RUNTIME = ROOT / f".perfgate/runtimes/openvino-{PIN}"
 # The same for every harness, as in perfgate.toml.
 THREADS, PROMPT_TOKENS, TOKENS, WARMUP = 2, 128, 32, 2
 VARIANTS = {
-    "fp16": f'engine = "candle"\nmodel = "{MODELS}/fp16"\ndtype = "f16"',
-    "fp16-ov": f'engine = "openvino"\nmodel = "{MODELS}/ov-fp16"',
-    "int8": f'engine = "openvino"\nmodel = "{MODELS}/ov-int8"',
+    "fp16": f'engine = "candle"\nmodel = "{MODELS}/fp16"\ndtype = "f16"\nchat_template = "none"',
+    "fp16-ov": f'engine = "openvino"\nmodel = "{MODELS}/ov-fp16"\nchat_template = "none"',
+    "int8": f'engine = "openvino"\nmodel = "{MODELS}/ov-int8"\nchat_template = "none"',
 }
 OPENVINO = f"""runtime = "{RUNTIME}"
 properties = {{ INFERENCE_PRECISION_HINT = "f32", KV_CACHE_PRECISION = "f16" }}"""

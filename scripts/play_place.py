@@ -126,7 +126,9 @@ class Place:
     def gate(self, job: Job | None = None, **inputs: str) -> Played:
         """Plays the gate, by default in a pull request's job."""
         event = {"pull_request": self.pull(), "repository": self.repository(HOME)}
-        given = {"binary": str(PERFGATE), "working-directory": PROJECT, "config": CONFIG, **inputs}
+        given = {
+            "binary": str(PERFGATE), "working-directory": PROJECT, "config": CONFIG, "artifact-name": "perfgate", **inputs,
+        }  # fmt: skip
         return Player(ROOT, job or self.job("pull_request", event), given).play()
 
     def fork_comment(self) -> Played:
@@ -138,7 +140,9 @@ class Place:
         }  # fmt: skip
         event = {"workflow_run": run, "repository": self.repository(HOME)}
         job = self.job("workflow_run", event, ref="refs/heads/main", sha=self.base_sha, run_id="101")
-        return Player(ROOT / "comment", job, {"binary": str(PERFGATE)}).play()
+        return Player(ROOT / "comment", job, {
+            "binary": str(PERFGATE), "working-directory": PROJECT, "config": CONFIG, "artifact-name": "perfgate",
+        }).play()  # fmt: skip
 
     def artifact(self) -> dict[str, str]:
         """The files of the run's artifact."""

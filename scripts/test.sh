@@ -12,6 +12,8 @@ step() {
 step "set-up"
 scripts/setup.sh
 scripts/random_llama.sh tests
+# One test needs the runtime that leaves weights out of the names of its compiled models.
+scripts/evidence.sh older-openvino
 
 step "the graded tasks are what their script makes"
 python3 scripts/make_tool_calls.py --check

@@ -102,7 +102,7 @@ def a_push_is_held_against_nothing_and_not_commented(folder: Path) -> None:
     assert_red(place.gate(job, against="main"), 1)
 
 
-def a_merge_queue_is_held_against_the_queue_s_base(folder: Path) -> None:
+def a_merge_queue_is_held_against_the_target_branch(folder: Path) -> None:
     place = Place(folder, SLOWER)
     event = {"merge_group": {"base_sha": place.base_sha, "base_ref": "refs/heads/main"}}
     played = place.gate(place.job("merge_group", event, ref=f"refs/heads/gh-readonly-queue/main/pr-{NUMBER}"))
@@ -314,7 +314,7 @@ CASES = [
     a_regression_is_red,
     a_clean_change_is_green,
     a_push_is_held_against_nothing_and_not_commented,
-    a_merge_queue_is_held_against_the_queue_s_base,
+    a_merge_queue_is_held_against_the_target_branch,
     a_fork_s_token_is_not_tried,
     a_fork_s_run_is_commented_by_the_second_workflow,
     expressions_mean_what_github_says,

@@ -5,7 +5,7 @@
 //! id with one reply of that id; ids may be outstanding together. It ends when the descriptor does.
 //! Inside a timed region a worker writes nothing: the stamps come with the reply.
 
-use crate::record::{EngineInfo, Execution, Failure, LoadPhases, Rows, Sampling};
+use crate::record::{EngineInfo, Execution, Failure, LoadPhases, ModelCache, Rows, Sampling};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -44,9 +44,34 @@ pub struct LoadSpec {
     /// What the engine's own keys of `perfgate.toml` say, as the engine wrote it down.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, Value>,
+    /// What the session found the model to be; without it the engine takes its sum where it needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<KnownModel>,
     /// Test switch: each forward pass is followed by a busy wait of this share of its own time.
     #[serde(default)]
     pub slowdown: f64,
+}
+
+/// A model whose sum was taken, with what tells that its files have not been written to since.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownModel {
+    /// SHA-256 over the names and sums of its files.
+    pub sha256: String,
+    /// The files, relative to the model's folder, as they were before it was taken.
+    pub files: Vec<FileState>,
+}
+
+/// A file without its content.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileState {
+    /// Its path, relative to the model's folder.
+    pub path: PathBuf,
+    /// Its length, bytes.
+    pub bytes: u64,
+    /// When it was last written to, nanoseconds since 1970.
+    pub modified_ns: u64,
+    /// Which file of its disk it is.
+    pub inode: u64,
 }
 
 fn is_zero(count: &u32) -> bool {
@@ -217,6 +242,9 @@ pub enum Reply {
         /// Its steps, as far as the engine stamps them.
         #[serde(default, skip_serializing_if = "LoadPhases::is_empty")]
         phases: LoadPhases,
+        /// What it did with the engine's folder of compiled models, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model_cache: Option<ModelCache>,
         /// What the engine says of itself.
         engine: EngineInfo,
     },

@@ -6,7 +6,9 @@
 
 mod fidelity;
 mod hardware;
+mod identity;
 mod load;
+mod properties;
 mod rows;
 mod scenarios;
 mod starts;
@@ -16,7 +18,9 @@ pub use hardware::{
     Bandwidth, CacheLevel, Ceiling, Execution, Hardware, Number, Products, Work, bits_of,
     cache_types,
 };
+pub use identity::{CHAT_TEMPLATE, Identity, RecipeIdentity, TOKENIZER};
 pub use load::{ConcurrencyPlan, Load, LoadKind, LoadPlan, LoadRequest, SustainedPlan};
+pub use properties::{Difference, ModelCache, Taken};
 pub use rows::{Independent, Rows};
 pub use scenarios::{Requirement, Scenario, Weight};
 pub use starts::{Condition, PageCache, STARTS_FORMAT, StartPlan, StartSample, Starts};
@@ -295,6 +299,12 @@ pub struct EngineInfo {
     /// Effective properties, as the engine reads them back.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, String>,
+    /// What its device has for such properties before any is set; of a model, files of its own may choose otherwise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<String, String>,
+    /// Properties that were set, by the configuration and by perfgate itself; none in files of an older perfgate.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requested: BTreeMap<String, String>,
     /// Size of the vocabulary, if known before the first request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocab_size: Option<usize>,
@@ -377,6 +387,9 @@ pub struct WorkerRun {
     /// Memory when the model was loaded, before the first request; its peak is that of the load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_loaded: Option<MemoryUse>,
+    /// What its load did with the engine's folder of compiled models; missing without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_cache: Option<ModelCache>,
     /// Largest resident set from the loaded model to the last request, bytes; missing where the kernel does not let
     /// its count begin anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -425,6 +438,22 @@ pub struct Conditions {
     pub throttled: Told<Throttled>,
     /// Their frequency, or why it is not known.
     pub frequency: Told<Frequency>,
+    /// What the quota of CPU time cost, or why that is not known; missing where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Told<Starved>>,
+}
+
+/// How often the kernel stopped all threads since the quota of their control group was used up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Starved {
+    /// The quota, thousandths of a CPU's time.
+    pub cpus_milli: u64,
+    /// Periods in which the group had something to do.
+    pub periods: u64,
+    /// Those of them in which it was stopped.
+    pub throttled: u64,
+    /// For how long, nanoseconds, of all CPUs together.
+    pub throttled_ns: u64,
 }
 
 /// How often the processors got too hot and slowed themselves down, by what the kernel counts.
@@ -593,11 +622,11 @@ pub struct Invocation {
 /// What must be equal for absolute times to be comparable. Its text form is a versioned key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MachineClass {
-    /// The CPU model as the kernel names it.
+    /// The CPU model as the kernel names it; implementer and part, or design and instructions, where it names none.
     pub cpu: String,
     /// Instruction sets that matter to inference, sorted.
     pub instruction_sets: Vec<String>,
-    /// CPUs that this process may use: affinity and quota.
+    /// Whole CPUs that this process may use: affinity and quota, rounded down.
     pub usable_cpus: usize,
     /// The architecture, as Rust names it.
     pub arch: String,
@@ -605,20 +634,56 @@ pub struct MachineClass {
     pub os: String,
     /// Memory rounded to a power of two, GiB.
     pub memory_gib: u64,
+    /// What version 2 of the class adds; missing in sessions of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finer: Option<FinerClass>,
+}
+
+/// What version 2 of a machine's class tells apart.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FinerClass {
+    /// CPUs that this process may run on (affinity).
+    pub cpus: usize,
+    /// Thousandths of a CPU's time that control groups leave it, where that is less than the whole time of those CPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota_milli: Option<u64>,
+    /// Each kind of core with its number, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cores: Vec<String>,
+    /// Memory as it is sold, GiB: the next of 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, … above what is installed less 4%. What
+    /// firmware and kernel keep of it changes nothing so.
+    pub memory_gib: u64,
+}
+
+impl FinerClass {
+    /// CPUs and their quota in words.
+    pub fn cpus_in_words(&self) -> String {
+        match self.quota_milli {
+            None => format!("{}cpu", self.cpus),
+            Some(quota) => format!("{}cpu-quota-{}", self.cpus, quota as f64 / 1e3),
+        }
+    }
 }
 
 impl MachineClass {
     /// The versioned key: equal keys mean comparable machines.
     pub fn key(&self) -> String {
-        format!(
-            "v1/{}/{}/{}cpu/{}-{}/{}GiB",
-            self.cpu,
-            self.instruction_sets.join("+"),
-            self.usable_cpus,
-            self.arch,
-            self.os,
-            self.memory_gib
-        )
+        let sets = self.instruction_sets.join("+");
+        let (cpu, arch, os) = (&self.cpu, &self.arch, &self.os);
+        match &self.finer {
+            None => {
+                let (cpus, memory) = (self.usable_cpus, self.memory_gib);
+                format!("v1/{cpu}/{sets}/{cpus}cpu/{arch}-{os}/{memory}GiB")
+            }
+            Some(finer) => {
+                let kinds = match finer.cores.is_empty() {
+                    true => String::new(),
+                    false => format!(" [{}]", finer.cores.join(" + ")),
+                };
+                let (cpus, memory) = (finer.cpus_in_words(), finer.memory_gib);
+                format!("v2/{cpu}{kinds}/{sets}/{cpus}/{arch}-{os}/{memory}GiB")
+            }
+        }
     }
 }
 
@@ -678,6 +743,13 @@ pub struct VariantRecord {
     /// Test switches in force, in words; a report must show them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_switches: Vec<String>,
+    /// What else changes its answers or its speed; missing in files of an older perfgate, and then not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+    /// Where the model's small files disagree with each other, and what was done about it; a report must
+    /// show it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disagreements: Vec<String>,
     /// Weights by the type in which the model's files store them; empty where they do not tell.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub weight_types: BTreeMap<String, u64>,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Owns the step that comments on the pull request. Whatever becomes of it, the gate's result stays as it is.
 #
-# in:  BINARY, MODE, ID, FOLDER (of the reports), HEAD_REPOSITORY, SENDER, GITHUB_TOKEN
+# in:  BINARY, MODE, ID (if one is given), CONFIG, WORKING_DIRECTORY, FOLDER (of the reports), HEAD_REPOSITORY, SENDER, GITHUB_TOKEN
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -28,7 +28,8 @@ if [[ -z ${BINARY:-} ]]; then
 fi
 
 # The pull request, the commit and the link are told by the event.
-arguments=(comment "--id=$ID" "--mode=$MODE")
+arguments=(comment "--config=$WORKING_DIRECTORY/$CONFIG" "--mode=$MODE")
+[[ -z ${ID:-} ]] || arguments+=("--id=$ID")
 if [[ -f $FOLDER/benchmark_results.json ]]; then
     arguments+=("$FOLDER/benchmark_results.json")
 elif [[ -f $FOLDER/problem.txt ]]; then

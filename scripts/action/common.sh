@@ -38,3 +38,18 @@ is_pull_request() {
         *) return 1 ;;
     esac
 }
+
+sums() { # the SHA-256 of what comes in
+    if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d ' ' -f 1
+}
+
+artifact_name() { # by CONFIG and WORKING_DIRECTORY: each configuration of a run has an artifact of its own
+    local path=${WORKING_DIRECTORY%/}/$CONFIG
+    while [[ $path == ./* ]]; do path=${path#./}; done
+    if [[ $path == perfgate.toml ]]; then
+        printf perfgate
+    else
+        printf 'perfgate-%s-%s' "$(printf %s "$path" | LC_ALL=C tr -c 'A-Za-z0-9._-' - | tail -c 48)" \
+            "$(printf %s "$path" | sums | head -c 8)"
+    fi
+}

@@ -1,18 +1,15 @@
 #!/usr/bin/env bash
 # Owns the step that says what the cache is to hold, and where the reports go.
 #
-# in:  CONFIG, WORKING_DIRECTORY, HEAD_REPOSITORY, RUNNER_TEMP
-# out: folder (of the reports, absolute), key (of what the configuration says), answers (kept answers to graded tasks),
+# in:  CONFIG, WORKING_DIRECTORY, ARTIFACT (its name, if one is given), HEAD_REPOSITORY, RUNNER_TEMP
+# out: folder (of the reports, absolute), artifact (what they are uploaded as), key (of what the configuration says), answers (kept answers to graded tasks),
 #      models (models and runtimes, where none are there yet); both are empty where no cache is trusted
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-sums() {
-    if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d ' ' -f 1
-}
-
 mkdir -p "$RUNNER_TEMP"
 put_output folder "$(mktemp -d "$RUNNER_TEMP/perfgate-report.XXXXXX")"
+put_output artifact "${ARTIFACT:-$(artifact_name)}"
 config=$WORKING_DIRECTORY/$CONFIG
 [[ ! -f $config ]] || put_output key "$(sums <"$config")"
 

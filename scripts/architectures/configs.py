@@ -220,7 +220,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "qwen2_moe": usual("Qwen2MoeConfig", **EXPERTS, shared_expert_intermediate_size=64),
     "qwen3_moe": usual("Qwen3MoeConfig", **EXPERTS, head_dim=64),
     # Convolutions and recurrent states, alone or between layers of attention.
-    "falcon_mamba": own("FalconMambaConfig", **STATE),
+    "falcon_mamba": own("FalconMambaConfig", **STATE, transformers=BETWEEN),
     "granitemoehybrid": usual(
         "GraniteMoeHybridConfig",
         num_hidden_layers=4,

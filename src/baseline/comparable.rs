@@ -1,9 +1,10 @@
 //! Owns what must be equal for two sessions to be compared, and the naming of each difference.
 
 use super::store::{Stored, StoredEnergy, StoredWorkload};
+use crate::engine;
 use crate::hash;
 use crate::metric::{Kind, Metric, Needs};
-use crate::record::{EngineInfo, Header, MachineClass, Part, VariantRecord};
+use crate::record::{EngineInfo, FinerClass, Header, Identity, MachineClass, Part, VariantRecord};
 use std::collections::BTreeMap;
 
 /// Why a stored session says nothing about a metric of this one: each difference in words, `then`
@@ -75,19 +76,34 @@ impl<'a> Side<'a> {
         let mut found = workloads(metric, self.workload, then.workload);
         found.extend(energies(metric, self.energy.as_ref(), then.energy.as_ref()));
         match relative_to {
-            _ if metric.is_proportion() => {}
-            None => found.extend(class(self.machine, then.machine)),
+            // What a processor answers is flagged where it is judged; what is set in the environment is in nobody's view.
+            _ if metric.is_proportion() => {
+                let both = self.environment().zip(then.environment());
+                found.extend(
+                    both.into_iter()
+                        .flat_map(|(now, then)| Identity::environments(Some(now), Some(then))),
+                );
+            }
+            None => {
+                found.extend(class(self.machine, then.machine));
+                found.extend(Identity::environments(self.environment(), then.environment()));
+            }
             Some([judged, reference]) => {
                 found.extend(another_processor(self.machine, then.machine));
                 found.extend(self.variant(then, reference));
                 // What a machine of another class gives a variant (all its CPUs, its runtime) is not the change
                 // that is judged. Within a class it is.
-                if self.machine != then.machine && judged != reference {
+                if !same_class(self.machine, then.machine) && judged != reference {
                     found.extend(self.resources(then, judged));
                 }
             }
         }
         found
+    }
+
+    /// What any of the variants tells of the environment, which they share.
+    fn environment(&self) -> Option<&'a Identity> {
+        self.variants.values().find_map(|(asked, _)| asked.identity.as_ref())
     }
 
     /// What differs of the variant that a ratio is to.
@@ -124,6 +140,9 @@ pub fn unlike(now: &Header, then: &Header, metric: Metric) -> Vec<String> {
     let mut found = workloads(metric, &a, &b);
     if !metric.is_proportion() {
         found.extend(class(&now.environment.machine, &then.environment.machine));
+        let any =
+            |header: &Header| header.variants.values().find_map(|variant| variant.identity.clone());
+        found.extend(Identity::environments(any(now).as_ref(), any(then).as_ref()));
     }
     let energy = [now, then].map(StoredEnergy::of);
     found.extend(energies(metric, energy[0].as_ref(), energy[1].as_ref()));
@@ -275,14 +294,40 @@ fn class(now: &MachineClass, then: &MachineClass) -> Option<String> {
 }
 
 /// What differs between two machine classes, each difference in words; nothing within one.
+///
+/// A class of version 1 knows neither of quotas nor of several kinds of cores. It is one with a class of version 2 that has
+/// none of both and what version 1 says of it is equal.
 pub fn class_differences(now: &MachineClass, then: &MachineClass) -> Vec<String> {
-    let memory = |machine: &MachineClass| format!("{} GiB", machine.memory_gib);
     let mut parts = processor(now, then);
-    parts.extend(moved("usable CPUs", now.usable_cpus, then.usable_cpus));
+    match (&now.finer, &then.finer) {
+        (Some(new), Some(old)) => {
+            parts.extend(moved("usable CPUs", new.cpus_in_words(), old.cpus_in_words()));
+            parts.extend(moved("memory", gib(new.memory_gib), gib(old.memory_gib)));
+        }
+        (new, old) => {
+            if new.iter().chain(old).any(|finer| finer.quota_milli.is_some()) {
+                let quota = |finer: &Option<FinerClass>| match finer {
+                    Some(finer) => finer.cpus_in_words(),
+                    None => "not recorded".to_string(),
+                };
+                parts.extend(moved("CPU quota", quota(new), quota(old)));
+            }
+            parts.extend(moved("usable CPUs", now.usable_cpus, then.usable_cpus));
+            parts.extend(moved("memory", gib(now.memory_gib), gib(then.memory_gib)));
+        }
+    }
     parts.extend(moved("architecture", &now.arch, &then.arch));
     parts.extend(moved("system", &now.os, &then.os));
-    parts.extend(moved("memory", memory(now), memory(then)));
     parts
+}
+
+/// Whether two machines are of one class.
+pub fn same_class(now: &MachineClass, then: &MachineClass) -> bool {
+    class_differences(now, then).is_empty()
+}
+
+fn gib(memory: u64) -> String {
+    format!("{memory} GiB")
 }
 
 /// That two machines have other processors, with what differs: ratios are not comparable then, and what
@@ -294,8 +339,15 @@ pub fn another_processor(now: &MachineClass, then: &MachineClass) -> Option<Stri
 
 fn processor(now: &MachineClass, then: &MachineClass) -> Vec<String> {
     let sets = |machine: &MachineClass| machine.instruction_sets.join("+");
-    let parts =
-        [moved("CPU model", &now.cpu, &then.cpu), moved("instruction sets", sets(now), sets(then))];
+    let kinds = |machine: &MachineClass| match machine.finer.as_ref().map(|finer| &finer.cores) {
+        Some(cores) if !cores.is_empty() => cores.join(" + "),
+        _ => "of one".to_string(),
+    };
+    let parts = [
+        moved("CPU model", &now.cpu, &then.cpu),
+        moved("kinds of cores", kinds(now), kinds(then)),
+        moved("instruction sets", sets(now), sets(then)),
+    ];
     parts.into_iter().flatten().collect()
 }
 
@@ -315,10 +367,18 @@ fn settings(name: &str, (new, new_engine): SetUp<'_>, (old, old_engine): SetUp<'
     .into_iter()
     .flatten()
     .collect();
+    let identity = Identity::differences(new.identity.as_ref(), old.identity.as_ref());
+    found.extend(identity.iter().map(|what| of(what)));
     let all = |asked: &VariantRecord, engine: &EngineInfo| {
         let mut all: BTreeMap<String, String> = asked.options.clone();
         all.extend(asked.properties.clone());
         all.extend(engine.properties.clone());
+        // Where files lie is the machine's own; what they say is compared by itself.
+        all.remove(engine::RUNTIME);
+        all.remove("chat_template");
+        if let Some(folder) = all.get_mut("CACHE_DIR") {
+            *folder = "set".to_string();
+        }
         all
     };
     let (a, b) = (all(new, new_engine), all(old, old_engine));

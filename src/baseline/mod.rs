@@ -4,6 +4,7 @@
 mod anchor;
 mod comparable;
 mod history;
+mod cpus;
 mod machine;
 mod provenance;
 mod store;
@@ -11,7 +12,7 @@ mod store;
 pub use anchor::{Anchored, Stores, load_at};
 pub use comparable::{
     Between, another_processor, between, class_differences, differences, differences_of_stored,
-    mismatch, unlike, unlike_set_ups,
+    mismatch, same_class, unlike, unlike_set_ups,
 };
 pub use history::{Accepted, History, history};
 pub use machine::{environment, is_virtual, memory_bytes};

@@ -2,9 +2,9 @@
 
 use super::store::is_stored_file;
 use crate::config::Setup;
+use crate::git::{self, Difference, Repo};
+use crate::problem::Problem;
 use crate::record::{GitState, Provenance};
-use git2::{Repository, Status, StatusOptions};
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -33,24 +33,24 @@ pub fn provenance(setup: &Setup) -> Provenance {
 /// # Errors
 /// If there is no repository or no commit, in git's words.
 pub fn git_state(folder: &Path, store: Option<&Path>) -> Result<GitState, String> {
-    let why = |error: git2::Error| error.message().to_string();
-    let repository = Repository::discover(folder).map_err(why)?;
-    let head = repository.head().map_err(why)?;
-    let commit = head.peel_to_commit().map_err(why)?.id().to_string();
-    let branch = if head.is_branch() { head.shorthand().ok().map(str::to_string) } else { None };
-    let store = store.and_then(|store| inside(&repository, store));
+    let why = |problem: Problem| problem.what;
+    git::look(folder)?;
+    let repo = Repo::find(folder).map_err(why)?;
+    let commit = repo.head().map_err(why)?.to_string();
+    let branch = repo.branch();
+    let store = store.and_then(|store| inside(&repo, store));
     let mut state = GitState { commit, branch, modified: 0, untracked: 0 };
-    for (file, status) in statuses(&repository, None).map_err(why)? {
+    for (file, difference) in repo.differences(None).map_err(why)? {
         let whole_folder = file.as_os_str().as_bytes().ends_with(b"/");
         match &store {
             Some(store) if is_stored_file(store, &file) => {}
             Some(store)
                 if whole_folder && (store.starts_with(&file) || file.starts_with(store)) =>
             {
-                let below = statuses(&repository, Some(&file)).map_err(why)?;
+                let below = repo.differences(Some(&file)).map_err(why)?;
                 state.untracked += below.iter().filter(|(f, _)| !is_stored_file(store, f)).count();
             }
-            _ if status.is_wt_new() => state.untracked += 1,
+            _ if difference == Difference::Untracked => state.untracked += 1,
             _ => state.modified += 1,
         }
     }
@@ -58,42 +58,23 @@ pub fn git_state(folder: &Path, store: Option<&Path>) -> Result<GitState, String
 }
 
 /// Where a file or folder lies in a repository's work tree; nothing if it is not there.
-fn inside(repository: &Repository, path: &Path) -> Option<PathBuf> {
-    let top = repository.workdir()?.canonicalize().ok()?;
-    path.canonicalize().ok()?.strip_prefix(top).ok().map(Path::to_path_buf)
-}
-
-/// What differs from the commit, by path from the repository's top: all of it, with a folder of which
-/// nothing is tracked as one, or each file below such a folder.
-fn statuses(
-    repository: &Repository,
-    below: Option<&Path>,
-) -> Result<Vec<(PathBuf, Status)>, git2::Error> {
-    let mut options = StatusOptions::new();
-    options.include_untracked(true).exclude_submodules(true);
-    if let Some(folder) = below {
-        options.recurse_untracked_dirs(true).disable_pathspec_match(true).pathspec(folder);
-    }
-    let found = repository.statuses(Some(&mut options))?;
-    let path = |entry: git2::StatusEntry<'_>| {
-        (PathBuf::from(OsStr::from_bytes(entry.path_bytes())), entry.status())
-    };
-    Ok(found.iter().map(path).collect())
+fn inside(repo: &Repo, path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok()?.strip_prefix(repo.folder()).ok().map(Path::to_path_buf)
 }
 
 /// Whether the commit that is checked out holds a file. Outside of a repository none does.
 pub fn is_committed(file: &Path) -> bool {
     let holds = || {
-        let repository = Repository::discover(file.parent()?).ok()?;
-        let place = inside(&repository, file)?;
-        repository.head().ok()?.peel_to_tree().ok()?.get_path(&place).ok()
+        let repo = Repo::find(file.parent()?).ok()?;
+        let place = inside(&repo, file)?;
+        repo.holds(repo.head().ok()?, &place).ok()
     };
-    holds().is_some()
+    holds().unwrap_or(false)
 }
 
 /// Whether the repository that holds a folder lacks the older part of its history.
 pub fn is_shallow(folder: &Path) -> bool {
-    Repository::discover(folder).is_ok_and(|repository| repository.is_shallow())
+    Repo::find(folder).is_ok_and(|repo| repo.is_shallow())
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use crate::metric::request_joules;
 use crate::problem::{Problem, Result};
 use crate::record::{
     EngineInfo, Environment, Failure, FailureClass, GitState, Grade, Header, LoadPhases,
-    MachineClass, MemoryUse, Part, Phase, Plan, Provenance, Reading, Request, Round, Sampling,
-    VariantRecord, VerdictKind, WorkerRun, of_base,
+    MachineClass, MemoryUse, ModelCache, Part, Phase, Plan, Provenance, Reading, Request, Round,
+    Sampling, VariantRecord, VerdictKind, WorkerRun, of_base,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -213,6 +213,9 @@ pub struct StoredRun {
     /// Size of the model's files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_bytes: Option<u64>,
+    /// What the start did with the engine's folder of compiled models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_cache: Option<ModelCache>,
     /// Time to first token by task.
     pub ttft_us: Vec<Option<u64>>,
     /// Latency by task.
@@ -539,6 +542,7 @@ fn run(round: &Round, variant: &str, tasks: &[String]) -> StoredRun {
         serving_peak: first.and_then(|w| w.serving_peak),
         kv_bytes_per_token: first.and_then(|w| w.kv_bytes_per_token),
         model_bytes: first.and_then(|w| w.model_bytes),
+        model_cache: first.and_then(|w| w.model_cache),
         ttft_us: by_task(&|request| request.token_ns.first().map(|ns| micros(*ns))),
         latency_us: by_task(&|request| request.token_ns.last().map(|ns| micros(*ns))),
         energy_uj: if energy.iter().any(Option::is_some) { energy } else { Vec::new() },
@@ -562,6 +566,7 @@ fn worker(run: &StoredRun) -> WorkerRun {
         memory: run.memory,
         kv_bytes_per_token: run.kv_bytes_per_token,
         model_bytes: run.model_bytes,
+        model_cache: run.model_cache,
         ..WorkerRun::default()
     }
 }
@@ -570,15 +575,20 @@ fn worker(run: &StoredRun) -> WorkerRun {
 /// different keys must not meet.
 pub fn class_folder(store: &Path, machine: &MachineClass) -> PathBuf {
     let key = machine.key();
-    let words: String =
-        format!("{} {}cpu {}gib", machine.cpu, machine.usable_cpus, machine.memory_gib)
-            .to_lowercase()
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-            .collect();
+    let words: String = match &machine.finer {
+        None => format!("{} {}cpu {}gib", machine.cpu, machine.usable_cpus, machine.memory_gib),
+        Some(finer) => {
+            format!("{} {} {}gib", machine.cpu, finer.cpus_in_words(), finer.memory_gib)
+        }
+    }
+    .to_lowercase()
+    .chars()
+    .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+    .collect();
     let words: Vec<&str> = words.split('-').filter(|word| !word.is_empty()).collect();
     let sum = crate::hash::of_bytes(key.as_bytes());
-    store.join(format!("v1-{}-{}", words.join("-"), &sum[..8]))
+    let version = if machine.finer.is_some() { 2 } else { 1 };
+    store.join(format!("v{version}-{}-{}", words.join("-"), &sum[..8]))
 }
 
 /// Whether a file of a store, both as paths from one place, is one that perfgate writes: a session, or one
@@ -589,7 +599,8 @@ pub(super) fn is_stored_file(store: &Path, file: &Path) -> bool {
         below.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
     match &parts[..] {
         [class, name] => {
-            class.starts_with("v1-") && (name.ends_with(".json") || name.starts_with(".perfgate-"))
+            let known = class.starts_with("v1-") || class.starts_with("v2-");
+            known && (name.ends_with(".json") || name.starts_with(".perfgate-"))
         }
         _ => false,
     }

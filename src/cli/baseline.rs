@@ -308,7 +308,7 @@ fn summary(config: &Config) -> Result<String> {
     let mut text = String::new();
     for machine in machines {
         let key = machine.key();
-        let mark = if *machine == here { ", this machine's class" } else { "" };
+        let mark = if baseline::same_class(&here, machine) { ", this machine's class" } else { "" };
         let of_class = of_class(&sessions, machine);
         let (there, most) = (of_class.len(), config.baselines.keep);
         let title = format!("{key}{mark}: {there} of at most {most}");

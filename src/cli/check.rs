@@ -16,7 +16,7 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<u8> {
     let step = arguments.github.then(Step::of_environment).transpose()?;
     let done = gate(arguments, step.as_ref());
     if let (Some(step), Err(problem)) = (&step, &done) {
-        publish::problem(step, problem)?;
+        publish::problem(step, problem, &arguments.setting.config)?;
     }
     done
 }

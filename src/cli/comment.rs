@@ -1,6 +1,7 @@
 //! Owns `perfgate comment`: what a run came to, put into the one comment of its pull request.
 
 use super::{CommentArguments, CommentMode, exit, render};
+use crate::git;
 use crate::github::address::{Api, Repository};
 use crate::github::client::{Client, SystemClock};
 use crate::github::comments::{self, Done, Mode, Place, Wish};
@@ -11,7 +12,7 @@ use crate::problem::{Problem, Result};
 use crate::report::comment::{Around, Told, comment as text_of, comment_on_problem, is_link, told};
 use crate::report::{self, Report};
 use crate::session;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Largest file of results that is read: one of a fork's may be anything.
 const MOST_BYTES: u64 = 64 << 20;
@@ -116,18 +117,45 @@ fn wish<'a>(
     let commit = arguments.commit.clone().or_else(|| job.measured(event));
     let link = arguments.link.clone().or_else(|| job.link(event));
     let state = State { told: subject.told(commit.as_deref()), run: job.measured_by(event) };
+    let gate = gate(&arguments.config);
     let render = move |before: Option<&Told>, most: usize| {
-        let (commit, link) = (commit.as_deref(), link.as_deref());
-        subject.text(&Around { before, commit, link, most })
+        let (commit, link, gate) = (commit.as_deref(), link.as_deref(), gate.as_deref());
+        subject.text(&Around { before, commit, link, gate, most })
     };
     Wish {
-        id: arguments.id.clone(),
+        id: arguments.id.clone().unwrap_or_else(|| mark::Id::of_config(&place(&arguments.config))),
         mode: mode(arguments.mode),
         failed: subject.failed(),
         state,
         author: arguments.author.clone(),
         render: Box::new(render),
     }
+}
+
+/// Where a configuration lies: as seen from the repository's top, else from the job's workspace, else from the folder
+/// that holds its own, which is the same on every machine where neither is there.
+fn place(config: &Path) -> String {
+    let absolute = std::path::absolute(config).unwrap_or_else(|_| config.to_path_buf());
+    let folder = absolute.parent().unwrap_or(Path::new("/"));
+    let plain = git::without_detours(&absolute);
+    let inside = git::Repo::find(folder).ok().and_then(|repo| repo.inside(&absolute).ok());
+    let workspace = || {
+        let top = std::env::var_os("GITHUB_WORKSPACE").filter(|top| !top.is_empty())?;
+        let top = Path::new(&top);
+        let tops = [Some(top.to_path_buf()), top.canonicalize().ok()];
+        let inner = tops.iter().flatten().find_map(|top| plain.strip_prefix(top).ok());
+        inner.map(Path::to_path_buf)
+    };
+    let last_two = || {
+        let names: Vec<_> = plain.components().rev().take(2).collect();
+        names.into_iter().rev().collect::<PathBuf>()
+    };
+    inside.or_else(workspace).unwrap_or_else(last_two).display().to_string()
+}
+
+/// A configuration's place, where it is not the one that every project has.
+pub(super) fn gate(config: &Path) -> Option<String> {
+    Some(place(config)).filter(|place| place != "perfgate.toml")
 }
 
 fn mode(mode: CommentMode) -> Mode {

@@ -5,14 +5,16 @@ use super::{DoctorArguments, DoctorFormat, exit, own_binary};
 use crate::doctor::{self, Diagnosis, Finding, Mark};
 use crate::hash;
 use crate::problem::Result;
+use crate::record::Told;
 use crate::report::{Tone, paint, wrap};
 use crate::session::{self, Locked};
+use crate::worker;
 use std::path::Path;
 
 /// Looks at machine and project.
 pub(super) fn doctor(arguments: &DoctorArguments) -> Result<u8> {
     if arguments.lock {
-        return lock(&arguments.config);
+        return lock(&arguments.config, &own_binary()?);
     }
     let diagnosis = doctor::examine(Path::new("/"), &arguments.config, &own_binary()?);
     let text = match arguments.format {
@@ -26,16 +28,31 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Result<u8> {
     Ok(if diagnosis.problems > 0 { exit::COULD_NOT_RUN } else { 0 })
 }
 
-/// Writes the sums of the models, and says what became of each.
-fn lock(config: &Path) -> Result<u8> {
+/// Writes what the variants are, and says what became of each.
+fn lock(config: &Path, program: &Path) -> Result<u8> {
     let mut text = String::new();
-    for Locked { variant, before, now } in session::lock(config)? {
+    for locked in session::lock(config, program)? {
+        let Locked { variant, before, now, changed_files, files, runtime } = locked;
         let was = match before {
             Some(before) if before == now => "as before".to_string(),
             Some(before) => format!("was {}", hash::short(&before, 12)),
             None => "new".to_string(),
         };
         text.push_str(&format!("locked  {variant}  {} ({was})\n", hash::short(&now, 12)));
+        let beside = match changed_files.is_empty() {
+            true => "as before".to_string(),
+            false => format!("other than before: {}", changed_files.join(", ")),
+        };
+        text.push_str(&format!("        {files} small files ({beside})\n"));
+        match runtime {
+            Some(Told::Available(version)) => {
+                text.push_str(&format!("        runtime {version}\n"));
+            }
+            Some(Told::Unavailable(why)) => {
+                text.push_str(&format!("        runtime not locked: {why}\n"));
+            }
+            None => {}
+        }
     }
     if text.is_empty() {
         text.push_str("no variant has a model of files\n");
@@ -45,8 +62,8 @@ fn lock(config: &Path) -> Result<u8> {
 }
 
 /// Asks one OpenVINO runtime in this process, for the process that looks at all of them.
-pub(super) fn ask_runtime(library: &Path) -> Result<u8> {
-    print(&format!("{}\n", doctor::answer_for_runtime(library)))?;
+pub(super) fn ask_runtime(library: &Path, spec: Option<&str>) -> Result<u8> {
+    print(&format!("{}\n", worker::answer_for_runtime(library, spec)))?;
     Ok(0)
 }
 

@@ -1,15 +1,17 @@
 //! Owns `perfgate explain`: why one variant of a run is faster than another, from what was recorded with it or is
 //! measured now.
 
+use super::measure::catch_interrupts;
 use super::render::print_sheet;
-use super::{ExplainArguments, exit};
+use super::{ExplainArguments, exit, own_binary};
 use crate::baseline;
-use crate::config::{self, Config, WorkTree};
+use crate::config::{self, Config, Variant, WorkTree};
 use crate::insight;
 use crate::problem::{Problem, Result};
 use crate::record::{Part, Results, Work};
 use crate::report;
-use crate::session;
+use crate::runner::Cut;
+use crate::session::{self, Asking};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -48,7 +50,7 @@ fn part_of(results: Results, file: &Path) -> Result<Part> {
 fn measure(part: &mut Part, config: &Config, file: &Path) -> Result<()> {
     let here = baseline::environment(Path::new("/")).machine;
     let there = &part.header.environment.machine;
-    if here != *there {
+    if !baseline::same_class(&here, there) {
         let what = format!(
             "was measured on another machine ({}), and this one is {}",
             there.key(),
@@ -57,13 +59,23 @@ fn measure(part: &mut Part, config: &Config, file: &Path) -> Result<()> {
         return Err(Problem::in_file(file, what)
             .help("explain it there, or measure here: `perfgate run`, then `perfgate explain`"));
     }
-    part.work = work(part, config)?;
+    let same = same(part, config)?;
+    part.work = work(&same)?;
     part.hardware = Some(session::measure_hardware(part));
+    let (program, interrupt) = (own_binary()?, catch_interrupts()?);
+    let asking = Asking { program: &program, deadlines: config.deadlines, interrupt: &interrupt };
+    part.execution = session::execution(&same, asking).map_err(|cut| match cut {
+        Cut::NotSaved(problem) => problem,
+        Cut::Interrupted => Problem::new("interrupted; nothing was explained"),
+        Cut::Setup { variant, failure } => {
+            Problem::new(format!("variant '{variant}' cannot run: {}", failure.message))
+        }
+    })?;
     Ok(())
 }
 
-/// What each token needs, of the variants whose models are still those that were measured.
-fn work(part: &Part, config: &Config) -> Result<BTreeMap<String, Work>> {
+/// The variants whose models are still those that were measured.
+fn same(part: &Part, config: &Config) -> Result<Vec<Variant>> {
     let mut same = Vec::new();
     for variant in &config.variants {
         let Some(measured) = part.header.variants.get(&variant.name) else { continue };
@@ -72,7 +84,12 @@ fn work(part: &Part, config: &Config) -> Result<BTreeMap<String, Work>> {
             same.push(variant.clone());
         }
     }
-    let work = session::work(&same);
+    Ok(same)
+}
+
+/// What each token needs.
+fn work(same: &[Variant]) -> Result<BTreeMap<String, Work>> {
+    let work = session::work(same);
     if work.is_empty() {
         return Err(Problem::new(
             "no model of the run is there as it was, so nothing can be counted",

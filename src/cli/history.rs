@@ -101,10 +101,11 @@ fn none_stored(config: &Config, history: &History) -> Problem {
 
 /// Leaves the sessions of this machine's class; returns how many there were of others.
 fn keep_class(history: &mut History) -> Result<usize> {
-    let here = baseline::environment(Path::new("/")).machine.key();
+    let machine = baseline::environment(Path::new("/")).machine;
     let all = history.sessions.len();
-    history.sessions.retain(|accepted| accepted.stored.machine.key() == here);
+    history.sessions.retain(|accepted| baseline::same_class(&machine, &accepted.stored.machine));
     if history.sessions.is_empty() {
+        let here = machine.key();
         let what = format!("none of {all} stored sessions is of this machine's class ({here})");
         return Err(Problem::new(what).help(
             "--all-classes shows them; `perfgate check` and `perfgate baseline update` store one of \

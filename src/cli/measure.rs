@@ -32,7 +32,7 @@ pub(super) fn prepare(mut setup: Setup, measuring: &Measuring) -> Result<Prepare
         setup.config.rounds = rounds;
     }
     narrow(&mut setup.config, measuring)?;
-    let mut prepared = session::prepare(setup, Path::new("/"))?;
+    let mut prepared = session::prepare(setup, Path::new("/"), &own_binary()?)?;
     prepared.use_cache = !measuring.fresh;
     prepared.header.plan.only = measuring.only;
     Ok(prepared)

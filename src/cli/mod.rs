@@ -76,8 +76,8 @@ enum Command {
     /// Show whether this machine and this project can run the gate; exits with 2 if not
     Doctor(DoctorArguments),
     /// Say what one OpenVINO runtime is
-    #[command(name = crate::doctor::ASK_RUNTIME, hide = true)]
-    AskRuntime { library: PathBuf },
+    #[command(name = crate::worker::ASK_RUNTIME, hide = true)]
+    AskRuntime { library: PathBuf, spec: Option<String> },
     /// Serve one model to the parent process
     #[command(name = crate::worker::SUBCOMMAND, hide = true)]
     Worker,
@@ -604,9 +604,13 @@ struct CommentArguments {
     /// Results of an earlier run
     #[arg(value_name = "FILE", default_value = ".perfgate/benchmark_results.json")]
     results: PathBuf,
-    /// Which of perfgate's comments it is, where a pull request has several
-    #[arg(long, value_name = "ID", default_value = "default", value_parser = comment::id)]
-    id: Id,
+    /// The configuration of the gate, whose path tells its comment from those of other gates; it is not read
+    #[arg(long, value_name = "FILE", default_value = "perfgate.toml")]
+    config: PathBuf,
+    /// Which of perfgate's comments it is, where a pull request has several [default: the configuration's, by its path
+    /// in the repository; 'default' for perfgate.toml at the top]
+    #[arg(long, value_name = "ID", value_parser = comment::id)]
+    id: Option<Id>,
     /// When to comment
     #[arg(long, value_enum, default_value_t = CommentMode::Always)]
     mode: CommentMode,
@@ -667,7 +671,7 @@ struct DoctorArguments {
     /// How the findings are printed
     #[arg(long, value_enum, default_value_t = DoctorFormat::Terminal)]
     format: DoctorFormat,
-    /// Write the SHA-256 of each variant's model into the configuration, as model_sha256, and do no more
+    /// Write what each variant is into the configuration (model_sha256, files_sha256, runtime_version), and do no more
     #[arg(long, conflicts_with = "format")]
     lock: bool,
 }
@@ -699,7 +703,7 @@ pub fn main() -> ExitCode {
         Command::History(arguments) => history::history(&arguments),
         Command::Init(arguments) => init::init(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
-        Command::AskRuntime { library } => doctor::ask_runtime(&library),
+        Command::AskRuntime { library, spec } => doctor::ask_runtime(&library, spec.as_deref()),
         Command::Worker => {
             crate::worker::run_child().map(|()| 0).map_err(|error| Problem::new(error.to_string()))
         }

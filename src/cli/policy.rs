@@ -25,8 +25,8 @@ pub(super) fn setup(setting: &Setting, judging: &Judging, rounds: Option<u32>) -
     if judging.policy_from == PolicyFrom::Worktree {
         return of_work_tree(setting, judging, &repo, &ci);
     }
-    let reference = judging.base.as_deref().or(beside);
-    let Some(base) = git::find_base(&repo, &ci, reference)? else {
+    let named = git::Named { base: judging.base.as_deref(), against: beside };
+    let Some(base) = git::find_base(&repo, &ci, named)? else {
         return Err(Problem::new("--against names no commit, and this is no pull request")
             .help("name one: --against REF, such as --against main"));
     };
@@ -62,8 +62,15 @@ fn of_work_tree(setting: &Setting, judging: &Judging, repo: &Repo, ci: &Ci) -> R
     let mut setup = check::setup(setting)?;
     let beside = judging.against.as_ref().and_then(|reference| reference.as_deref());
     if judging.against.is_some() {
-        let reference = beside.or(judging.base.as_deref());
-        let base = git::find_base(repo, ci, reference)?;
+        // The work tree judges: what is named is measured, whatever it is.
+        let named = beside.or(judging.base.as_deref());
+        let base = match named {
+            Some(reference) => {
+                let commit = repo.resolve(reference)?;
+                Some(git::Base { commit, how: format!("tip of {reference}") })
+            }
+            None => git::find_base(repo, ci, git::Named::default())?,
+        };
         let base = base.ok_or_else(|| {
             Problem::new("--against names no commit").help("name one, such as --against main")
         })?;

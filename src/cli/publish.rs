@@ -1,6 +1,6 @@
 //! Owns the telling of a step of GitHub Actions what a check came to, or why it came to nothing.
 
-use super::{Setting, exit, relative};
+use super::{Setting, comment, exit, relative};
 use crate::config::{self, WorkTree};
 use crate::github::workflow::{Step, annotation_of, annotations};
 use crate::problem::{Problem, Result};
@@ -16,7 +16,8 @@ pub(super) fn report(
     results: &Path,
     setting: &Setting,
 ) -> Result<()> {
-    step.summarize(|most| report::comment::page(report, most))?;
+    let gate = comment::gate(&setting.config);
+    step.summarize(|most| report::comment::page(report, gate.as_deref(), most))?;
     let places = places(setting);
     let place = |id: &str| places.get(id.trim_end_matches(&format!("/{}", &BASE[1..]))).cloned();
     // Workflow commands are read from either stream; stdout holds the report.
@@ -33,10 +34,11 @@ pub(super) fn report(
 }
 
 /// Tells it why there is no report.
-pub(super) fn problem(step: &Step, problem: &Problem) -> Result<()> {
+pub(super) fn problem(step: &Step, problem: &Problem, config: &Path) -> Result<()> {
+    let gate = comment::gate(config);
     let text = report::harmless(&problem.to_string());
     eprintln!("{}", annotation_of(problem, from_top));
-    step.summarize(|most| report::comment::page_of_problem(&text, most))?;
+    step.summarize(|most| report::comment::page_of_problem(&text, gate.as_deref(), most))?;
     step.set(&[
         ("verdict", "error".to_string()),
         ("exit-code", exit::COULD_NOT_RUN.to_string()),

@@ -54,7 +54,9 @@ fn measure(arguments: &StartArguments) -> Result<(Starts, PathBuf)> {
     setup.config.make_output()?;
     let output = arguments.output.clone().unwrap_or_else(|| in_output(&setup.config.output));
     let factors: Vec<Factor> = arguments.vary.iter().filter_map(|vary| vary.factor()).collect();
-    let prepared = session::prepare_starts(setup, arguments.repeats, &factors, Path::new("/"))?;
+    let program = own_binary()?;
+    let root = Path::new("/");
+    let prepared = session::prepare_starts(setup, arguments.repeats, &factors, root, &program)?;
     let interrupt = catch_interrupts()?;
     let quiet = arguments.display.loudness.quiet;
     let progress = Progress::new(session::starts_in(&prepared.starts.plan), quiet);
@@ -69,7 +71,7 @@ fn measure(arguments: &StartArguments) -> Result<(Starts, PathBuf)> {
         }
         Ok(())
     };
-    let ended = session::run_starts(prepared, &own_binary()?, &interrupt, &mut save);
+    let ended = session::run_starts(prepared, &program, &interrupt, &mut save);
     progress.finish();
     match ended {
         Ok(starts) => Ok((starts, output)),

@@ -11,8 +11,8 @@ mod thresholds;
 pub use fidelity::{FEWEST_TOKENS, Fidelity};
 pub use load::{Concurrency, Search, Sustained};
 pub use perfgate_toml::{
-    Again, ChatTemplate, Config, Deadlines, Energy, ForTests, NoCallRule, Quality, Recipe, Store,
-    TaskFormat, TaskSample, TaskSet, Variant, Workload,
+    Again, CHAT_DATE, ChatTemplate, Config, Deadlines, Energy, ForTests, NoCallRule, Quality,
+    Recipe, Store, TaskFormat, TaskSample, TaskSet, Variant, Workload,
 };
 pub use scenarios::{DEFAULT_SCENARIOS, Requirement, Scenario};
 pub use source::{CommitTree, Source, WorkTree};

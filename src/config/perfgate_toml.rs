@@ -7,6 +7,8 @@ use crate::engine::{Backend, ENGINES};
 use crate::problem::{Problem, Result};
 use crate::protocol::LoadSpec;
 use crate::record::{Sampling, Spending};
+use chrono::NaiveDate;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -234,13 +236,19 @@ pub struct Energy {
     pub subtract_idle: Option<Duration>,
 }
 
+/// The day that templates are told it is unless the configuration says another: what Llama 3.2's template takes where
+/// it cannot ask.
+pub const CHAT_DATE: NaiveDate = NaiveDate::from_ymd_opt(2024, 7, 26).expect("it is a day");
+
 /// Where a variant's chat template comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChatTemplate {
+    /// The model's own if it has one; else prompts are fed as they stand.
+    Auto,
     /// Prompts are fed as they stand in the task file.
     None,
-    /// The model's own, from its `tokenizer_config.json`.
-    Model,
+    /// The model's own, which it has to have; the one of this name where it has several.
+    Model(Option<String>),
     /// A Jinja file.
     File(PathBuf),
 }
@@ -256,10 +264,16 @@ pub struct Variant {
     pub tokenizer: PathBuf,
     /// The chat template.
     pub chat_template: ChatTemplate,
+    /// The day that a template is told it is (`strftime_now`), so that prompts are the same tomorrow.
+    pub chat_date: NaiveDate,
     /// What the engine needs.
     pub load: LoadSpec,
     /// SHA-256 that its model has to have, as `perfgate doctor --lock` writes it.
     pub model_sha256: Option<String>,
+    /// SHA-256 of each small file that changes answers, by name; where it is there, no other one may be.
+    pub files_sha256: Option<BTreeMap<String, String>>,
+    /// The version that its runtime library has to have, such as `2026.4.1`.
+    pub runtime_version: Option<String>,
     /// How its model is made.
     pub recipe: Option<Recipe>,
     /// Where its model may lie otherwise, of a variant that a commit defines.
@@ -761,12 +775,23 @@ fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Resul
         None => model.join("tokenizer.json"),
     };
     let chat_template = match table.take("chat_template") {
-        None => ChatTemplate::None,
+        None => ChatTemplate::Auto,
         Some(node) => match node.string()?.as_str() {
+            "auto" => ChatTemplate::Auto,
             "none" => ChatTemplate::None,
-            "model" => ChatTemplate::Model,
-            path => ChatTemplate::File(folder.join(path)),
+            "model" => ChatTemplate::Model(None),
+            other => match other.strip_prefix("model:") {
+                Some(name) => ChatTemplate::Model(Some(name.to_string())),
+                None => ChatTemplate::File(folder.join(other)),
+            },
         },
+    };
+    let chat_date = match table.take("chat_date") {
+        None => CHAT_DATE,
+        Some(node) => NaiveDate::parse_from_str(&node.string()?, "%Y-%m-%d").map_err(|_| {
+            node.problem("'chat_date' is not a day")
+                .help("write the day that chat templates are told it is, such as \"2024-07-26\"")
+        })?,
     };
     let usable = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = match table.take("threads") {
@@ -793,7 +818,18 @@ fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Resul
         }
         test.finish()?;
     }
-    let model_sha256 = table.take("model_sha256").map(|node| sha256(&node)).transpose()?;
+    let model_sha256 =
+        table.take("model_sha256").map(|node| sha256(&node, "model_sha256")).transpose()?;
+    let files_sha256 = table.take("files_sha256").map(|node| files_sha256(&node)).transpose()?;
+    let runtime_version = match table.take("runtime_version") {
+        None => None,
+        Some(node) if !backend.loads_library => {
+            return Err(node
+                .problem(format!("the engine '{}' loads no runtime library", backend.id))
+                .help("leave out runtime_version for this variant"));
+        }
+        Some(node) => Some(node.string()?),
+    };
     let recipe = match table.take("prepare") {
         None => None,
         Some(node) => {
@@ -813,22 +849,35 @@ fn variant(name: String, node: &Node<'_>, folder: &Path, output: &Path) -> Resul
         model_as_written,
         tokenizer,
         chat_template,
+        chat_date,
         load,
         model_sha256,
+        files_sha256,
+        runtime_version,
         recipe,
         elsewhere,
         must_be_known: false,
     })
 }
 
-fn sha256(node: &Node<'_>) -> Result<String> {
+fn sha256(node: &Node<'_>, key: &str) -> Result<String> {
     let sum = node.string()?.to_lowercase();
     if sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(sum);
     }
     Err(node
-        .problem("'model_sha256' should be 64 hexadecimal digits")
+        .problem(format!("'{key}' should be 64 hexadecimal digits"))
         .help("`perfgate doctor --lock` writes it"))
+}
+
+/// A sum for each file's name.
+fn files_sha256(node: &Node<'_>) -> Result<BTreeMap<String, String>> {
+    let entries = node.table()?.into_entries();
+    let sum = |(name, node): (String, Node<'_>)| {
+        let sum = sha256(&node, &format!("files_sha256.{name}"))?;
+        Ok((name, sum))
+    };
+    entries.into_iter().map(sum).collect()
 }
 
 #[cfg(test)]

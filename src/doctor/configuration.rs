@@ -3,12 +3,13 @@
 
 use super::limits::Limits;
 use super::{Finding, Section, count, size};
-use crate::config::{self, Config, Variant, WorkTree};
-use crate::engine::Inspected;
-use crate::hash;
+use crate::config::{self, ChatTemplate, Config, Variant, WorkTree};
+use crate::engine::{self, Inspected};
 use crate::problem::{Problem, Result};
+use crate::record::VariantRecord;
 use crate::session;
 use crate::workload;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The remedy of an error that names a line and no other remedy.
@@ -20,9 +21,14 @@ pub(super) fn section(root: &Path, file: &Path, read: &Result<Config>, limits: &
         Ok(config) => {
             let mut findings = vec![of_file(file, config), thresholds(file)];
             findings.extend(workloads(config));
+            let mut records = BTreeMap::new();
             for variant in &config.variants {
-                findings.extend(of_variant(config, variant, limits));
+                let (of_variant, record) = of_variant(config, variant, limits);
+                findings.extend(of_variant);
+                records.extend(record.map(|record| (variant.name.clone(), record)));
             }
+            let alike = session::alike(&config.reference, &records).into_iter();
+            findings.extend(alike.map(|text| Finding::warning("precision", text, ALIKE)));
             findings.extend(together(config, root));
             findings
         }
@@ -83,56 +89,77 @@ fn workloads(config: &Config) -> Vec<Finding> {
         .collect()
 }
 
-fn of_variant(config: &Config, variant: &Variant, limits: &Limits) -> Vec<Finding> {
+/// The remedy where two variants have no two precisions.
+const ALIKE: &str =
+    "look at the model's folders in perfgate.toml, and at how their models were exported";
+
+/// The findings about a variant, and what a session would record of it.
+fn of_variant(
+    config: &Config,
+    variant: &Variant,
+    limits: &Limits,
+) -> (Vec<Finding>, Option<VariantRecord>) {
     // As the session does before it begins, and in the same words.
     let model = match session::inspect_model(variant) {
         Ok(model) => model,
-        Err(problem) => return vec![Finding::error(&variant.name, problem, MODEL)],
+        Err(problem) => return (vec![Finding::error(&variant.name, problem, MODEL)], None),
     };
-    let mut findings = vec![hashed(variant, &model)];
+    let record = match session::variant_record(variant, &model) {
+        Ok(record) => record,
+        Err(problem) => return (vec![Finding::error(&variant.name, problem, MODEL)], None),
+    };
+    let mut findings = vec![hashed(variant, &model, &record)];
     findings.extend(prompts(config, variant));
+    findings.extend(text(variant));
     // The scripted engine computes nothing.
     if variant.load.engine != "scripted" {
         findings.push(threads(variant, limits));
     }
-    findings
+    (findings, Some(record))
 }
 
 /// The remedy where a model's files cannot be used and the error brings none.
 const MODEL: &str = "look at the model's files: their owner, and whether they are whole";
 
 /// The model's files, their size and the hash that a session records.
-fn hashed(variant: &Variant, model: &Inspected) -> Finding {
+fn hashed(variant: &Variant, model: &Inspected, record: &VariantRecord) -> Finding {
     let load = &variant.load;
-    let record = match session::variant_record(variant, model) {
-        Ok(record) => record,
+    match session::unlike_lock(variant) {
+        Ok(None) => {}
+        Ok(Some(other)) => {
+            let text = format!("{}: {other}", variant.model_as_written);
+            let remedy = "make or fetch the model that is meant, or, if this one is, `perfgate doctor --lock`";
+            return Finding::problem(&variant.name, text, remedy);
+        }
         Err(problem) => return Finding::error(&variant.name, problem, MODEL),
-    };
-    if let Some(locked) = variant.model_sha256.as_ref().filter(|sum| **sum != record.model_sha256) {
-        let text = format!(
-            "{}: the model is of sha256 {}, and model_sha256 is {}",
-            variant.model_as_written,
-            hash::short(&record.model_sha256, 12),
-            hash::short(locked, 12)
-        );
-        let remedy =
-            "make or fetch the model that is meant, or, if this one is, `perfgate doctor --lock`";
-        return Finding::problem(&variant.name, text, remedy);
     }
     let names: Vec<String> = model.files.iter().map(|file| file.display().to_string()).collect();
     let text = if names.is_empty() {
         format!("{}, without a model; sha256 {}", load.engine, record.model_sha256)
     } else {
         format!(
-            "{}, {}: {}; weights of {}; sha256 {}",
+            "{}, {}: {}; weights of {}{}; sha256 {}",
             load.engine,
             variant.model_as_written,
             names.join(", "),
             size(model.weight_bytes),
+            stored(record),
             record.model_sha256
         )
     };
     Finding::ok(&variant.name, text)
+}
+
+/// In which types the files store the weights, and by which recipe.
+fn stored(record: &VariantRecord) -> String {
+    let mut types: Vec<(&String, &u64)> = record.weight_types.iter().collect();
+    types.sort_by_key(|(_, weights)| std::cmp::Reverse(**weights));
+    let types: Vec<&str> = types.into_iter().map(|(kind, _)| kind.as_str()).collect();
+    match (types.is_empty(), &record.recipe) {
+        (true, _) => String::new(),
+        (false, None) => format!(" as {}", types.join(" and ")),
+        (false, Some(recipe)) => format!(" as {} ({recipe})", types.join(" and ")),
+    }
 }
 
 /// A finding if the tokenizer, a template or a task keeps the variant's prompts from being made.
@@ -164,6 +191,36 @@ fn prompts(config: &Config, variant: &Variant) -> Option<Finding> {
              tokenizer = \"FILE\"",
         ),
     })
+}
+
+/// Which chat template the variant's prompts stand in, and where the model's small files disagree. What hinders its
+/// prompts has been said already.
+fn text(variant: &Variant) -> Vec<Finding> {
+    let subject = variant.name.as_str();
+    let (Ok(said), true) = (workload::text_of(variant), engine::has_model(&variant.load)) else {
+        return Vec::new();
+    };
+    let template = match (said.get(workload::CHAT_TEMPLATE), &variant.chat_template) {
+        (Some(template), ChatTemplate::File(_)) => {
+            format!("its prompts stand in the chat template {template}")
+        }
+        (Some(template), _) => {
+            format!("its prompts stand in the model's chat template, {template}")
+        }
+        (None, ChatTemplate::Auto) => {
+            "its prompts are fed as they stand: the model has no chat template".to_string()
+        }
+        (None, _) => "its prompts are fed as they stand: chat_template = \"none\"".to_string(),
+    };
+    let mut findings = vec![Finding::ok(subject, template)];
+    findings.extend(workload::disagreements(variant).unwrap_or_default().into_iter().map(|what| {
+        Finding::warning(
+            subject,
+            what,
+            "correct the file that is wrong, or leave it so if that is what is meant",
+        )
+    }));
+    findings
 }
 
 /// The threads of a variant against the CPUs that it may use.
@@ -246,7 +303,13 @@ mod tests {
     const IR: &str = "[variants.ir]\nengine = \"openvino\"\nmodel = \"m\"\nthreads = 4\n";
 
     fn with_model(root: &Path) {
-        put(root, "m/openvino_model.xml", "<net></net>");
+        let input = |name| {
+            format!(
+                "<layer name=\"p\" type=\"Parameter\"><output><port names=\"{name}\"/></output></layer>"
+            )
+        };
+        let inputs = ["input_ids", "attention_mask", "beam_idx"].map(input).concat();
+        put(root, "m/openvino_model.xml", &format!("<net><layers>{inputs}</layers></net>"));
         put(root, "m/openvino_model.bin", &"y".repeat(3000));
     }
 

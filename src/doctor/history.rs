@@ -29,7 +29,8 @@ fn stored(config: &Config, here: &MachineClass) -> Vec<Finding> {
             return vec![Finding::error("sessions", problem, otherwise)];
         }
     };
-    let of_class = sessions.iter().filter(|stored| stored.machine == *here).count();
+    let of_class =
+        sessions.iter().filter(|stored| baseline::same_class(here, &stored.machine)).count();
     let mut findings = Vec::new();
     findings.push(if sessions.is_empty() {
         let text = format!("none is stored in {folder}; only rules against a baseline need some");
@@ -64,7 +65,7 @@ fn other_classes(sessions: &[Stored], here: &MachineClass) -> Vec<Finding> {
     let mut machines: Vec<&MachineClass> = sessions.iter().map(|stored| &stored.machine).collect();
     machines.sort_by_key(|machine| machine.key());
     machines.dedup();
-    machines.retain(|machine| *machine != here);
+    machines.retain(|machine| !baseline::same_class(here, machine));
     let finding = |machine: &MachineClass| {
         let number = sessions.iter().filter(|stored| stored.machine == *machine).count();
         let differences = baseline::class_differences(here, machine).join("; ");

@@ -3,7 +3,7 @@
 
 use crate::baseline;
 use crate::hardware::listed;
-use crate::runner::control_groups;
+use crate::runner::{control_groups, cpu_quota};
 use std::path::Path;
 
 /// What this process may use.
@@ -28,7 +28,7 @@ impl Limits {
         let limit = control_groups(root, "memory").iter().filter_map(|f| memory_limit(f)).min();
         Limits {
             affinity: affinity(root),
-            quota: control_groups(root, "cpu").iter().filter_map(|f| quota(f)).reduce(f64::min),
+            quota: cpu_quota(root),
             memory,
             available: baseline::memory_bytes(root, "MemAvailable"),
             // Version 1 writes a huge number for none.
@@ -47,21 +47,6 @@ impl Limits {
 fn affinity(root: &Path) -> Option<usize> {
     let status = std::fs::read_to_string(root.join("proc/self/status")).ok()?;
     listed(status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?)
-}
-
-/// A group's quota in CPUs, if it has one: `cpu.max` holds `QUOTA PERIOD` or `max PERIOD`.
-fn quota(folder: &Path) -> Option<f64> {
-    let text = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
-    let (quota, period) = match text("cpu.max") {
-        Some(both) => {
-            let (quota, period) = both.trim().split_once(' ')?;
-            (quota.to_string(), period.to_string())
-        }
-        None => (text("cpu.cfs_quota_us")?, text("cpu.cfs_period_us")?),
-    };
-    let (quota, period) = (quota.trim().parse::<f64>().ok()?, period.trim().parse::<f64>().ok()?);
-    // Version 1 writes -1 for none.
-    (quota > 0.0 && period > 0.0).then_some(quota / period)
 }
 
 fn memory_limit(folder: &Path) -> Option<u64> {

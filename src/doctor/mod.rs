@@ -8,10 +8,10 @@ mod limits;
 mod machine;
 mod runtimes;
 
-pub use runtimes::{ASK_RUNTIME, answer_for_runtime};
-
 use crate::config::{self, WorkTree};
 use crate::problem::Problem;
+use crate::protocol::LoadSpec;
+use crate::worker;
 use limits::Limits;
 use serde::Serialize;
 use std::path::Path;
@@ -111,11 +111,12 @@ pub fn examine(root: &Path, file: &Path, program: &Path) -> Diagnosis {
     let config = read.as_ref().ok();
     let beside = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = beside.unwrap_or(Path::new("."));
-    let ask = |library: &Path| runtimes::ask(program, library);
+    let ask = |library: &Path| worker::ask_runtime(program, library);
+    let attempt = |library: &Path, spec: &LoadSpec| worker::try_properties(program, library, spec);
     Diagnosis::new(vec![
         machine::section(root, &limits),
         energy::section(root),
-        runtimes::section(config, &file.with_file_name(".perfgate"), &ask),
+        runtimes::section(config, &file.with_file_name(".perfgate"), &ask, &attempt),
         configuration::section(root, file, &read, &limits),
         history::baselines(config, root),
         history::git(folder, config),

@@ -3,64 +3,13 @@
 
 use super::{Finding, Section};
 use crate::config::{Config, Variant};
-use crate::engine::{self, FoundRuntime, Runtime};
+use crate::engine::{self, FoundRuntime};
 use crate::problem::Problem;
+use crate::protocol::LoadSpec;
+use crate::session;
+use crate::worker::{Answer, Tried};
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
-
-/// The hidden subcommand by which perfgate's own binary asks one runtime.
-pub const ASK_RUNTIME: &str = "__ask-runtime";
-
-/// Longer than a runtime takes to load from a slow disk.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What a runtime says of itself, or why it cannot be used.
-type Answer = Result<Runtime, String>;
-
-/// Asks the runtime in this process, as [`ASK_RUNTIME`] does; the answer is one line of JSON.
-pub fn answer_for_runtime(library: &Path) -> String {
-    let answer: Answer = engine::ask_runtime(library).map_err(|error| error.failure.message);
-    serde_json::to_string(&answer).expect("plain data")
-}
-
-/// Asks a runtime in another process: one can load a single library, and a broken one may end it.
-pub(super) fn ask(program: &Path, library: &Path) -> Answer {
-    let mut command = Command::new(program);
-    command.arg(ASK_RUNTIME).arg(library).stdin(Stdio::null());
-    let output = output_in_time(command)
-        .map_err(|error| format!("{} cannot be asked: {error}", library.display()))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    // A library may print something of its own before.
-    let answer = text.lines().last().and_then(|line| serde_json::from_str::<Answer>(line).ok());
-    answer.unwrap_or_else(|| {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().last().unwrap_or("no message");
-        let how = match output.status.signal() {
-            Some(signal) => format!("signal {signal}"),
-            None => output.status.to_string(),
-        };
-        Err(format!("{} ended the process that loaded it ({how}): {last}", library.display()))
-    })
-}
-
-/// The output of a process that prints little; it is killed if it takes too long.
-fn output_in_time(mut command: Command) -> std::io::Result<Output> {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let end = Instant::now() + PATIENCE;
-    while child.try_wait()?.is_none() {
-        if Instant::now() > end {
-            child.kill()?;
-            child.wait()?;
-            let what = format!("no answer within {} s", PATIENCE.as_secs());
-            return Err(std::io::Error::other(what));
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    child.wait_with_output()
-}
 
 /// Looks for runtimes, for the variants of a configuration or without one.
 ///
@@ -69,6 +18,7 @@ pub(super) fn section(
     config: Option<&Config>,
     output: &Path,
     ask: &dyn Fn(&Path) -> Answer,
+    attempt: &dyn Fn(&Path, &LoadSpec) -> Tried,
 ) -> Section {
     let output = config.map_or(output, |config| config.output.as_path());
     let variants: Vec<&Variant> = config
@@ -96,6 +46,9 @@ pub(super) fn section(
     for (variant, choice) in &choices {
         let answer = choice.as_ref().map(|library| (library, &answers[library.as_path()]));
         findings.push(of_variant(variant, answer, folder));
+        if let Ok((library, Ok(_))) = answer {
+            findings.extend(in_force(variant, &attempt(library, &variant.load)));
+        }
     }
     Section { title: "OpenVINO runtimes", findings }
 }
@@ -137,6 +90,16 @@ fn of_variant(
         Ok((library, Ok(runtime))) => {
             // The build behind the version stands with what was found.
             let version = runtime.version.split('-').next().unwrap_or_default();
+            let locked = variant.runtime_version.as_deref().unwrap_or(&runtime.version);
+            if !session::is_version(&runtime.version, locked) {
+                let place = shown(library, folder);
+                return Finding::problem(
+                    subject,
+                    format!("{}, {place}, and runtime_version is {locked}", runtime.version),
+                    "install that version and name its folder (runtime = \"FOLDER\"), or, if this one is \
+                     meant, `perfgate doctor --lock`",
+                );
+            }
             Finding::ok(subject, format!("{version}, {}", shown(library, folder)))
         }
         Ok((_, Err(why))) => {
@@ -145,6 +108,25 @@ fn of_variant(
             Finding::problem(subject, why.clone(), format!("{install}\n    {named}"))
         }
         Err(problem) => Finding::error(subject, problem.clone(), &install),
+    }
+}
+
+/// What a variant asks for and does not get.
+fn in_force(variant: &Variant, tried: &Tried) -> Vec<Finding> {
+    let subject = format!("for {}", variant.name);
+    match tried {
+        Ok(differences) => differences
+            .iter()
+            .map(|difference| {
+                let remedy =
+                    "write what is in force into the variant's properties, or leave it out";
+                Finding::warning(subject.clone(), difference.to_string(), remedy)
+            })
+            .collect(),
+        Err(why) => {
+            let remedy = "correct the variant's properties in perfgate.toml";
+            vec![Finding::problem(subject, why.clone(), remedy)]
+        }
     }
 }
 
@@ -160,6 +142,7 @@ mod tests {
     use super::super::tests::{about, put};
     use super::*;
     use crate::config::{WorkTree, read_config};
+    use crate::engine::Runtime;
 
     const HEAD: &str = "[workload]\ntasks = \"t\"\n";
 
@@ -173,7 +156,7 @@ mod tests {
     fn look(root: &Path, variants: &str) -> Section {
         put(root, "perfgate.toml", &format!("{HEAD}{variants}"));
         let config = read_config(&WorkTree, &root.join("perfgate.toml")).unwrap();
-        section(Some(&config), root, &answer)
+        section(Some(&config), root, &answer, &|_, _| Ok(Vec::new()))
     }
 
     fn runtime(root: &Path, version: &str) {
@@ -221,13 +204,5 @@ mod tests {
         assert_eq!(finding.mark, Mark::Problem);
         assert!(finding.text.contains("nowhere: holds no OpenVINO"), "{}", finding.text);
         assert!(finding.remedy.as_ref().unwrap().contains("runtime = \"FOLDER\""), "{finding:?}");
-    }
-
-    #[test]
-    fn a_process_that_says_nothing_is_explained() {
-        let why = ask(Path::new("/bin/false"), Path::new("lib.so")).unwrap_err();
-        assert!(why.starts_with("lib.so ended the process that loaded it"), "{why}");
-        let why = ask(Path::new("/no/such/program"), Path::new("lib.so")).unwrap_err();
-        assert!(why.starts_with("lib.so cannot be asked"), "{why}");
     }
 }

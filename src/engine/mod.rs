@@ -4,8 +4,11 @@
 mod batch;
 mod candle;
 mod checkpoint;
+mod environment;
 mod force;
+mod known;
 mod lengths;
+mod model_cache;
 mod openvino;
 mod probe;
 mod sampler;
@@ -15,18 +18,23 @@ mod serve;
 mod slowed;
 
 pub use batch::{Batch, generate_together, score, shared_prefix};
+pub use environment::arithmetic_environment;
 pub use force::{Forced, Unforced, force};
+pub use known::know;
 pub use lengths::Context;
 use openvino::runtime_files;
 pub use openvino::{
     FoundRuntime, RUNTIME, Runtime, all_runtimes, ask_runtime, install_words, runtime_of,
+    try_properties,
 };
 pub use serve::{Stream, guarded, serve};
 
 use crate::document::Table;
 use crate::problem::{self, Problem};
 use crate::protocol::{LoadSpec, Order, monotonic_ns};
-use crate::record::{EngineInfo, Execution, Failure, FailureClass, LoadPhases, Rows, Work};
+use crate::record::{
+    EngineInfo, Execution, Failure, FailureClass, LoadPhases, ModelCache, Rows, Work,
+};
 use sampler::Sampler;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +54,8 @@ pub struct Backend {
     pub inspect: fn(&LoadSpec) -> problem::Result<Inspected>,
     /// What a token needs, as far as the files tell.
     pub work: fn(&LoadSpec) -> problem::Result<Option<Work>>,
+    /// Whether a library is loaded at run time that executes the model.
+    pub loads_library: bool,
     /// Looks for the library that is loaded at run time, if the engine has one.
     pub inspect_runtime: fn(&LoadSpec) -> problem::Result<Option<PathBuf>>,
     /// What of its start can be switched.
@@ -61,6 +71,8 @@ pub struct Backend {
 pub struct Switches {
     /// Lets it keep compiled models in a folder and take them from there, or forbids both.
     pub model_cache: Option<fn(&mut LoadSpec, Option<&Path>)>,
+    /// Where it keeps compiled models, if it does.
+    pub cache_folder: fn(&LoadSpec) -> Option<PathBuf>,
     /// Lets it map the model's files, or makes it read them.
     pub mmap: Option<fn(&mut LoadSpec, bool)>,
     /// Lets the loaded model tell how it executes its products ([`Engine::execution`]); it is not to be timed then.
@@ -69,7 +81,8 @@ pub struct Switches {
 
 impl Switches {
     /// Nothing can be switched.
-    const NONE: Switches = Switches { model_cache: None, mmap: None, tell_execution: None };
+    const NONE: Switches =
+        Switches { model_cache: None, cache_folder: |_| None, mmap: None, tell_execution: None };
 }
 
 /// A loaded model.
@@ -80,6 +93,11 @@ pub trait Engine {
     /// How long the steps of the load took, as far as it stamps them.
     fn phases(&self) -> LoadPhases {
         LoadPhases::default()
+    }
+
+    /// What the load did with the engine's folder of compiled models, if it has one.
+    fn model_cache(&self) -> Option<ModelCache> {
+        None
     }
 
     /// Starts a sequence with an empty cache. Not part of the timed region.
@@ -240,9 +258,12 @@ impl Laps {
 /// Loads a model into the engine that the spec names.
 ///
 /// # Errors
-/// If it is unsupported, missing or broken; the message names what.
+/// If it is unsupported, missing or broken, or was written to since its sum was taken; the message names what.
 pub fn load(spec: &LoadSpec) -> Result<Box<dyn Engine>, LoadError> {
     let engine = (backend(spec)?.load)(spec)?;
+    if let Some(known) = &spec.known {
+        known::still(&spec.model, known)?;
+    }
     if spec.slowdown > 0.0 {
         return Ok(slowed(engine, spec.slowdown));
     }
@@ -277,6 +298,11 @@ pub struct Inspected {
 /// Whether an engine executes a model of files.
 pub fn has_model(spec: &LoadSpec) -> bool {
     backend(spec).is_ok_and(|backend| backend.has_model)
+}
+
+/// Whether an engine loads a library at run time that executes the model.
+pub fn loads_library(spec: &LoadSpec) -> bool {
+    backend(spec).is_ok_and(|backend| backend.loads_library)
 }
 
 /// Looks at a model's files as far as it goes without loading them: whether they are there, are what

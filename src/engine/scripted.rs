@@ -6,10 +6,10 @@ use crate::document::{Node, Table};
 use crate::hash;
 use crate::problem;
 use crate::protocol::{LoadSpec, monotonic_ns};
-use crate::record::{EngineInfo, Failure, LoadPhases};
+use crate::record::{EngineInfo, Failure, LoadPhases, ModelCache, Taken};
 use rustix::process::{Resource, Rlimit, Signal};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,8 +21,13 @@ pub(super) const BACKEND: Backend = Backend {
     options,
     inspect,
     work: |_| Ok(None),
+    loads_library: false,
     inspect_runtime: |_| Ok(None),
-    switches: Switches { model_cache: Some(switch_model_cache), ..Switches::NONE },
+    switches: Switches {
+        model_cache: Some(switch_model_cache),
+        cache_folder: |spec| spec.text(MODEL_CACHE).map(PathBuf::from),
+        ..Switches::NONE
+    },
     shares_calls: false,
     load: |spec| Ok(Box::new(load(spec)?)),
 };
@@ -210,6 +215,7 @@ struct Scripted {
     request: u64,
     random: u64,
     phases: LoadPhases,
+    model_cache: Option<ModelCache>,
 }
 
 fn load(spec: &LoadSpec) -> Result<Scripted, LoadError> {
@@ -226,14 +232,16 @@ fn load(spec: &LoadSpec) -> Result<Scripted, LoadError> {
         request: 0,
         random,
         phases: LoadPhases::default(),
+        model_cache: None,
     };
     if engine.fault(1, "").is_some_and(|kind| kind == "unsupported") {
         return Err(LoadError::setup("the script says that this model is unsupported"));
     }
     engine.strike(1, "").map_err(|failure| LoadError { failure, fatal: false })?;
     let (load_ms, read_ms) = (engine.script.load_ms, engine.script.read_ms);
-    let compile_ms = match spec.text(MODEL_CACHE).map(Path::new) {
-        Some(folder) if is_compiled(folder)? => 0.0,
+    engine.model_cache = spec.text(MODEL_CACHE).map(Path::new).map(compiled_in).transpose()?;
+    let compile_ms = match engine.model_cache {
+        Some(ModelCache { taken: Taken::Kept, .. }) => 0.0,
         _ => (load_ms - read_ms).max(0.0),
     };
     if read_ms > 0.0 {
@@ -246,14 +254,14 @@ fn load(spec: &LoadSpec) -> Result<Scripted, LoadError> {
     Ok(engine)
 }
 
-/// Whether a folder holds what is compiled; from now on it does.
-fn is_compiled(folder: &Path) -> Result<bool, LoadError> {
+/// Takes what is compiled from a folder; from now on it is there.
+fn compiled_in(folder: &Path) -> Result<ModelCache, LoadError> {
     let file = folder.join("compiled.blob");
-    let there = file.exists();
+    let taken = if file.exists() { Taken::Kept } else { Taken::Made };
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(&file, b"compiled"))
         .map_err(|error| LoadError::setup(format!("cannot write {}: {error}", file.display())))?;
-    Ok(there)
+    Ok(ModelCache { taken, bytes: 8 })
 }
 
 impl Scripted {
@@ -363,6 +371,10 @@ impl Engine for Scripted {
 
     fn phases(&self) -> LoadPhases {
         self.phases
+    }
+
+    fn model_cache(&self) -> Option<ModelCache> {
+        self.model_cache
     }
 
     fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {

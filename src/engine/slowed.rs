@@ -2,7 +2,7 @@
 //! the gate sees it.
 
 use super::{Engine, Sequence, Stream, Visit};
-use crate::record::{EngineInfo, Execution, Failure, LoadPhases};
+use crate::record::{EngineInfo, Execution, Failure, LoadPhases, ModelCache};
 
 /// An engine whose every forward pass is followed by a busy wait of a share of its own duration.
 /// A busy wait and not a sleep: it keeps the core and its clock as busy as slower arithmetic would.
@@ -24,6 +24,10 @@ impl Engine for Slowed {
 
     fn phases(&self) -> LoadPhases {
         self.inner.phases()
+    }
+
+    fn model_cache(&self) -> Option<ModelCache> {
+        self.inner.model_cache()
     }
 
     fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {

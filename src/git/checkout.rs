@@ -1,9 +1,13 @@
 //! Owns the files of a commit on the disk, in a folder of their own beside the work tree.
 
+use super::open::References;
 use super::{Id, Repo, lfs};
 use crate::problem::{Problem, Result};
 use git2::build::CheckoutBuilder;
 use std::fs::File;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -36,12 +40,24 @@ pub fn check_out(repo: &Repo, commit: Id, place: &Path) -> Result<PathBuf> {
         .tempdir_in(place)
         .map_err(|error| io("make it", &error))?;
     let tree = repo.tree(commit)?;
-    let mut options = CheckoutBuilder::new();
-    options.target_dir(fresh.path()).force().update_index(false);
-    repo.repository.checkout_tree(tree.as_object(), Some(&mut options)).map_err(|error| {
-        Problem::in_file(&folder, format!("cannot hold the base's files: {}", error.message()))
+    repo.bring(&contents(repo, &tree)?)?;
+    let failed = |why: &str| {
+        Problem::in_file(&folder, format!("cannot hold the base's files: {why}"))
             .help("make room there, and see that files can be made")
-    })?;
+    };
+    match repo.references {
+        References::Files => {
+            let mut options = CheckoutBuilder::new();
+            options.target_dir(fresh.path()).force().update_index(false);
+            repo.repository
+                .checkout_tree(tree.as_object(), Some(&mut options))
+                .map_err(|error| failed(error.message()))?;
+        }
+        // The library looks at HEAD meanwhile, which it cannot read.
+        References::Command => {
+            write(repo, &tree, fresh.path())?;
+        }
+    }
     fill_in(fresh.path(), &objects)
         .and_then(|()| std::fs::write(fresh.path().join(DONE), ""))
         .map_err(|error| io("write it", &error))?;
@@ -57,6 +73,58 @@ pub fn check_out(repo: &Repo, commit: Id, place: &Path) -> Result<PathBuf> {
         }
     }
     Ok(folder)
+}
+
+/// Writes the files of a tree as they are stored: what attributes say of line ends is not looked at.
+fn write(repo: &Repo, tree: &git2::Tree<'_>, folder: &Path) -> Result<()> {
+    for entry in tree {
+        let Ok(name) = entry.name() else { continue };
+        let place = folder.join(name);
+        let written = match (entry.kind(), entry.filemode()) {
+            (Some(git2::ObjectType::Tree), _) => {
+                let made = std::fs::create_dir(&place);
+                if made.is_ok() {
+                    write(repo, &repo.find_tree(entry.id())?, &place)?;
+                }
+                made
+            }
+            (Some(git2::ObjectType::Blob), 0o120_000) => {
+                let target = repo.blob(entry.id())?;
+                std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(&target), &place)
+            }
+            (Some(git2::ObjectType::Blob), mode) => {
+                let mut options = File::options();
+                options.write(true).create_new(true).mode(if mode & 0o100 == 0 {
+                    0o666
+                } else {
+                    0o777
+                });
+                let bytes = repo.blob(entry.id())?;
+                options.open(&place).and_then(|mut file| file.write_all(&bytes))
+            }
+            _ => Ok(()),
+        };
+        written.map_err(|error| {
+            Problem::io(&place, "write it", &error)
+                .help("make room there, and see that files can be made")
+        })?;
+    }
+    Ok(())
+}
+
+/// The ids of all contents of a tree.
+fn contents(repo: &Repo, tree: &git2::Tree<'_>) -> Result<Vec<Id>> {
+    let mut found = Vec::new();
+    for entry in tree {
+        match entry.kind() {
+            Some(git2::ObjectType::Blob) => found.push(entry.id()),
+            Some(git2::ObjectType::Tree) => {
+                found.extend(contents(repo, &repo.find_tree(entry.id())?)?);
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 /// Removes what has not been used for a week; what cannot be removed does no harm.

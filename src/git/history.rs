@@ -24,18 +24,17 @@ impl Repo {
     /// # Errors
     /// If there is no commit, or history cannot be read.
     pub fn versions(&self, folder: &Path) -> Result<Vec<Version>> {
-        self.head()?;
         let broken = |error: git2::Error| self.broken(&error);
         let mut walk = self.repository.revwalk().map_err(broken)?;
         walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME | Sort::REVERSE).map_err(broken)?;
-        walk.push_head().map_err(broken)?;
+        walk.push(self.head()?).map_err(broken)?;
         let mut gathering = Gathering { repo: self, seen: HashSet::new(), found: Vec::new() };
         for commit in walk {
             let commit = commit.map_err(broken)?;
             let tree = self.tree(commit)?;
-            let inner = tree.get_path(folder).ok().filter(|e| e.kind() == Some(ObjectType::Tree));
-            if let Some(entry) = inner {
-                gathering.enter(commit, folder.to_path_buf(), entry.id()).map_err(broken)?;
+            let entry = self.entry(&tree, folder)?;
+            if let Some(entry) = entry.filter(|e| e.kind() == Some(ObjectType::Tree)) {
+                gathering.enter(commit, folder.to_path_buf(), entry.id())?;
             }
         }
         Ok(gathering.found)
@@ -46,8 +45,7 @@ impl Repo {
     /// # Errors
     /// If it is not here.
     pub fn content(&self, version: &Version) -> Result<Vec<u8>> {
-        let blob = self.repository.find_blob(version.content);
-        Ok(blob.map_err(|error| self.broken(&error))?.content().to_vec())
+        self.blob(version.content)
     }
 }
 
@@ -60,16 +58,11 @@ struct Gathering<'a> {
 }
 
 impl Gathering<'_> {
-    fn enter(
-        &mut self,
-        commit: Id,
-        folder: PathBuf,
-        id: Id,
-    ) -> std::result::Result<(), git2::Error> {
+    fn enter(&mut self, commit: Id, folder: PathBuf, id: Id) -> Result<()> {
         if !self.seen.insert((folder.clone(), id)) {
             return Ok(());
         }
-        let tree: Tree<'_> = self.repo.repository.find_tree(id)?;
+        let tree: Tree<'_> = self.repo.find_tree(id)?;
         for entry in &tree {
             let Ok(name) = entry.name() else { continue };
             let path = folder.join(name);

@@ -1,20 +1,26 @@
 //! Owns the reading of a git repository: commits, their files, and which commit a change is judged by.
-//! Nothing of the repository is ever changed.
+//! Nothing of the repository is ever changed, but that what a partial clone lacks is fetched.
 
 mod base;
 mod checkout;
+mod command;
 mod history;
 mod lfs;
 mod line;
+mod objects;
+mod open;
+mod state;
 
-pub use base::{Base, Ci, find_base};
+pub use base::{Base, Ci, Named, find_base};
 pub use checkout::{check_out, stay_inside};
 pub use history::Version;
 pub use lfs::pointer;
 pub use line::About;
+pub use state::{Difference, look};
 
 use crate::problem::{Problem, Result};
 use git2::{ErrorCode, ObjectType, Repository, Tree};
+use open::References;
 use std::path::{Component, Path, PathBuf};
 
 /// The id of a commit.
@@ -28,6 +34,7 @@ pub const FETCH: &str = "fetch it: `git fetch --unshallow` (or `git fetch origin
 pub struct Repo {
     repository: Repository,
     folder: PathBuf,
+    references: References,
 }
 
 /// A file of a commit.
@@ -45,23 +52,14 @@ impl Repo {
     /// # Errors
     /// If there is none, or it is not to be read.
     pub fn find(folder: &Path) -> Result<Repo> {
-        let repository = Repository::discover(folder).map_err(|error| {
-            let problem = Problem::in_file(folder, format!("git: {}", error.message()));
-            match error.code() {
-                ErrorCode::Owner => problem.help(format!(
-                    "git does not trust a folder of somebody else, as is usual in containers: `git \
-                     config --global --add safe.directory {}`",
-                    folder.display()
-                )),
-                _ => problem.help("run it in a clone of a git repository"),
-            }
-        })?;
+        let repository = open::discover(folder).map_err(|error| open::problem(folder, &error))?;
         let Some(top) = repository.workdir() else {
             return Err(Problem::in_file(folder, "lies in a bare repository, which has no files")
                 .help("run it in a clone with a work tree"));
         };
         let top = top.canonicalize().map_err(|error| Problem::io(top, "find it", &error))?;
-        Ok(Repo { repository, folder: top })
+        let references = References::of(&repository);
+        Ok(Repo { repository, folder: top, references })
     }
 
     /// The top of the work tree, without symbolic links in it.
@@ -74,9 +72,15 @@ impl Repo {
     /// # Errors
     /// If there is none yet.
     pub fn head(&self) -> Result<Id> {
-        let head = self.repository.head().and_then(|head| head.peel_to_commit());
-        head.map(|commit| commit.id()).map_err(|error| {
-            Problem::in_file(&self.folder, format!("has no commit: {}", error.message()))
+        let found = match self.references {
+            References::Files => {
+                let head = self.repository.head().and_then(|head| head.peel_to_commit());
+                head.map(|commit| commit.id()).map_err(|error| error.message().to_string())
+            }
+            References::Command => self.parsed("HEAD"),
+        };
+        found.map_err(|why| {
+            Problem::in_file(&self.folder, format!("has no commit: {why}"))
                 .help("make one: `git add .` and `git commit`")
         })
     }
@@ -87,16 +91,21 @@ impl Repo {
     /// # Errors
     /// If there is none.
     pub fn resolve(&self, reference: &str) -> Result<Id> {
-        let find = |text: &str| {
-            self.repository.revparse_single(text).and_then(|object| object.peel_to_commit())
+        let unknown = || format!("git knows no '{reference}' here");
+        let find = |text: &str| match self.references {
+            References::Files => {
+                let found = self.repository.revparse_single(text);
+                let commit = found.and_then(|object| object.peel_to_commit());
+                commit.map(|commit| commit.id()).map_err(|error| match error.code() {
+                    ErrorCode::NotFound => unknown(),
+                    _ => format!("'{reference}' is no commit: {}", error.message()),
+                })
+            }
+            References::Command => self.parsed(text).map_err(|_| unknown()),
         };
         let found = find(reference)
             .or_else(|first| find(&format!("refs/remotes/origin/{reference}")).map_err(|_| first));
-        found.map(|commit| commit.id()).map_err(|error| {
-            let what = match error.code() {
-                ErrorCode::NotFound => format!("git knows no '{reference}' here"),
-                _ => format!("'{reference}' is no commit: {}", error.message()),
-            };
+        found.map_err(|what| {
             let help = match self.is_shallow() {
                 true => format!("the clone is shallow; {FETCH}"),
                 false => format!(
@@ -106,6 +115,19 @@ impl Repo {
             };
             Problem::in_file(&self.folder, what).help(help)
         })
+    }
+
+    /// The commit that git's own command takes a text for.
+    fn parsed(&self, text: &str) -> std::result::Result<Id, String> {
+        let commit = format!("{text}^{{commit}}");
+        let arguments = ["rev-parse", "--verify", "--end-of-options", &commit];
+        let id = command::line(&self.folder, &arguments)?;
+        Id::from_str(&id).map_err(|error| error.message().to_string())
+    }
+
+    /// Whether one commit is another's ancestor, or the same, as far as history is here.
+    pub fn is_ancestor(&self, older: Id, newer: Id) -> bool {
+        older == newer || self.repository.graph_descendant_of(newer, older).unwrap_or(false)
     }
 
     /// Whether a commit is here.
@@ -161,7 +183,7 @@ impl Repo {
         let tree = self.tree(commit)?;
         let mut path = without_detours(path);
         for _ in 0..MOST_LINKS {
-            let Some((at, entry)) = deepest(&self.repository, &tree, &path) else {
+            let Some((at, entry)) = self.deepest(&tree, &path)? else {
                 return Ok(None);
             };
             let link = entry.filemode() == i32::from(git2::FileMode::Link);
@@ -175,8 +197,8 @@ impl Repo {
                 }
                 Some(ObjectType::Blob) if link => path = self.follow(&at, &path, &entry)?,
                 Some(ObjectType::Blob) if at == path => {
-                    let blob = self.blob(&entry)?;
-                    return Ok(Some(Blob { path, bytes: blob }));
+                    let bytes = self.blob(entry.id())?;
+                    return Ok(Some(Blob { path, bytes }));
                 }
                 _ if at == path => {
                     return Err(Problem::in_file(&path, "is a folder, and a file was expected"));
@@ -209,24 +231,29 @@ impl Repo {
         let folder = without_detours(folder);
         let found = match folder.as_os_str().is_empty() {
             true => Some(tree),
-            false => tree
-                .get_path(&folder)
-                .ok()
-                .and_then(|entry| entry.to_object(&self.repository).ok()?.into_tree().ok()),
+            false => {
+                let entry = self.entry(&tree, &folder)?;
+                let entry = entry.filter(|entry| entry.kind() == Some(ObjectType::Tree));
+                entry.map(|entry| self.find_tree(entry.id())).transpose()?
+            }
         };
         let mut files = Vec::new();
         if let Some(tree) = found {
             self.gather(&tree, &folder, wanted, &mut files)?;
         }
-        Ok(files)
+        // All at once: a partial clone asks its remote for each call.
+        self.bring(&files.iter().map(|(_, id)| *id).collect::<Vec<Id>>())?;
+        let read = |(path, id)| Ok(Blob { path, bytes: self.blob(id)? });
+        files.into_iter().map(read).collect()
     }
 
+    /// Paths and contents' ids of the files of a tree that are wanted.
     fn gather(
         &self,
         tree: &Tree<'_>,
         folder: &Path,
         wanted: &dyn Fn(&Path) -> bool,
-        files: &mut Vec<Blob>,
+        files: &mut Vec<(PathBuf, Id)>,
     ) -> Result<()> {
         for entry in tree {
             let Ok(name) = entry.name() else { continue };
@@ -235,11 +262,10 @@ impl Repo {
                 Some(ObjectType::Blob)
                     if entry.filemode() != i32::from(git2::FileMode::Link) && wanted(&path) =>
                 {
-                    files.push(Blob { path, bytes: self.blob(&entry)? });
+                    files.push((path, entry.id()));
                 }
                 Some(ObjectType::Tree) => {
-                    let inner = entry.to_object(&self.repository).and_then(|o| o.peel_to_tree());
-                    let inner = inner.map_err(|error| self.broken(&error))?;
+                    let inner = self.find_tree(entry.id())?;
                     self.gather(&inner, &path, wanted, files)?;
                 }
                 _ => {}
@@ -254,12 +280,12 @@ impl Repo {
     /// If the commit cannot be read.
     pub fn holds(&self, commit: Id, path: &Path) -> Result<bool> {
         let tree = self.tree(commit)?;
-        Ok(deepest(&self.repository, &tree, &without_detours(path)).is_some())
+        Ok(self.deepest(&tree, &without_detours(path))?.is_some())
     }
 
     /// The path that a path stands for if the symbolic link at its beginning `at` is followed.
     fn follow(&self, at: &Path, path: &Path, entry: &git2::TreeEntry<'_>) -> Result<PathBuf> {
-        let target = self.blob(entry)?;
+        let target = self.blob(entry.id())?;
         let target = String::from_utf8_lossy(&target).into_owned();
         let rest = path.strip_prefix(at).unwrap_or(Path::new(""));
         let folder = at.parent().unwrap_or(Path::new(""));
@@ -274,40 +300,25 @@ impl Repo {
         Ok(without_detours(&whole))
     }
 
-    fn blob(&self, entry: &git2::TreeEntry<'_>) -> Result<Vec<u8>> {
-        let blob = self.repository.find_blob(entry.id()).map_err(|error| self.broken(&error))?;
-        Ok(blob.content().to_vec())
-    }
-
-    fn tree(&self, commit: Id) -> Result<Tree<'_>> {
-        let found = self.repository.find_commit(commit).and_then(|commit| commit.tree());
-        found.map_err(|error| self.broken(&error))
-    }
-
-    fn broken(&self, error: &git2::Error) -> Problem {
-        let what = format!("cannot read the repository: {}", error.message());
-        Problem::in_file(&self.folder, what).help(FETCH)
-    }
-}
-
-/// The deepest entry along a path, with its own path: the path's end, or what is no folder before it.
-fn deepest<'a>(
-    repository: &'a Repository,
-    tree: &Tree<'a>,
-    path: &Path,
-) -> Option<(PathBuf, git2::TreeEntry<'static>)> {
-    let mut at = PathBuf::new();
-    let mut tree = tree.clone();
-    let mut components = path.components().peekable();
-    while let Some(Component::Normal(name)) = components.next() {
-        at.push(name);
-        let entry = tree.get_path(Path::new(name)).ok()?;
-        if components.peek().is_none() || entry.kind() != Some(ObjectType::Tree) {
-            return Some((at, entry));
+    /// The deepest entry along a path, with its own path: the path's end, or what is no folder before it.
+    fn deepest(
+        &self,
+        tree: &Tree<'_>,
+        path: &Path,
+    ) -> Result<Option<(PathBuf, git2::TreeEntry<'static>)>> {
+        let mut at = PathBuf::new();
+        let mut tree = tree.clone();
+        let mut components = path.components().peekable();
+        while let Some(Component::Normal(name)) = components.next() {
+            at.push(name);
+            let Some(entry) = self.entry(&tree, Path::new(name))? else { return Ok(None) };
+            if components.peek().is_none() || entry.kind() != Some(ObjectType::Tree) {
+                return Ok(Some((at, entry)));
+            }
+            tree = self.find_tree(entry.id())?;
         }
-        tree = repository.find_tree(entry.id()).ok()?;
+        Ok(None)
     }
-    None
 }
 
 /// A path without `.` and `..`; those that lead above its beginning are dropped.

@@ -29,6 +29,22 @@ impl Id {
         }
     }
 
+    /// The id of the gate with a configuration, by its path as seen from the repository's top: `default` for
+    /// `perfgate.toml` there, as it always was; another path's own, so that two gates in one pull request have two
+    /// comments.
+    pub fn of_config(path: &str) -> Id {
+        const KEPT: usize = 48;
+        if path == "perfgate.toml" {
+            return Id("default".to_string());
+        }
+        let known = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let plain: String = path.chars().map(|c| if known(c) { c } else { '-' }).collect();
+        let tail = &plain[plain.len().saturating_sub(KEPT)..];
+        // Two paths may look alike with other letters left out, or cut.
+        let sum = crate::hash::of_bytes(path.as_bytes());
+        Id(format!("{tail}-{}", crate::hash::short(&sum, 8)))
+    }
+
     fn line(&self) -> String {
         format!("<!-- perfgate-llm:{} -->", self.0)
     }
@@ -144,6 +160,27 @@ mod tests {
 
     fn id() -> Id {
         Id::new("default").unwrap()
+    }
+
+    #[test]
+    fn each_configuration_has_an_id_of_its_own() {
+        assert_eq!(Id::of_config("perfgate.toml"), Id::new("default").unwrap());
+        let long = format!("{}/perfgate.toml", "ein-größerer Ordner/".repeat(20));
+        let paths = [
+            "red/perfgate.toml",
+            "green/perfgate.toml",
+            "red-perfgate.toml",
+            "gate.toml",
+            &long,
+            "",
+            "ü",
+        ];
+        let ids: Vec<Id> = paths.iter().map(|path| Id::of_config(path)).collect();
+        for (index, id) in ids.iter().enumerate() {
+            assert_eq!(Id::new(&id.0).as_ref(), Ok(id), "it is one that can be written");
+            assert!(!ids[..index].contains(id), "{id:?}");
+        }
+        assert!(ids[0].0.starts_with("red-perfgate.toml-"), "{:?}", ids[0]);
     }
 
     #[test]

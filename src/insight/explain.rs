@@ -1,7 +1,7 @@
 //! Owns the explanation of a session: the rooflines of its variants, why one is faster than another as far as they
 //! show it, what the engine and what the precision did, and what to expect at other sizes.
 
-use super::roofline::{Held, Roofline, Stage, held, memory_of, rooflines};
+use super::roofline::{Held, Roofline, Stage, held, memory_of, not_counted, rooflines};
 use super::scale::{Scaling, pairs, scaling};
 use super::split::{Split, splits};
 use crate::metric::{Metric, Statistic};
@@ -17,6 +17,8 @@ pub struct Explanation {
     pub hardware: Hardware,
     /// By variant: what a token needs, and how its weights are held.
     pub models: BTreeMap<String, (Work, Held)>,
+    /// Why nothing is said of what a token of a variant reads, by variant.
+    pub not_counted: BTreeMap<String, String>,
     /// The stages of each variant in the order of the plan.
     pub rooflines: Vec<Roofline>,
     /// Each variant against the reference.
@@ -63,17 +65,23 @@ pub fn explain(part: &Part) -> Option<Explanation> {
     let names = &part.header.plan.variants;
     let lines: Vec<Roofline> =
         names.iter().flat_map(|name| rooflines(part, &hardware, name)).collect();
-    if lines.is_empty() {
+    if lines.is_empty() && part.work.values().all(|work| not_counted(work).is_none()) {
         return None;
     }
     let model = |(name, work): (&String, &Work)| {
-        let held = held(work, part.engine(name)?, memory_of(part, name));
+        if not_counted(work).is_some() {
+            return None;
+        }
+        let told = part.execution.get(name);
+        let held = held(work, part.engine(name)?, memory_of(part, name), told);
         Some((name.clone(), (work.clone(), held)))
     };
+    let uncounted = |(name, work): (&String, &Work)| Some((name.clone(), not_counted(work)?));
     let scalings =
         pairs(part, &lines).into_iter().filter_map(|pair| scaling(&hardware, part, pair)).collect();
     Some(Explanation {
         models: part.work.iter().filter_map(model).collect(),
+        not_counted: part.work.iter().filter_map(uncounted).collect(),
         causes: causes(part, &lines),
         splits: splits(part),
         scalings,

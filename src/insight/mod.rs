@@ -19,7 +19,7 @@ pub use explain::{Cause, Explanation, Why, explain};
 pub use history::{Asked, Change, Point, Series, over_sessions};
 pub use recommend::{Answer, Comparison, Open, Out, Ratio, Recommendation, recommend};
 pub use replay::{Replay, replay};
-pub use roofline::{Held, Limit, Roofline, Stage, bandwidth, beyond_caches};
+pub use roofline::{By, Held, Limit, Roofline, Stage, bandwidth, beyond_caches};
 pub use scale::{Predicted, Scaling};
 pub use split::Split;
 pub use starts::{Median, StartMemory, StartRow, Steps, start_rows};

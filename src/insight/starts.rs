@@ -1,6 +1,6 @@
 //! Owns the reading of measured cold starts: medians by variant and condition, and what a condition changes.
 
-use crate::record::{Condition, MemoryUse, PageCache, StartSample, Starts};
+use crate::record::{Condition, MemoryUse, PageCache, StartSample, Starts, Taken};
 use crate::stats::{self, Interval};
 
 /// An error of 2.5% on each side, of intervals that describe and decide nothing.
@@ -103,10 +103,11 @@ pub fn start_rows(starts: &Starts) -> Vec<StartRow> {
     rows
 }
 
-/// The counted starts of a variant under a condition.
+/// The counted starts of a variant under a condition: not the one that made the compiled model for all later ones.
 fn of<'a>(starts: &'a Starts, variant: &str, condition: Condition) -> Vec<&'a StartSample> {
     let counted = |sample: &&StartSample| {
-        sample.repeat > 0 && sample.condition == condition && sample.run.variant == variant
+        let made = sample.run.model_cache.is_some_and(|cache| cache.taken == Taken::Made);
+        sample.repeat > 0 && !made && sample.condition == condition && sample.run.variant == variant
     };
     starts.samples.iter().filter(counted).collect()
 }

@@ -16,7 +16,7 @@ const SIZE: MetricInfo = MetricInfo {
 pub const MEMORY: Metric = Metric(&MetricInfo {
     id: "memory",
     title: "peak memory",
-    read: Read::Round(|of| largest(of, |memory| memory.peak_rss)),
+    read: Read::Round(|of| compiled(of, |of| largest(of, |memory| memory.peak_rss))),
     table: &[Statistic::Mean],
     ..SIZE
 });
@@ -43,7 +43,9 @@ pub const MEMORY_FILE: Metric = Metric(&MetricInfo {
 pub const MEMORY_LOAD_PEAK: Metric = Metric(&MetricInfo {
     id: "memory_load_peak",
     title: "memory, peak of loading",
-    read: Read::Round(|of| of_worker(of, |worker| Some(worker.memory_loaded?.peak_rss))),
+    read: Read::Round(|of| {
+        compiled(of, |of| of_worker(of, |worker| Some(worker.memory_loaded?.peak_rss)))
+    }),
     details: &[Statistic::Mean],
     ..SIZE
 });
@@ -85,6 +87,14 @@ pub const KV_CACHE: Metric = Metric(&MetricInfo {
     details: &[Statistic::Mean],
     ..SIZE
 });
+
+/// A value of a process, but for the one that compiled the model for all later ones.
+fn compiled(
+    of: &VariantRound<'_>,
+    value: impl Fn(&VariantRound<'_>) -> Option<f64>,
+) -> Option<f64> {
+    if of.made_model_cache() { None } else { value(of) }
+}
 
 /// The largest of a round's processes; after a restart there are several, and each held the model.
 fn largest(of: &VariantRound<'_>, size: impl Fn(&MemoryUse) -> u64) -> Option<f64> {

@@ -17,7 +17,7 @@ mod start;
 mod throughput;
 mod ttft;
 
-use crate::record::{Grade, Phase, Request, Round, WorkerRun};
+use crate::record::{Grade, Phase, Request, Round, Taken, WorkerRun};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -148,6 +148,14 @@ impl<'a> VariantRound<'a> {
     /// Its workers, in the order of their spawns.
     pub fn workers(self) -> impl Iterator<Item = &'a WorkerRun> {
         self.round.workers.iter().filter(move |worker| worker.variant == self.variant)
+    }
+
+    /// Whether its start made the compiled model that later starts take from a folder: such a start is another thing
+    /// than theirs, and no figure mixes both.
+    pub fn made_model_cache(self) -> bool {
+        let mut first = self.workers().filter(|worker| worker.attempt == 1);
+        let cache = first.find_map(|worker| worker.model_cache);
+        cache.is_some_and(|cache| cache.taken == Taken::Made)
     }
 
     /// Its requests of a phase.

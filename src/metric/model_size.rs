@@ -2,7 +2,8 @@
 
 use super::{Metric, MetricInfo, Read, Statistic, TIME, Unit};
 
-/// Bytes of the files that the engine reads, just before the worker is spawned.
+/// Bytes of the files that the engine reads, just before the worker is spawned. A compiled model that the engine keeps
+/// beside them (CACHE_DIR) is not counted.
 pub const MODEL_SIZE: Metric = Metric(&MetricInfo {
     id: "model_size",
     title: "model size",

@@ -9,11 +9,12 @@ const START: MetricInfo = MetricInfo {
     ..TIME
 };
 
-/// Seconds from the spawn of the worker process to its first token.
+/// Seconds from the spawn of the worker process to its first token. Of a variant that keeps compiled models the start
+/// that made one has no value.
 pub const COLD_START: Metric = Metric(&MetricInfo {
     id: "cold_start",
     title: "cold start",
-    read: Read::Round(|of| first(of, |worker| worker.first_token_ns)),
+    read: Read::Round(|of| compiled(of, |of| first(of, |worker| worker.first_token_ns))),
     table: &[Statistic::Mean],
     ..START
 });
@@ -31,7 +32,7 @@ pub const SPAWN_TIME: Metric = Metric(&MetricInfo {
 pub const LOAD_TIME: Metric = Metric(&MetricInfo {
     id: "load_time",
     title: "cold start: load",
-    read: Read::Round(|of| first(of, |worker| worker.load_ns)),
+    read: Read::Round(|of| compiled(of, |of| first(of, |worker| worker.load_ns))),
     details: &[Statistic::Mean],
     ..START
 });
@@ -60,7 +61,7 @@ pub const READ_TIME: Metric = Metric(&MetricInfo {
 pub const COMPILE_TIME: Metric = Metric(&MetricInfo {
     id: "compile_time",
     title: "cold start: compile model",
-    read: Read::Round(|of| step(of, |phases| phases.compile_ns)),
+    read: Read::Round(|of| compiled(of, |of| step(of, |phases| phases.compile_ns))),
     needs: Needs::LoadPhases,
     details: &[Statistic::Mean],
     ..START
@@ -70,10 +71,18 @@ pub const COMPILE_TIME: Metric = Metric(&MetricInfo {
 pub const COLD_TTFT: Metric = Metric(&MetricInfo {
     id: "cold_ttft",
     title: "cold start: TTFT",
-    read: Read::Round(cold_ttft),
+    read: Read::Round(|of| compiled(of, cold_ttft)),
     details: &[Statistic::Mean],
     ..START
 });
+
+/// A value of a start, but for the one that made the compiled model for all later ones.
+fn compiled(
+    of: &VariantRound<'_>,
+    value: impl Fn(&VariantRound<'_>) -> Option<f64>,
+) -> Option<f64> {
+    if of.made_model_cache() { None } else { value(of) }
+}
 
 /// A span of the round's first worker; a start that failed counts as the worst.
 fn first(of: &VariantRound<'_>, span: impl Fn(&WorkerRun) -> Option<u64>) -> Option<f64> {

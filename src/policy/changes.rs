@@ -115,12 +115,23 @@ fn differences(old: &Variant, new: &Variant) -> Vec<String> {
     let sum = |sum: &Option<String>| {
         sum.as_ref().map_or("none".to_string(), |sum| hash::short(sum, 12).to_string())
     };
+    let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_string());
+    let files = |variant: &Variant| {
+        let short =
+            |(name, sum): (&String, &String)| (name.clone(), hash::short(sum, 8).to_string());
+        variant
+            .files_sha256
+            .as_ref()
+            .map_or("none".to_string(), |files| listed(&files.iter().map(short).collect()))
+    };
     let command = |variant: &Variant| {
         variant.recipe.as_ref().map_or("none".to_string(), |recipe| recipe.command.clone())
     };
     let template = |variant: &Variant| match &variant.chat_template {
+        ChatTemplate::Auto => "auto".to_string(),
         ChatTemplate::None => "none".to_string(),
-        ChatTemplate::Model => "the model's".to_string(),
+        ChatTemplate::Model(None) => "the model's".to_string(),
+        ChatTemplate::Model(Some(name)) => format!("the model's '{name}'"),
         ChatTemplate::File(file) => file.display().to_string(),
     };
     let slowdown = |variant: &Variant| format!("{}%", variant.load.slowdown * 100.0);
@@ -128,9 +139,12 @@ fn differences(old: &Variant, new: &Variant) -> Vec<String> {
         ("engine", old.load.engine.clone(), new.load.engine.clone()),
         ("model", old.model_as_written.clone(), new.model_as_written.clone()),
         ("model_sha256", sum(&old.model_sha256), sum(&new.model_sha256)),
+        ("files_sha256", files(old), files(new)),
+        ("runtime_version", text(&old.runtime_version), text(&new.runtime_version)),
         ("threads", old.load.threads.to_string(), new.load.threads.to_string()),
         ("properties", listed(&old.load.properties), listed(&new.load.properties)),
         ("chat_template", template(old), template(new)),
+        ("chat_date", old.chat_date.to_string(), new.chat_date.to_string()),
         ("tokenizer", old.tokenizer.display().to_string(), new.tokenizer.display().to_string()),
         ("prepare", command(old), command(new)),
         ("slowdown", slowdown(old), slowdown(new)),

@@ -343,15 +343,32 @@ fn with_removed(merged: &Config, policy: &Config, absent: &BTreeMap<String, Abse
 fn about_reference(policy: &Config) -> Option<String> {
     let reference = policy.variant(&policy.reference)?;
     let in_commit = reference.elsewhere.is_some() && reference.load.model.exists();
-    let unknown =
-        engine::has_model(&reference.load) && reference.model_sha256.is_none() && !in_commit;
-    unknown.then(|| {
-        format!(
-            "the base names no model_sha256 for its reference '{}': that its model is the base's is not \
-             checked (`perfgate doctor --lock`)",
-            reference.name
-        )
-    })
+    if in_commit || !engine::has_model(&reference.load) {
+        return None;
+    }
+    let mut missing = Vec::new();
+    if reference.model_sha256.is_none() {
+        missing.push("model_sha256");
+    }
+    if reference.files_sha256.is_none() {
+        missing.push("files_sha256");
+    }
+    if engine::loads_library(&reference.load) && reference.runtime_version.is_none() {
+        missing.push("runtime_version");
+    }
+    let what = match missing[..] {
+        [] => return None,
+        ["model_sha256", ..] => "its model is the base's",
+        ["files_sha256", ..] => {
+            "its tokenizer, templates and generation_config.json are the base's"
+        }
+        _ => "its runtime is the base's",
+    };
+    Some(format!(
+        "the base names no {} for its reference '{}': that {what} is not checked (`perfgate doctor --lock`)",
+        missing.join(", no "),
+        reference.name
+    ))
 }
 
 /// A commit's variant beside that of an older one, with the rules and the workload of the older one: a set-up

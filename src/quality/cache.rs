@@ -1,9 +1,10 @@
 //! Owns the cache of answers and of forced documents: a file of JSON Lines for everything that an answer
 //! depends on beside its prompt, a line for each answer, written as it comes.
 //!
-//! An answer depends on the model, the engine with its version and effective properties, the threads
-//! and the instruction sets; and on the prompt, the seed and the generation parameters. What is right
-//! is decided anew each time, so a changed grader or expectation costs nothing. Failures are not kept.
+//! An answer depends on the model, the engine with its version, the properties that were asked for and those that are in
+//! force, the threads, the instruction sets and the variables of the environment that change arithmetic; and on the
+//! prompt, the seed and the generation parameters. A property that cannot be read back is there as it was asked for.
+//! What is right is decided anew each time, so a changed grader or expectation costs nothing. Failures are not kept.
 
 use crate::hash;
 use crate::problem::{Problem, Result};
@@ -51,7 +52,9 @@ pub(super) struct SetUp<'a> {
     model_sha256: &'a str,
     engine: &'a str,
     version: &'a str,
+    requested: &'a BTreeMap<String, String>,
     properties: &'a BTreeMap<String, String>,
+    environment: Option<&'a BTreeMap<String, String>>,
     options: &'a BTreeMap<String, String>,
     threads: usize,
     arch: &'a str,
@@ -68,7 +71,9 @@ impl<'a> SetUp<'a> {
             model_sha256: &record.model_sha256,
             engine: &engine.engine,
             version: &engine.version,
+            requested: &engine.requested,
             properties: &engine.properties,
+            environment: record.identity.as_ref().map(|identity| &identity.environment),
             options: &record.options,
             threads: record.threads,
             arch: &machine.arch,
@@ -155,6 +160,7 @@ pub(super) fn key(order: &impl Serialize) -> String {
 mod tests {
     use super::*;
     use crate::protocol::Order;
+    use crate::record::Identity;
 
     fn tokens(cache: &Cache, order: &Order) -> Option<Vec<u32>> {
         cache.get(&key(order)).map(|given| given.tokens)
@@ -181,6 +187,7 @@ mod tests {
             arch: "a".into(),
             os: "o".into(),
             memory_gib: 1,
+            finer: None,
         }
     }
 
@@ -198,6 +205,25 @@ mod tests {
         assert_eq!(tokens(&open("y", "avx2"), &order), None, "another model");
         assert_eq!(tokens(&open("x", "amx"), &order), None, "other instructions");
         assert_eq!(tokens(&open("x", "avx2"), &Order { seed: 1, ..order.clone() }), None);
+        let with = |key: &str, value: &str, isa: &str| {
+            let engine = EngineInfo {
+                requested: [(key.to_string(), value.to_string())].into(),
+                ..EngineInfo::default()
+            };
+            let environment = [("ONEDNN_MAX_CPU_ISA".to_string(), isa.to_string())].into();
+            let identity = Some(Identity { environment, ..Identity::default() });
+            let record = VariantRecord { identity, ..record("x") };
+            Cache::open(folder.path(), &record, &engine, &machine("avx2")).unwrap()
+        };
+        let mut cached = with("CACHE_DIR", "c", "AVX2");
+        cached.put(key(&order), Given::of(&[9])).unwrap();
+        assert_eq!(tokens(&with("CACHE_DIR", "c", "AVX2"), &order), Some(vec![9]));
+        assert_eq!(
+            tokens(&with("CACHE_DIR", "d", "AVX2"), &order),
+            None,
+            "what cannot be read back"
+        );
+        assert_eq!(tokens(&with("CACHE_DIR", "c", "AVX512"), &order), None, "another environment");
     }
 
     #[test]

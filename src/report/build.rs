@@ -5,8 +5,8 @@ use super::{
     Report, RuleGroup, RuleRow, Section, SectionKind, VariantCell, VariantRow, VariantTable, words,
 };
 use super::{
-    charts, clean, energy, explanation, fidelity, figures, load, notices, recommendation,
-    reproduce, rows, tasks,
+    charts, clean, effective, energy, explanation, fidelity, figures, load, notices,
+    recommendation, reproduce, rows, setup, tasks,
 };
 use crate::hash;
 use crate::record::{
@@ -18,6 +18,7 @@ use crate::verdict::{
     HeavyLoad, Outcome, cold_page_cache, deviations, deviations_under_load, heavy_loads, outcome,
     stalls,
 };
+use crate::workload::CHAT_TEMPLATE;
 use std::collections::BTreeMap;
 
 /// Builds the report of what was measured.
@@ -437,7 +438,8 @@ fn warnings(results: &Results) -> Vec<String> {
 
 fn of_session(part: &Part) -> Vec<String> {
     let header = &part.header;
-    let mut warnings: Vec<String> = stalls(part).iter().map(words::stall).collect();
+    let mut warnings = setup::warnings(part);
+    warnings.extend(stalls(part).iter().map(words::stall));
     warnings.extend(energy::warnings(part));
     for (variant, tasks) in deviations(part) {
         warnings.push(format!(
@@ -471,6 +473,7 @@ fn of_session(part: &Part) -> Vec<String> {
             share * 100.0
         ));
     }
+    warnings.extend(effective::warnings(part));
     if let Some(quality) =
         header.plan.quality.as_ref().filter(|quality| !quality.lenient.is_empty())
     {
@@ -497,13 +500,17 @@ fn method(results: &Results) -> Vec<String> {
     let nothing =
         |part: &Part| part.rounds.is_empty() && part.answers.is_empty() && part.load.is_empty();
     if results.parts.iter().all(nothing) {
-        return vec![
-            "Nothing was measured: both sides of every rule are the same by their content"
+        let absent = results.parts.iter().flat_map(|part| part.header.plan.absent.values());
+        let unknown = absent.filter(|absent| absent.verdict != VerdictKind::Unchanged).count();
+        return vec![match unknown {
+            0 => "Nothing was measured: both sides of every rule are the same by their content".to_string(),
+            _ => "Nothing was measured: what is not the same by its content cannot be told from the base's"
                 .to_string(),
-        ];
+        }];
     }
     let timed = results.parts.iter().filter(|part| !part.rounds.is_empty());
     let mut lines: Vec<String> = timed.map(of_rounds).collect();
+    lines.extend(results.parts.last().and_then(of_text));
     if let Some(judgement) = &results.judgement {
         lines.push(
             "A gating rule is broken, or holds, when its whole interval lies beyond, or within, its \
@@ -606,6 +613,24 @@ fn of_rounds(part: &Part) -> String {
     )
 }
 
+/// Whether the prompts of rounds and graded tasks were put into chat templates.
+fn of_text(part: &Part) -> Option<String> {
+    let mut by_text: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let real = part.header.variants.iter().filter(|(_, variant)| variant.engine != "scripted");
+    for (name, variant) in real {
+        let date = variant.options.get("chat_date");
+        let date = date.map_or(String::new(), |date| format!(", which is told that it is {date}"));
+        let text = match variant.options.get(CHAT_TEMPLATE) {
+            Some(template) => format!("in its chat template ({template}{date})"),
+            None => "as they stand, without a chat template".to_string(),
+        };
+        by_text.entry(text).or_default().push(name);
+    }
+    let of = |(text, names): (&String, &Vec<&str>)| format!("{} {text}", names.join(", "));
+    let all: Vec<String> = by_text.iter().map(of).collect();
+    (!all.is_empty()).then(|| format!("Prompts, timed and graded: {}", all.join("; ")))
+}
+
 fn of_quality(part: &Part) -> Option<String> {
     let plan = &part.header.plan;
     let quality = plan.quality.as_ref().filter(|quality| !quality.variants.is_empty())?;
@@ -671,10 +696,16 @@ fn of_part(part: &Part) -> Vec<(String, String)> {
     add("kernel", header.environment.kernel.clone());
     add("governor", header.environment.governor.to_string());
     add("throttling", energy::throttling(part));
+    if let Some(quota) = energy::quota(part) {
+        add("CPU quota", quota);
+    }
     if let Some(frequency) = energy::frequency(part) {
         add("frequency", frequency);
     }
     add("workload", format!("sha256 {}", hash::short(&header.plan.workload_sha256, 16)));
+    for (name, line) in setup::lines(part) {
+        add(&name, line);
+    }
     for name in &header.plan.variants {
         let Some(variant) = header.variants.get(name) else { continue };
         let mut parts = vec![variant.engine.clone()];
@@ -689,6 +720,10 @@ fn of_part(part: &Part) -> Vec<(String, String)> {
         );
         let sum = hash::short(&variant.model_sha256, 16);
         parts.push(format!("model {} sha256 {sum}", variant.model));
+        match &variant.identity {
+            Some(identity) => parts.extend(identity.words()),
+            None => parts.push("tokenizer, templates and environment not recorded".to_string()),
+        }
         add(name, parts.join(", "));
     }
     lines

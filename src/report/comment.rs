@@ -36,6 +36,8 @@ pub struct Around<'a> {
     pub commit: Option<&'a str>,
     /// The address of the full report.
     pub link: Option<&'a str>,
+    /// The configuration, where a pull request may have several.
+    pub gate: Option<&'a str>,
     /// Most bytes.
     pub most: usize,
 }
@@ -46,9 +48,10 @@ pub fn comment(report: &Report, around: &Around<'_>) -> String {
     fit(report, &(since + &about(around, "full report")), around)
 }
 
-/// The page of a job's run.
-pub fn page(report: &Report, most: usize) -> String {
-    fit(report, "", &Around { most, ..Around::default() })
+/// The page of a job's run; `gate` is the configuration, where a job may have several.
+pub fn page(report: &Report, gate: Option<&str>, most: usize) -> String {
+    let around = Around { most, gate, ..Around::default() };
+    fit(report, &about(&around, ""), &around)
 }
 
 /// The comment on a run that came to no report.
@@ -62,8 +65,8 @@ pub fn comment_on_problem(problem: &str, around: &Around<'_>) -> String {
 }
 
 /// The page of a run that came to no report.
-pub fn page_of_problem(problem: &str, most: usize) -> String {
-    comment_on_problem(problem, &Around { most, ..Around::default() })
+pub fn page_of_problem(problem: &str, gate: Option<&str>, most: usize) -> String {
+    comment_on_problem(problem, &Around { most, gate, ..Around::default() })
 }
 
 /// What a comment on this report tells.
@@ -109,11 +112,12 @@ fn since(before: Option<&Told>, now: &Told) -> String {
     format!("\n**Since the run{commit}:** {}\n", parts.join("; "))
 }
 
-/// The commit and where to find the rest.
+/// The gate, the commit and where to find the rest.
 fn about(around: &Around<'_>, rest: &str) -> String {
+    let gate = around.gate.map(|gate| format!("Gate {}", escape(&super::harmless(gate))));
     let commit = around.commit.map(|commit| format!("Commit `{}`", short(commit)));
     let link = around.link.filter(|link| is_link(link)).map(|link| format!("[{rest}]({link})"));
-    let parts: Vec<String> = commit.into_iter().chain(link).collect();
+    let parts: Vec<String> = gate.into_iter().chain(commit).chain(link).collect();
     if parts.is_empty() { String::new() } else { format!("\n{}\n", parts.join(" · ")) }
 }
 
@@ -235,10 +239,10 @@ mod tests {
         report.method = vec!["m".repeat(1000); 60];
         report.headline = "REGRESSION: it is slower".to_string();
         for most in [60_000, 30_000, 3_000, 500, 60] {
-            let text = page(&report, most);
+            let text = page(&report, None, most);
             assert!(text.len() <= most, "{} of {most}", text.len());
             assert!(text.contains("REGRESSION"), "{text}");
         }
-        assert!(page(&report, 60_000).contains("Left out for want of room: method"));
+        assert!(page(&report, None, 60_000).contains("Left out for want of room: method"));
     }
 }

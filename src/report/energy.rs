@@ -44,6 +44,7 @@ pub(super) fn warnings(part: &Part) -> Vec<String> {
     if !throttled.is_empty() {
         warnings.push(of_throttling(&throttled, all));
     }
+    warnings.extend(of_quota(part));
     warnings.extend(of_frequency(&slower, all));
     warnings.extend(unmetered.iter().map(of_unmetered));
     warnings
@@ -59,6 +60,37 @@ fn of_throttling(rounds: &[(u32, Throttled)], all: usize) -> String {
         rounds.len(),
         some(&named, ", ")
     )
+}
+
+/// That the kernel stopped the workers, which a quota makes it do.
+fn of_quota(part: &Part) -> Option<String> {
+    let Some(Told::Available(starved)) = verdict::starved(part) else { return None };
+    (starved.throttled > 0).then(|| {
+        format!(
+            "a quota of {} CPUs' time stopped all threads in {} of {} periods, for {:.1} s of CPU time in all: times \
+             scatter by it, and are those of this quota. Give whole CPUs instead (`docker run --cpuset-cpus`, \
+             AllowedCPUs= in systemd) and measure again",
+            starved.cpus_milli as f64 / 1e3,
+            starved.throttled,
+            starved.periods,
+            starved.throttled_ns as f64 / 1e9
+        )
+    })
+}
+
+/// The quota of CPU time and what it cost during the rounds, if there is one.
+pub(super) fn quota(part: &Part) -> Option<String> {
+    let class = part.header.environment.machine.finer.as_ref().and_then(|finer| finer.quota_milli);
+    match verdict::starved(part) {
+        Some(Told::Available(starved)) => Some(format!(
+            "{} CPUs' time; stopped in {} of {} periods",
+            starved.cpus_milli as f64 / 1e3,
+            starved.throttled,
+            starved.periods
+        )),
+        Some(Told::Unavailable(why)) => Some(format!("what it cost is not available: {why}")),
+        None => class.map(|quota| format!("{} CPUs' time", quota as f64 / 1e3)),
+    }
 }
 
 fn of_frequency(rounds: &[Slower], all: usize) -> Option<String> {

@@ -5,11 +5,12 @@ use super::clean::clean_sheet;
 use super::words;
 use super::{Grid, Sheet};
 use crate::insight::{
-    self, Cause, Explanation, Held, Limit, Roofline, Scaling, Split, Stage, Why, beyond_caches,
+    self, By, Cause, Explanation, Held, Limit, Roofline, Scaling, Split, Stage, Why, beyond_caches,
 };
 use crate::metric::Better;
-use crate::record::{CacheLevel, Hardware, Number, Part, Work};
+use crate::record::{CacheLevel, Execution, Hardware, Number, Part, Products, Work};
 use crate::stats::Interval;
+use std::collections::BTreeMap;
 
 /// An explanation as a page of its own.
 pub fn of_explanation(explanation: &Explanation, part: &Part) -> Sheet {
@@ -23,6 +24,7 @@ pub fn of_explanation(explanation: &Explanation, part: &Part) -> Sheet {
     let tables = vec![
         rooflines(explanation),
         models(explanation),
+        executed(explanation),
         splits(explanation),
         bandwidth(&explanation.hardware),
         ceilings(&explanation.hardware),
@@ -31,7 +33,7 @@ pub fn of_explanation(explanation: &Explanation, part: &Part) -> Sheet {
     let mut sheet = Sheet {
         headline,
         warnings: warnings(explanation),
-        findings: findings(explanation),
+        findings: findings(explanation).into_iter().chain(recipes(part)).collect(),
         tables,
         notes: notes(&machine.instruction_sets),
     };
@@ -39,8 +41,24 @@ pub fn of_explanation(explanation: &Explanation, part: &Part) -> Sheet {
     sheet
 }
 
-/// Variants that are faster than this machine was found to be: it did other things meanwhile.
+/// What is not known, and what cannot be.
 fn warnings(explanation: &Explanation) -> Vec<String> {
+    let uncounted = explanation.not_counted.iter().map(|(name, why)| {
+        format!("what a token of {name} reads, and why it is fast or slow, is not available, because {why}")
+    });
+    let told = |(name, (_, held)): (&String, &(Work, Held))| match &held.told {
+        By::Memory(Some(why)) => Some(format!(
+            "how {name} holds its weights and by which kernels it runs is not available, because {why}; the memory of its \
+             process is looked at in its place"
+        )),
+        By::Memory(None) | By::Runtime(_) => None,
+    };
+    let models = explanation.models.iter().filter_map(told);
+    uncounted.chain(models).chain(impossible(explanation)).collect()
+}
+
+/// Variants that are faster than this machine was found to be: it did other things meanwhile.
+fn impossible(explanation: &Explanation) -> Vec<String> {
     const IMPOSSIBLE: f64 = 1.1;
     let over = explanation.rooflines.iter().filter(|line| line.share() > IMPOSSIBLE);
     let over: Vec<String> = over
@@ -115,6 +133,7 @@ pub fn findings(explanation: &Explanation) -> Vec<String> {
         let pair = [of(&cause.variant, cause.stage)?, of(&cause.reference, cause.stage)?];
         Some(caused(cause, pair))
     }));
+    findings.extend(explanation.models.iter().filter_map(|(name, (_, held))| kernels(name, held)));
     findings.extend(
         explanation
             .models
@@ -122,6 +141,7 @@ pub fn findings(explanation: &Explanation) -> Vec<String> {
             .filter(|(_, (_, held))| held.widened)
             .map(|(name, (work, held))| widened(name, work, held)),
     );
+    findings.extend(explanation.rooflines.iter().filter_map(quantized));
     findings.extend(
         explanation.rooflines.iter().filter_map(|line| unused(line, &explanation.hardware)),
     );
@@ -278,7 +298,71 @@ fn unused(line: &Roofline, hardware: &Hardware) -> Option<String> {
     })
 }
 
+/// By which kernels the products with weights are executed, as the runtime tells.
+fn kernels(name: &str, held: &Held) -> Option<String> {
+    let By::Runtime(execution) = &held.told else { return None };
+    let each = |products: &Products| {
+        format!(
+            "{} of {} by {} with weights held as {}",
+            products.count,
+            counted(execution),
+            products.kernel,
+            products.held.as_deref().unwrap_or("is not known")
+        )
+    };
+    let each: Vec<String> = execution.products.iter().map(each).collect();
+    Some(format!("{name} executes its products with weights: {}", each.join("; ")))
+}
+
+fn counted(execution: &Execution) -> u64 {
+    execution.products.iter().map(|products| products.count).sum()
+}
+
+/// Activations that are quantized as they come, which changes answers as well as speed.
+fn quantized(line: &Roofline) -> Option<String> {
+    (line.quantizes && line.stage == Stage::Decode).then(|| {
+        format!(
+            "{} quantizes its activations to 8 bits as they come: with activations of 32 bits, integer weights and VNNI, \
+             OpenVINO does so unless DYNAMIC_QUANTIZATION_GROUP_SIZE is 0 (docs/measuring.md says what that changes)",
+            line.variant
+        )
+    })
+}
+
+/// How the weights of each variant were quantized, as its files say.
+fn recipes(part: &Part) -> impl Iterator<Item = String> {
+    let said = |name: &String| {
+        let recipe = part.header.variants.get(name)?.recipe.as_ref()?;
+        Some(format!("{name} was quantized by {recipe}, as its files say"))
+    };
+    part.header.plan.variants.iter().filter_map(said)
+}
+
 fn widened(name: &str, work: &Work, held: &Held) -> String {
+    if let By::Runtime(execution) = &held.told {
+        let wide = || execution.products.iter().filter(|products| products.widened());
+        let mut kinds: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for products in wide() {
+            let kind = (products.stored.as_str(), products.held.as_deref().unwrap_or_default());
+            *kinds.entry(kind).or_default() += products.weights;
+        }
+        let each = |((stored, held), weights): ((&str, &str), u64)| {
+            format!("{} stored as {stored}, held as {held}", count(weights as f64))
+        };
+        let each: Vec<String> = kinds.into_iter().map(each).collect();
+        let all = wide().map(|products| products.weights).sum::<u64>() == work.weights;
+        let of = if all {
+            "its weights".to_string()
+        } else {
+            format!("part of its {} weights", count(work.weights as f64))
+        };
+        return format!(
+            "{name} holds {of} in wider numbers than its files do, as its runtime tells: {}; so a token reads {} and not {}",
+            each.join(", "),
+            bytes(held.bytes),
+            bytes(held.stored_bytes)
+        );
+    }
     format!(
         "{name} holds its {} weights ({} stored) in 32 bits: its process keeps {} bytes of anonymous memory for each \
          weight, so a token reads {} and not {}",
@@ -388,7 +472,7 @@ fn models(explanation: &Explanation) -> Grid {
         vec![
             name.clone(),
             count(work.weights as f64),
-            work.stored.clone(),
+            types(work),
             bytes(work.weight_bytes as f64),
             bytes(work.looked_up_bytes as f64),
             bytes(work.other_bytes as f64),
@@ -411,6 +495,52 @@ fn models(explanation: &Explanation) -> Grid {
             "KV numbers for a position",
         ]),
         rows: explanation.models.iter().map(row).collect(),
+    }
+}
+
+/// The types of the weights in the files, with their shares where there are several.
+fn types(work: &Work) -> String {
+    if work.types.len() < 2 {
+        return work.stored.clone();
+    }
+    let mut types: Vec<(&String, &u64)> = work.types.iter().collect();
+    types.sort_by_key(|(_, weights)| std::cmp::Reverse(**weights));
+    let share = |weights: u64| percent(weights as f64 / work.weights as f64);
+    let each = |(name, weights): (&String, &u64)| format!("{name} {}", share(*weights));
+    types.into_iter().map(each).collect::<Vec<_>>().join(", ")
+}
+
+/// What each runtime tells of its products.
+fn executed(explanation: &Explanation) -> Grid {
+    let row = |name: &String, products: &Products| {
+        vec![
+            name.clone(),
+            products.count.to_string(),
+            count(products.weights as f64),
+            products.stored.clone(),
+            products.held.clone().unwrap_or_else(|| "not known".to_string()),
+            bytes(products.bytes as f64),
+            products.kernel.clone(),
+        ]
+    };
+    let of = |(name, (_, held)): (&String, &(Work, Held))| match &held.told {
+        By::Runtime(execution) => {
+            execution.products.iter().map(|products| row(name, products)).collect()
+        }
+        By::Memory(_) => Vec::new(),
+    };
+    Grid {
+        title: "Executed, as the runtime tells".to_string(),
+        header: titles(&[
+            "variant",
+            "products",
+            "weights",
+            "stored as",
+            "held as",
+            "bytes held",
+            "kernel",
+        ]),
+        rows: explanation.models.iter().flat_map(of).collect(),
     }
 }
 

@@ -205,7 +205,14 @@ fn name(series: &Series, several: bool) -> String {
 }
 
 fn machine(class: &MachineClass) -> String {
-    format!("{}, {} CPUs, {} GiB", class.cpu, class.usable_cpus, class.memory_gib)
+    match &class.finer {
+        None => format!("{}, {} CPUs, {} GiB", class.cpu, class.usable_cpus, class.memory_gib),
+        Some(finer) => {
+            let quota = finer.quota_milli.map(|quota| format!(" (quota {})", quota as f64 / 1e3));
+            let quota = quota.unwrap_or_default();
+            format!("{}, {} CPUs{quota}, {} GiB", class.cpu, finer.cpus, finer.memory_gib)
+        }
+    }
 }
 
 /// The sparkline with its ends: `▁▁▂▇█  412 ms to 508 ms`.

@@ -6,7 +6,7 @@ use super::clean::clean_sheet;
 use super::{Grid, Sheet, words};
 use crate::insight::{StartRow, start_rows};
 use crate::metric::Unit;
-use crate::record::{Condition, PageCache, Starts};
+use crate::record::{Condition, PageCache, StartSample, Starts, Taken};
 use crate::{stats, verdict};
 
 /// The cold starts of a file, for people.
@@ -250,13 +250,14 @@ fn notes(starts: &Starts, rows: &[StartRow]) -> Vec<String> {
         );
     }
     notes.extend(fills(starts));
+    notes.extend(made(starts));
     notes.extend(heavy(rows));
     notes
 }
 
 /// What it took to fill the model caches.
 fn fills(starts: &Starts) -> Vec<String> {
-    let fill = |sample: &crate::record::StartSample| {
+    let fill = |sample: &StartSample| {
         let took = sample.run.first_token_ns? as f64 * 1e-9;
         let mmap = match sample.condition.mmap {
             Some(false) => " without mmap",
@@ -270,6 +271,26 @@ fn fills(starts: &Starts) -> Vec<String> {
         ))
     };
     starts.samples.iter().filter(|sample| sample.repeat == 0).filter_map(fill).collect()
+}
+
+/// The starts that made a compiled model in a folder that a variant names itself.
+fn made(starts: &Starts) -> Vec<String> {
+    let made = |sample: &&StartSample| {
+        let cache = sample.run.model_cache;
+        sample.repeat > 0 && cache.is_some_and(|cache| cache.taken == Taken::Made)
+    };
+    let sentence = |sample: &StartSample| {
+        let held = sample.run.model_cache.map(|cache| cache.bytes as f64);
+        let took = sample.run.first_token_ns.map(|ns| ns as f64 * 1e-9);
+        format!(
+            "One start of '{}' made the compiled model that the others take from CACHE_DIR ({}), took {}, and is not \
+             counted",
+            sample.run.variant,
+            optional(held, bytes),
+            optional(took, seconds)
+        )
+    };
+    starts.samples.iter().filter(made).map(sentence).collect()
 }
 
 /// Where a memory limit has to let through more than serving takes, under the usual condition of each variant.

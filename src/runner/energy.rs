@@ -1,5 +1,6 @@
 //! Owns the processors' energy counters (RAPL), as Linux shows them under `/sys/class/powercap`.
 
+use super::dies::{self, Dies};
 use crate::protocol::monotonic_ns;
 use crate::record::IdleSample;
 use crate::worker::Interrupt;
@@ -11,7 +12,7 @@ const POWERCAP: &str = "sys/class/powercap";
 
 /// Power of one zone beyond which a difference is none of energy, watts: no package comes near it, and a
 /// counter that was set back (by a sleep, or a driver that was loaded anew) looks like such a one.
-const MOST_WATTS: f64 = 10_000.0;
+pub(super) const MOST_WATTS: f64 = 10_000.0;
 
 /// Samples that idle power is made of.
 const IDLE_SAMPLES: u32 = 10;
@@ -20,11 +21,14 @@ const IDLE_SAMPLES: u32 = 10;
 ///
 /// They count everything on the package, so idle workers and the rest of the machine are in it: a
 /// measurement on a busy machine says little. Parts of packages (`core`, `uncore`) are in the packages'
-/// counters already; `psys` is the whole platform and contains them.
+/// counters already; `psys` is the whole platform and contains them. Dies of a package that show one counter are
+/// counted once, see [`dies`].
 #[derive(Debug, Clone)]
 pub struct EnergyCounter {
     packages: Vec<Zone>,
     drams: Vec<Zone>,
+    /// Zones that show the counter of another one; the place of that among packages and memory together.
+    repeats: Vec<(usize, Zone)>,
     /// Memory that has a counter which cannot be read, with the reason.
     left_out: Vec<String>,
 }
@@ -73,12 +77,13 @@ impl fmt::Display for NoCounters {
     }
 }
 
+/// A counter.
 #[derive(Debug, Clone)]
-struct Zone {
-    name: String,
-    counter: PathBuf,
+pub(super) struct Zone {
+    pub name: String,
+    pub counter: PathBuf,
     /// The counter starts anew from 0 above this, microjoules.
-    range: u64,
+    pub range: u64,
 }
 
 impl Zone {
@@ -97,7 +102,11 @@ impl Zone {
         Ok(zone)
     }
 
-    fn read(&self) -> Result<u64, NoCounters> {
+    /// The count now, microjoules.
+    ///
+    /// # Errors
+    /// If it cannot be read, or makes no sense.
+    pub fn read(&self) -> Result<u64, NoCounters> {
         let count = number(&self.counter)?;
         if count > self.range {
             let (file, range) = (self.counter.display(), self.range);
@@ -154,33 +163,48 @@ impl EnergyCounter {
     }
 
     fn of(root: &Path, way: &str, packages: Vec<Named>) -> Result<EnergyCounter, NoCounters> {
-        let mut found =
-            EnergyCounter { packages: Vec::new(), drams: Vec::new(), left_out: Vec::new() };
-        let drams: Vec<Named> = zones(root, way)?
+        let mut left_out = Vec::new();
+        let parts: Vec<Named> = zones(root, way)?
             .into_iter()
             .filter(|z| z.part.is_some() && z.name == "dram")
             .collect();
+        let (mut of_packages, mut of_drams) = (ByPackage::default(), ByPackage::default());
         for package in packages {
-            for dram in drams.iter().filter(|dram| dram.number == package.number) {
+            let key = whole_package(&package.name);
+            for dram in parts.iter().filter(|dram| dram.number == package.number) {
                 let name = format!("dram of {}", package.name);
                 match Zone::open(&dram.folder, name.clone()) {
-                    Ok(zone) => found.drams.push(zone),
+                    Ok(zone) => of_drams.add(key, zone),
                     Err(NoCounters::Forbidden(_)) => {
-                        found.left_out.push(format!("{name} (may be read by root only)"));
+                        left_out.push(format!("{name} (may be read by root only)"));
                     }
-                    Err(why) => found.left_out.push(format!("{name} ({why})")),
+                    Err(why) => left_out.push(format!("{name} ({why})")),
                 }
             }
-            found.packages.push(Zone::open(&package.folder, package.name)?);
+            of_packages.add(key, Zone::open(&package.folder, package.name.clone())?);
         }
-        Ok(found)
+        let packages = of_packages.each_once()?;
+        let drams = of_drams.each_once()?;
+        let behind = packages.own.len();
+        let of_drams = drams.repeats.into_iter().map(|(index, zone)| (behind + index, zone));
+        let repeats = packages.repeats.into_iter().chain(of_drams).collect();
+        Ok(EnergyCounter { packages: packages.own, drams: drams.own, repeats, left_out })
     }
 
     /// What is counted, and what could be and is not, for the report.
     pub fn name(&self) -> String {
-        let names =
-            |zones: &[Zone]| -> Vec<String> { zones.iter().map(|z| z.name.clone()).collect() };
-        let counted = [names(&self.packages), names(&self.drams)].concat().join(", ");
+        let zones = self.packages.iter().chain(&self.drams).enumerate();
+        let counted: Vec<String> = zones
+            .map(|(index, zone)| {
+                let same = self.repeats.iter().filter(|(of, _)| *of == index);
+                let same: Vec<&str> = same.map(|(_, repeat)| repeat.name.as_str()).collect();
+                match same.is_empty() {
+                    true => zone.name.clone(),
+                    false => format!("{} (the same counter as {})", zone.name, same.join(" and ")),
+                }
+            })
+            .collect();
+        let counted = counted.join(", ");
         match self.left_out.is_empty() {
             true => format!("RAPL {counted}"),
             false => format!("RAPL {counted}; without {}", self.left_out.join(", ")),
@@ -192,12 +216,16 @@ impl EnergyCounter {
         &self.left_out
     }
 
-    /// The counters now; `None` if one can no longer be read.
+    /// The counters now; `None` if one can no longer be read, or if two that were one counter differ.
     pub fn read(&self) -> Option<EnergyReading> {
         let at_ns = monotonic_ns();
         let zones = self.packages.iter().chain(&self.drams);
-        let counts: Option<Vec<u64>> = zones.map(|zone| zone.read().ok()).collect();
-        Some(EnergyReading { at_ns, counts: counts? })
+        let counts: Vec<u64> = zones.map(|zone| zone.read().ok()).collect::<Option<_>>()?;
+        let one = self.repeats.iter().all(|(index, zone)| {
+            let repeat = zone.read();
+            repeat.is_ok_and(|repeat| dies::still_one(counts[*index], repeat, zone.range))
+        });
+        one.then_some(EnergyReading { at_ns, counts })
     }
 
     /// What was spent between two readings; `None` if that makes no sense.
@@ -240,6 +268,36 @@ impl EnergyCounter {
     }
 }
 
+/// The name of a package by that of one of its dies: `package-0-die-1`.
+fn whole_package(name: &str) -> &str {
+    name.split_once("-die-").map_or(name, |(package, _)| package)
+}
+
+/// The zones of each package, in the order of their numbers.
+#[derive(Default)]
+struct ByPackage(Vec<(String, Vec<Zone>)>);
+
+impl ByPackage {
+    fn add(&mut self, package: &str, zone: Zone) {
+        match self.0.iter_mut().find(|(name, _)| name == package) {
+            Some((_, zones)) => zones.push(zone),
+            None => self.0.push((package.to_string(), vec![zone])),
+        }
+    }
+
+    /// Each counter once.
+    fn each_once(self) -> Result<Dies, NoCounters> {
+        let mut all = Dies::default();
+        for (_, zones) in self.0 {
+            let Dies { own, repeats } = dies::tell_apart(zones)?;
+            let behind = all.own.len();
+            all.repeats.extend(repeats.into_iter().map(|(index, zone)| (behind + index, zone)));
+            all.own.extend(own);
+        }
+        Ok(all)
+    }
+}
+
 /// Waits, in steps that a user who wants to stop does not notice.
 fn sleep(time: Duration, interrupt: &Interrupt) {
     const STEP: Duration = Duration::from_millis(500);
@@ -255,7 +313,7 @@ fn sleep(time: Duration, interrupt: &Interrupt) {
 struct Named {
     folder: PathBuf,
     name: String,
-    /// The N of `intel-rapl:N:M`.
+    /// The N of `intel-rapl:N:M`, which the kernel writes in hexadecimal digits.
     number: u32,
     /// The M.
     part: Option<u32>,
@@ -271,7 +329,8 @@ fn zones(root: &Path, way: &str) -> Result<Vec<Named>, NoCounters> {
         else {
             continue;
         };
-        let numbers: Option<Vec<u32>> = numbers.split(':').map(|n| n.parse().ok()).collect();
+        let hexadecimal = |n: &str| u32::from_str_radix(n, 16).ok();
+        let numbers: Option<Vec<u32>> = numbers.split(':').map(hexadecimal).collect();
         let (number, part) = match numbers.as_deref() {
             Some([number]) => (*number, None),
             Some([number, part]) => (*number, Some(*part)),

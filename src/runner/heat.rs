@@ -1,7 +1,8 @@
 //! Owns what the processors tell of their heat and speed: throttle counters and frequencies, as Linux shows them
-//! under `/sys/devices/system/cpu`.
+//! under `/sys/devices/system/cpu`, and beside them what a quota of CPU time cost.
 
 use super::energy::{number, read};
+use super::quota::{Counted, Quotas};
 use crate::record::{Conditions, Frequency, Throttled, Told};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ const CPUS: &str = "sys/devices/system/cpu";
 pub struct Heat {
     throttle: Result<ThrottleCounters, String>,
     frequency: Result<Vec<PathBuf>, String>,
+    quotas: Quotas,
 }
 
 /// Throttle counters: how often a core, or a package, got too hot since boot.
@@ -36,6 +38,7 @@ type Counts = [Vec<u64>; 2];
 pub struct Watch<'a> {
     heat: &'a Heat,
     before: Result<Counts, String>,
+    starved: Counted,
     samples: Result<Vec<u64>, String>,
 }
 
@@ -44,7 +47,11 @@ impl Heat {
     /// they heat each other; frequencies of those that this process may use.
     pub fn find(root: &Path) -> Heat {
         let cpus = cpus(root);
-        Heat { throttle: ThrottleCounters::find(&cpus), frequency: frequencies(root, &cpus) }
+        Heat {
+            throttle: ThrottleCounters::find(&cpus),
+            frequency: frequencies(root, &cpus),
+            quotas: Quotas::find(root),
+        }
     }
 
     /// Throttle events since boot, or why they are not known.
@@ -76,7 +83,7 @@ impl Heat {
             Err(why) => Err(why.clone()),
         };
         let samples = self.frequency.as_ref().map(|_| Vec::new()).map_err(Clone::clone);
-        Watch { heat: self, before, samples }
+        Watch { heat: self, before, starved: self.quotas.read(), samples }
     }
 }
 
@@ -105,7 +112,8 @@ impl Watch<'_> {
             Ok(mean_khz) => Ok(Frequency { cpus, mean_khz }),
             Err(why) => Err(why),
         };
-        Conditions { throttled: Told::from(throttled), frequency: Told::from(frequency) }
+        let quota = self.heat.quotas.between(&self.starved, &self.heat.quotas.read());
+        Conditions { throttled: Told::from(throttled), frequency: Told::from(frequency), quota }
     }
 }
 

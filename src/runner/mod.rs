@@ -1,17 +1,20 @@
 //! Owns the schedule of a round: fresh workers, cold starts one after the other, warm-up, then every
 //! task for every variant in lockstep. It reports what happens and compares nothing.
 
+mod dies;
 mod energy;
 mod heat;
 mod order;
 pub mod page_cache;
 mod probe;
+mod quota;
 mod start;
 
 pub use energy::{EnergyCounter, EnergyReading, NoCounters, Spent};
 pub use heat::{Heat, Watch};
 pub use order::{order, spawn_order};
 pub use probe::{control_groups, host, memory_use};
+pub use quota::cpu_quota;
 pub use start::{Starter, read_memory};
 
 use crate::config::{Deadlines, Variant};

@@ -72,6 +72,7 @@ impl Starter<'_> {
             Ok(loaded) => {
                 run.load_ns = Some(loaded.load_ns);
                 run.phases = Some(loaded.phases).filter(|phases| !phases.is_empty());
+                run.model_cache = loaded.model_cache;
                 let work = engine::work(&variant.load).ok().flatten();
                 run.kv_bytes_per_token = work.and_then(|work| work.cache_bytes(&loaded.engine));
                 run.engine = Some(loaded.engine);

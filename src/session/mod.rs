@@ -1,8 +1,10 @@
 //! Owns a session: the plan, the loop over rounds, the journal and the results.
 
+mod alike;
 mod context;
 mod forecast;
 mod hardware;
+mod identity;
 mod journal;
 mod lock;
 mod memory;
@@ -10,16 +12,19 @@ mod merge;
 mod models;
 mod plan;
 mod preflight;
+mod recipe;
 mod results;
 mod resume;
 mod starts;
 
+pub use alike::alike;
 pub use forecast::{Forecast, plan_looks};
 pub use hardware::{Asking, execution, measure as measure_hardware, work};
 pub use journal::{Journal, Recorded, parse_journal, read_journal};
 pub use lock::{Locked, lock};
 pub use memory::check as fits_in_memory;
 pub use merge::{Shard, merge, missing};
+pub use models::{is_version, unlike_lock};
 pub use plan::{Prepared, prepare, variant_record};
 pub use preflight::{inspect_model, warnings};
 pub use results::{add_part, fits, judged, parse_results, read_results, write_atomically};

@@ -1,16 +1,17 @@
 //! Owns what is fixed before the first round: the plan, the models' hashes, provenance and machine.
 
+use super::identity::{self, Runtimes};
 use super::{context, models, preflight};
 use crate::baseline::{self, Stores};
 use crate::config::{
-    ChatTemplate, Concurrency, Config, Fidelity, Quality, Setup, TaskSample, Thresholds, Variant,
+    Concurrency, Config, Fidelity, Quality, Setup, TaskSample, Thresholds, Variant,
 };
 use crate::engine::{self, Inspected};
 use crate::hash;
 use crate::load::BLOCKS;
 use crate::metric::{Kind, LATENCY, Statistic};
 use crate::problem::{Problem, Result};
-use crate::protocol::monotonic_ns;
+use crate::protocol::{KnownModel, monotonic_ns};
 use crate::record::{
     Against, ConcurrencyPlan, FidelityPlan, Header, Limit, LoadPlan, Plan, QualityPlan, Shards,
     SustainedPlan, VariantRecord,
@@ -49,12 +50,14 @@ pub struct Prepared {
 /// (which also brings their files into the page cache, the same for every variant), looks at the
 /// machine and at git.
 ///
-/// The machine is looked at below `root`, which is `/` but in tests.
+/// The machine is looked at below `root`, which is `/` but in tests. `program` is perfgate's own binary, which asks
+/// runtime libraries for their versions in processes of their own.
 ///
 /// # Errors
 /// If a file is missing or wrong.
-pub fn prepare(mut setup: Setup, root: &Path) -> Result<Prepared> {
-    models::settle(&mut setup)?;
+pub fn prepare(mut setup: Setup, root: &Path, program: &Path) -> Result<Prepared> {
+    let runtimes = &mut Runtimes::new(program);
+    models::settle(&mut setup, runtimes)?;
     let config = &setup.config;
     let models = preflight::check(config, root)?;
     let prompts = workload::prepare(&config.workload, &config.variants)?;
@@ -72,12 +75,17 @@ pub fn prepare(mut setup: Setup, root: &Path) -> Result<Prepared> {
         tasks_are_there(thresholds, &prompts, graded.as_ref())?;
     }
     let stored = Stores::load(config, setup.thresholds.as_ref())?;
+    let output = config.output.clone();
     let mut variants = BTreeMap::new();
-    for variant in &config.variants {
-        let record = variant_record(variant, &models[&variant.name])?;
+    for variant in &mut setup.config.variants {
+        let (mut record, known) = known_record(variant, &models[&variant.name])?;
+        variant.load.known = known;
+        let mut identity = identity::identity(variant, runtimes, &output)?;
+        identity::add_prompts(&mut identity, &variant.name, &prompts, graded.as_ref());
+        record.identity = Some(identity);
         variants.insert(variant.name.clone(), record);
     }
-    models::leave_out_unchanged(&mut setup, &mut variants, &prompts, graded.as_ref())?;
+    models::leave_out_unchanged(&mut setup, &mut variants)?;
     let config = &setup.config;
     let started = now();
     let energy = EnergyCounter::find(root).ok();
@@ -276,27 +284,39 @@ fn rule_on_p99(thresholds: &Thresholds) -> Option<f64> {
 /// # Errors
 /// If a file of the model cannot be read.
 pub fn variant_record(variant: &Variant, model: &Inspected) -> Result<VariantRecord> {
+    known_record(variant, model).map(|(record, _)| record)
+}
+
+/// The same, with what tells a worker that the files are still those.
+pub(super) fn known_record(
+    variant: &Variant,
+    model: &Inspected,
+) -> Result<(VariantRecord, Option<KnownModel>)> {
     let load = &variant.load;
-    let model_sha256 = match &model.identity {
-        Some(identity) => identity.clone(),
-        None => hash::of_files(&load.model, &model.files)?,
+    let known = match &model.identity {
+        Some(_) => None,
+        None => Some(engine::know(&load.model, &model.files)?),
+    };
+    let model_sha256 = match (&model.identity, &known) {
+        (Some(identity), _) => identity.clone(),
+        (None, known) => known.iter().map(|known| known.sha256.clone()).collect(),
     };
     // What is no text is part of the identity.
     let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_string()));
     let mut options: BTreeMap<String, String> = load.options.iter().filter_map(text).collect();
-    match &variant.chat_template {
-        ChatTemplate::None => {}
-        ChatTemplate::Model => drop(options.insert("chat_template".into(), "model".into())),
-        ChatTemplate::File(file) => {
-            options.insert("chat_template".into(), file.display().to_string());
-        }
-    }
+    options.extend(workload::text_of(variant)?);
+    // A tokenizer that cannot be used stops a session where it makes the prompts, and is a finding of its own for doctor.
+    let disagreements = if engine::has_model(load) {
+        workload::disagreements(variant).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
     let mut test_switches = Vec::new();
     if load.slowdown > 0.0 {
         test_switches.push(format!("slowed on purpose by {}%", load.slowdown * 100.0));
     }
     let work = engine::work(load).ok().flatten().unwrap_or_default();
-    Ok(VariantRecord {
+    let record = VariantRecord {
         engine: load.engine.clone(),
         model: variant.model_as_written.clone(),
         model_sha256,
@@ -304,9 +324,12 @@ pub fn variant_record(variant: &Variant, model: &Inspected) -> Result<VariantRec
         properties: load.properties.clone(),
         options,
         test_switches,
+        disagreements,
         weight_types: work.types,
         recipe: work.recipe,
-    })
+        identity: None,
+    };
+    Ok((record, known))
 }
 
 /// The time, UTC, RFC 3339, to the second.

@@ -1,11 +1,12 @@
 //! Owns what is looked at before anything is measured or hashed: the output folder, the models' files,
 //! memory, the engines' libraries, and whether tokenizers fit their models.
 
+use super::alike::alike;
 use super::{memory, models};
 use crate::config::{Config, Variant};
 use crate::engine::{self, Inspected};
 use crate::problem::{Problem, Result};
-use crate::record::Header;
+use crate::record::{Header, VariantRecord};
 use crate::workload::{self, Ask, Documents, Graded, Prompts};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -146,9 +147,31 @@ pub(super) fn same_vocabulary(config: &Config, models: &Models) -> Result<()> {
 pub fn warnings(header: &Header) -> Vec<String> {
     let usable = header.environment.machine.usable_cpus;
     let variants = header.variants.iter().filter(|(_, variant)| variant.threads > usable);
-    variants
-        .map(|(name, variant)| {
-            format!("'{name}' asks for {} threads, and {usable} CPUs are usable", variant.threads)
-        })
-        .collect()
+    let too_many = variants.map(|(name, variant)| {
+        format!("'{name}' asks for {} threads, and {usable} CPUs are usable", variant.threads)
+    });
+    let mut all: Vec<String> =
+        alike(&header.plan.reference, &header.variants).into_iter().chain(too_many).collect();
+    for (name, variant) in &header.variants {
+        all.extend(variant.disagreements.iter().map(|what| format!("'{name}': {what}")));
+    }
+    all.extend(unlike_texts(header));
+    all
+}
+
+/// A warning where some variants are fed their prompts in a chat template and others as they stand.
+fn unlike_texts(header: &Header) -> Option<String> {
+    let with_model = header.variants.iter().filter(|(_, variant)| variant.engine != "scripted");
+    let (inside, plain): (Vec<_>, Vec<_>) =
+        with_model.partition(|(_, variant)| variant.options.contains_key(workload::CHAT_TEMPLATE));
+    let names = |variants: &[(&String, &VariantRecord)]| {
+        variants.iter().map(|(name, _)| format!("'{name}'")).collect::<Vec<_>>().join(", ")
+    };
+    (!inside.is_empty() && !plain.is_empty()).then(|| {
+        format!(
+            "{} is fed its prompts in a chat template, and {} as they stand: they are not asked the same",
+            names(&inside),
+            names(&plain)
+        )
+    })
 }

@@ -3,7 +3,7 @@
 use super::journal::{Recorded, read_journal};
 use super::plan::Prepared;
 use crate::problem::{Problem, Result};
-use crate::record::{Header, VariantRecord};
+use crate::record::{Header, Identity, VariantRecord};
 use std::path::{Path, PathBuf};
 
 /// A session that can go on.
@@ -94,9 +94,19 @@ fn differences(now: &Header, then: &Header) -> Vec<String> {
     unless(now.plan.load == then.plan.load, "the load changed".to_string());
     for (name, variant) in &now.variants {
         let model = |record: &VariantRecord| record.model_sha256.clone();
-        if let Some(old) = then.variants.get(name) {
-            unless(model(variant) == model(old), format!("the model of '{name}' changed"));
+        let Some(old) = then.variants.get(name) else { continue };
+        unless(model(variant) == model(old), format!("the model of '{name}' changed"));
+        let both = (variant.identity.as_ref(), old.identity.as_ref());
+        for what in Identity::differences(both.0, both.1) {
+            unless(false, format!("'{name}' has {what}"));
         }
+        let asked = |identity: Option<&Identity>| Some(identity?.asked_sha256.clone());
+        unless(
+            asked(both.0) == asked(both.1),
+            format!(
+                "what '{name}' is asked in the quality pass, or what ends its answers, changed"
+            ),
+        );
     }
     found
 }

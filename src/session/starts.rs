@@ -1,7 +1,8 @@
 //! Owns the measuring of cold starts apart from any session: fresh processes of some variants under several
 //! conditions, one after the other, in an order that chance makes.
 
-use super::plan::{now, variant_record};
+use super::identity::{self, Runtimes};
+use super::plan::{known_record, now};
 use super::{memory, models, preflight};
 use crate::baseline;
 use crate::config::{Setup, Variant};
@@ -50,22 +51,28 @@ pub fn prepare_starts(
     repeats: u32,
     factors: &[Factor],
     root: &Path,
+    program: &Path,
 ) -> Result<PreparedStarts> {
-    models::settle(&mut setup)?;
-    let config = &setup.config;
-    preflight::writable(&config.output)?;
+    let runtimes = &mut Runtimes::new(program);
+    models::settle(&mut setup, runtimes)?;
+    preflight::writable(&setup.config.output)?;
+    let output = setup.config.output.clone();
     let mut variants = BTreeMap::new();
     let mut conditions = BTreeMap::new();
-    for variant in &config.variants {
+    for variant in &mut setup.config.variants {
         let model = preflight::inspect_model(variant)?;
         // One at a time is in memory.
         memory::check(&[(variant.name.clone(), model.weight_bytes)], root)?;
         engine::inspect_runtime(&variant.load)
             .map_err(|problem| problem.of(&format!("variant '{}'", variant.name)))?;
-        variants.insert(variant.name.clone(), variant_record(variant, &model)?);
+        let (mut record, known) = known_record(variant, &model)?;
+        variant.load.known = known;
+        record.identity = Some(identity::identity(variant, runtimes, &output)?);
+        variants.insert(variant.name.clone(), record);
         let has_files = !model.files.is_empty();
         conditions.insert(variant.name.clone(), conditions_of(variant, has_files, factors));
     }
+    let config = &setup.config;
     let prompts = workload::prepare(&config.workload, &config.variants)?;
     let fed = |name: String| {
         let tokens = prompts.of(&name)[0].tokens.len();
@@ -266,6 +273,8 @@ impl Bench<'_> {
         if let (Some(switch), Some(_)) = (switches.model_cache, condition.model_cache) {
             switch(&mut variant.load, cache.as_deref());
         }
+        // One that the variant names itself is dropped from the page cache too.
+        let cache = (switches.cache_folder)(&variant.load);
         (variant, cache)
     }
 
@@ -313,10 +322,13 @@ impl Bench<'_> {
     }
 }
 
-/// The files of a folder; there are no folders in it.
+/// The files of a folder of compiled models, and of the folders in it: one for each model and set-up.
 fn files_of(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect()
+    let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) =
+        entries.map(|entry| entry.path()).partition(|path| path.is_dir());
+    let inner = folders.iter().flat_map(|folder| files_of(folder));
+    files.into_iter().filter(|path| path.is_file()).chain(inner).collect()
 }
 
 /// Reads the starts that a file holds.

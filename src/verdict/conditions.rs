@@ -3,7 +3,7 @@
 
 use super::samples;
 use crate::metric::{NoEnergy, request_joules};
-use crate::record::{Frequency, Part, Reading, Throttled, Told};
+use crate::record::{Frequency, Part, Reading, Starved, Throttled, Told};
 use crate::stats;
 
 /// A round whose mean frequency is so far below that of the fastest round is called slower, as a fraction. Boosts
@@ -40,6 +40,24 @@ pub fn throttled(part: &Part) -> Vec<(u32, Throttled)> {
 fn throttling(part: &Part) -> impl Iterator<Item = (u32, &Told<Throttled>)> {
     let rounds = part.rounds.iter().filter(|round| round.complete);
     rounds.filter_map(|round| Some((round.round, &round.conditions.as_ref()?.throttled)))
+}
+
+/// What the quota of CPU time cost in the complete rounds together, if there is one; or why that is not known.
+pub fn starved(part: &Part) -> Option<Told<Starved>> {
+    let rounds = part.rounds.iter().filter(|round| round.complete);
+    let mut all: Option<Starved> = None;
+    for told in rounds.filter_map(|round| round.conditions.as_ref()?.quota.as_ref()) {
+        let round = match told {
+            Told::Available(round) => round,
+            Told::Unavailable(why) => return Some(Told::Unavailable(why.clone())),
+        };
+        let sum = all.get_or_insert_default();
+        sum.cpus_milli = round.cpus_milli;
+        sum.periods = sum.periods.saturating_add(round.periods);
+        sum.throttled = sum.throttled.saturating_add(round.throttled);
+        sum.throttled_ns = sum.throttled_ns.saturating_add(round.throttled_ns);
+    }
+    all.map(Told::Available)
 }
 
 /// The mean frequency of each complete round that has one, kHz.
@@ -163,7 +181,7 @@ mod tests {
 
     fn round(round: u32, throttled: Told<Throttled>, mean_khz: &[u64]) -> Round {
         let frequency = Told::Available(Frequency { cpus: 2, mean_khz: mean_khz.to_vec() });
-        let conditions = Some(Conditions { throttled, frequency });
+        let conditions = Some(Conditions { throttled, frequency, quota: None });
         Round { round, complete: true, conditions, ..Round::default() }
     }
 
@@ -226,5 +244,29 @@ mod tests {
         let power = IdlePower { watts: 1.0, sd_watts: 0.1, samples: vec![] };
         part.idle.push(Told::Available(power));
         assert_eq!(no_energy(&part), None, "the rounds after the second one have it");
+    }
+
+    #[test]
+    fn what_a_quota_cost_is_added_over_rounds() {
+        let quota = |throttled| {
+            Some(Told::Available(Starved {
+                cpus_milli: 1_500,
+                periods: 50,
+                throttled,
+                throttled_ns: 7,
+            }))
+        };
+        let mut session = part(&[]);
+        session.rounds =
+            (1..=3).map(|at| round(at, Told::Available(Throttled::default()), &[])).collect();
+        assert_eq!(starved(&session), None, "no quota");
+        for (round, throttled) in session.rounds.iter_mut().zip([0, 4, 9]) {
+            round.conditions.as_mut().unwrap().quota = quota(throttled);
+        }
+        let expected = Starved { cpus_milli: 1_500, periods: 150, throttled: 13, throttled_ns: 21 };
+        assert_eq!(starved(&session), Some(Told::Available(expected)));
+        session.rounds[1].conditions.as_mut().unwrap().quota =
+            Some(Told::Unavailable("gone".to_string()));
+        assert_eq!(starved(&session), Some(Told::Unavailable("gone".to_string())));
     }
 }

@@ -9,6 +9,7 @@ use super::effect::{self, PerRound};
 use super::graded::{MOST_TASKS, bad};
 use super::judge::first_levels;
 use super::{looks, tail};
+use crate::baseline;
 use crate::metric::{Better, Kind, Metric, Needs, Statistic};
 use crate::record::{
     Against, Evidence, Header, Limit, Part, Reading, Rule, Severity, Verdict, VerdictKind,
@@ -270,10 +271,12 @@ impl Foresight<'_> {
     fn baseline(&self) -> (Settles, String) {
         let rule = self.rule;
         let stored = self.past.stored.of(rule.against.anchor()).iter();
-        let class = self.header.environment.machine.key();
+        let class = &self.header.environment.machine;
         let workload = &self.header.plan.workload_sha256;
         let sessions = stored
-            .filter(|s| s.variants.contains_key(&rule.variant) && s.machine.key() == class)
+            .filter(|s| {
+                s.variants.contains_key(&rule.variant) && baseline::same_class(class, &s.machine)
+            })
             .filter(|s| s.workload.sha256 == *workload || graded(rule.metric))
             .count();
         let fewest = if rule.metric.info().varies_by_session { FEWEST_SESSIONS } else { 1 };

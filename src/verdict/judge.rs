@@ -348,7 +348,7 @@ pub fn completes_a_round(rounds: &[&Round], variant: &str) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::super::looks;
     use super::super::samples::tests::request;
     use super::*;
@@ -370,6 +370,7 @@ pub(super) mod tests {
                 arch: "a".into(),
                 os: "o".into(),
                 memory_gib: 1,
+                finer: None,
             },
             kernel: "k".into(),
             governor: none(),

@@ -25,11 +25,13 @@ pub mod tasks;
 pub use across::against_earlier;
 pub use change::{MOST_ROUNDS, POWER, limit_of_width, limit_width};
 pub use conditions::{
-    Slower, Unmetered, frequencies, reasons, slower, throttled, unmetered, untold,
+    Slower, Unmetered, frequencies, reasons, slower, starved, throttled, unmetered, untold,
 };
 pub use effect::{PerRound, log_ratios, log_values, paired_log_ratios};
 pub use fidelity::{Forced, forced};
 pub use forecast::{Foreseen, Settles, driving, foresee};
+#[cfg(test)]
+pub(crate) use judge::tests as testing;
 pub use judge::{completes_a_round, judge, shares_the_level};
 pub use load::{
     Block, Level, Searched, Sustained, deviations_under_load, levels, searches, sustained,

@@ -5,7 +5,7 @@ use super::ONE_SIDE;
 use super::graded::bad;
 use super::{Measured, conditions, effect, fidelity, judge, samples};
 use crate::baseline::Stores;
-use crate::metric::{Better, Kind, METRICS, Metric, Needs, Statistic};
+use crate::metric::{Better, Kind, METRICS, Metric, Needs, Statistic, VariantRound};
 use crate::record::{
     Against, Effect, Evidence, Limit, Part, Round, Rule, Selection, Severity, Summary,
 };
@@ -153,6 +153,11 @@ fn missing(metric: Metric, part: &Part, variant: &str) -> String {
         let why = conditions::no_energy(part);
         why.or_else(|| conditions::no_round_has_energy(part, variant))
     };
+    let rounds = part.complete();
+    let made = |round: &&Round| VariantRound { round, variant }.made_model_cache();
+    if metric.kind() == Kind::PerRound && !rounds.is_empty() && rounds.iter().all(made) {
+        return "its only start made the compiled model that later ones take".to_string();
+    }
     match metric.info().needs {
         Needs::Energy => energy().unwrap_or_else(|| "no round has a value".to_string()),
         Needs::ProcessMemory => "no worker's memory could be read".to_string(),

@@ -43,8 +43,9 @@ fn serve(engine: &mut Option<Box<dyn Engine>>, command: Command) -> Reply {
                 Ok(Ok(loaded)) => {
                     let load_ns = monotonic_ns() - start;
                     let (info, phases) = (loaded.info(), loaded.phases());
+                    let model_cache = loaded.model_cache();
                     *engine = Some(loaded);
-                    Reply::Loaded { id, load_ns, phases, engine: info }
+                    Reply::Loaded { id, load_ns, phases, model_cache, engine: info }
                 }
                 Ok(Err(LoadError { failure, fatal })) => Reply::Failed { id, failure, fatal },
                 Err(failure) => Reply::Failed { id, failure, fatal: false },

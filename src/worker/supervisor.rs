@@ -5,7 +5,7 @@ use crate::engine::{Forced, Generation, wants_memory};
 use crate::protocol::{
     self, Arrivals, Command, Job, LoadSpec, Order, Reply, Served, Together, WORKER_FD, monotonic_ns,
 };
-use crate::record::{EngineInfo, Execution, Failure, FailureClass, LoadPhases, Rows};
+use crate::record::{EngineInfo, Execution, Failure, FailureClass, LoadPhases, ModelCache, Rows};
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal};
 use std::collections::VecDeque;
@@ -68,6 +68,8 @@ pub struct Loaded {
     pub load_ns: u64,
     /// Its steps, as far as the engine stamps them.
     pub phases: LoadPhases,
+    /// What it did with the engine's folder of compiled models, if it has one.
+    pub model_cache: Option<ModelCache>,
     /// What the engine says of itself.
     pub engine: EngineInfo,
 }
@@ -200,8 +202,8 @@ impl Worker {
         let id = self.id();
         self.send(&Command::Load { id, spec: Box::new(spec.clone()) })?;
         match self.wait(deadline, interrupt)? {
-            Reply::Loaded { id: of, load_ns, phases, engine } if of == id => {
-                Ok(Loaded { load_ns, phases, engine })
+            Reply::Loaded { id: of, load_ns, phases, model_cache, engine } if of == id => {
+                Ok(Loaded { load_ns, phases, model_cache, engine })
             }
             Reply::Failed { id: of, failure, fatal } if of == id => {
                 Err(if fatal { Stop::Fatal(failure) } else { Stop::Failed(failure) })

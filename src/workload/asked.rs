@@ -1,8 +1,10 @@
 //! Owns the graded tasks as they are asked: which of them, what each variant is fed, and where an answer stops.
 
+use super::chat::is_space;
 use super::formats::read_tasks;
 use super::grade::GRADERS;
-use super::{Expectation, GradedTask, Task, Vocabulary, read_text, template};
+use super::vocabulary::Stop;
+use super::{Chat, Expectation, GradedTask, Task, Vocabulary, read_text, template};
 use crate::config::{NoCallRule, Quality, TaskSample, TaskSet, Variant, Workload};
 use crate::engine::shared_prefix;
 use crate::hash;
@@ -128,11 +130,12 @@ pub fn prepare_graded(
         .map(|((set, template), tasks)| Prompted::new(set, template.as_deref(), tasks))
         .collect::<Result<_>>()?;
     let (mut asks, mut shared, mut vocabularies) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let mut stops = Stops::default();
     for variant in variants.iter().filter(|v| quality.variants.contains(&v.name)) {
         let vocabulary = Vocabulary::of(variant)?;
         let (mut of_variant, mut begins) = (Vec::new(), Vec::new());
         for set in &prompted {
-            let (of_set, begin) = set.asks(workload, variant, &vocabulary)?;
+            let (of_set, begin) = set.asks(workload, variant, &vocabulary, &mut stops)?;
             of_variant.extend(of_set);
             begins.push(begin);
         }
@@ -140,6 +143,7 @@ pub fn prepare_graded(
         shared.insert(variant.name.clone(), begins);
         vocabularies.insert(variant.name.clone(), vocabulary);
     }
+    stops.can_all_be_met()?;
     let tasks: Vec<&GradedTask> = taken.iter().flatten().copied().collect();
     let ids: Vec<String> = tasks.iter().map(|task| task.id.clone()).collect();
     Ok(Graded {
@@ -321,33 +325,33 @@ impl<'a> Prompted<'a> {
         workload: &Workload,
         variant: &Variant,
         vocabulary: &Vocabulary,
+        stops: &mut Stops,
     ) -> Result<(Vec<Ask>, usize)> {
-        let template = template::of_variant(variant)?;
-        let special = template.is_none();
-        let text = |task: &Task| super::prompt_text(task, variant, template.as_deref());
+        let chat = Chat::of_variant(variant)?;
+        let special = chat.is_none();
+        let text = |task: &Task| super::prompt_text(task, variant, chat.as_ref());
         let encode = |text: &str| vocabulary.encode(variant, text, special);
         let stop = vocabulary.stop_tokens(variant, &self.set.stop)?;
         let mut asks = Vec::new();
         for (task, prompt) in &self.tasks {
             let text = text(prompt)?;
-            let prompt = encode(&text)?;
             asks.push(match &task.expectation {
                 Expectation::Choice(choice) => {
-                    let choices = choice
-                        .continuations()
-                        .map(|choice| {
-                            continuation(variant, vocabulary, (&text, &prompt), &choice, special)
-                        })
-                        .collect::<Result<_>>()?;
-                    Ask::Choose { prompt, choices }
+                    let pairs = Pairs { variant, vocabulary, special };
+                    pairs.choose(&text, choice.continuations()).map_err(|problem| {
+                        problem.of(&format!("variant '{}', task '{}'", variant.name, task.id))
+                    })?
                 }
-                _ => Ask::Generate(Order {
-                    prompt,
-                    tokens: self.set.max_tokens,
-                    stop: stop.clone(),
-                    sampling: workload.sampling,
-                    seed: super::request_seed(workload.seed, &task.id),
-                }),
+                _ => {
+                    stops.look(variant, vocabulary, &self.set.stop, &text)?;
+                    Ask::Generate(Order {
+                        prompt: encode(&text)?,
+                        tokens: self.set.max_tokens,
+                        stop: stop.clone(),
+                        sampling: workload.sampling,
+                        seed: super::request_seed(workload.seed, &task.id),
+                    })
+                }
             });
         }
         let mut begins = Vec::new();
@@ -360,18 +364,96 @@ impl<'a> Prompted<'a> {
     }
 }
 
-/// The token ids of a choice behind a prompt. A tokenizer may join the end of the one to the beginning of the
-/// other; then the choice is taken by itself.
-fn continuation(
-    variant: &Variant,
-    vocabulary: &Vocabulary,
-    (prompt, tokens): (&str, &[u32]),
-    choice: &str,
+/// How prompts and choices become the token ids of one variant.
+struct Pairs<'a> {
+    variant: &'a Variant,
+    vocabulary: &'a Vocabulary,
+    /// Whether the tokenizer puts its own tokens around a text.
     special: bool,
-) -> Result<Vec<u32>> {
-    let both = vocabulary.encode(variant, &format!("{prompt}{choice}"), special)?;
-    match both.strip_prefix(tokens) {
-        Some(rest) if !rest.is_empty() => Ok(rest.to_vec()),
-        _ => vocabulary.encode(variant, choice, false),
+}
+
+impl Pairs<'_> {
+    /// A prompt with each of its choices, in token ids, as lm-evaluation-harness makes them (`_encode_pair`): blanks
+    /// and line breaks at the prompt's end belong to the choice, and a choice is what is left of both together behind
+    /// as many tokens as the prompt has by itself.
+    ///
+    /// # Errors
+    /// If the prompt is blank, or nothing is left of a choice.
+    fn choose(&self, text: &str, choices: impl Iterator<Item = String>) -> Result<Ask> {
+        let prompt = text.trim_end_matches(is_space);
+        let blanks = &text[prompt.len()..];
+        let encode = |text: &str| self.vocabulary.encode(self.variant, text, self.special);
+        let tokens = encode(prompt)?;
+        if prompt.is_empty() || tokens.is_empty() {
+            return Err(Problem::new(
+                "the prompt is blank, and a choice is scored behind a prompt",
+            )
+            .help("give the task a prompt"));
+        }
+        let choices = choices.map(|choice| {
+            let both = encode(&format!("{prompt}{blanks}{choice}"))?;
+            match both.get(tokens.len()..) {
+                Some(rest) if !rest.is_empty() => Ok(rest.to_vec()),
+                _ => Err(Problem::new(format!(
+                    "the tokenizer joins the choice '{choice}' to the end of the prompt, so nothing is left to score"
+                ))
+                .help("end the prompt otherwise, or write another `delimiter` between the two")),
+            }
+        });
+        Ok(Ask::Choose { choices: choices.collect::<Result<_>>()?, prompt: tokens })
+    }
+}
+
+/// Which stop strings an answer can hold: one that no answer of any variant can is a mistake.
+#[derive(Default)]
+struct Stops {
+    /// By stop string: whether it can be met somewhere, and where it cannot.
+    seen: BTreeMap<String, (bool, String)>,
+}
+
+impl Stops {
+    /// Looks at the stop strings of a set, one of whose prompts is `prompt`.
+    ///
+    /// # Errors
+    /// If one holds a special token and more, which no answer can.
+    fn look(
+        &mut self,
+        variant: &Variant,
+        vocabulary: &Vocabulary,
+        stops: &[String],
+        prompt: &str,
+    ) -> Result<()> {
+        for stop in stops {
+            let (met, place) = self.seen.entry(stop.clone()).or_default();
+            if *met {
+                continue;
+            }
+            match vocabulary.can_stop(stop) {
+                Stop::Text | Stop::Special => *met = true,
+                // Written out in prompts, it is text that a model may write too.
+                Stop::Unknown if prompt.contains(stop.as_str()) => *met = true,
+                Stop::Unknown => *place = variant.tokenizer.display().to_string(),
+                Stop::Around(token) => {
+                    let what = format!(
+                        "the stop string {stop:?} holds the special token {token}, which no answer's text shows, and \
+                         more: it can never be met"
+                    );
+                    return Err(Problem::in_file(&variant.tokenizer, what)
+                        .help(format!("write the special token alone: stop = [\"{token}\"]")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn can_all_be_met(&self) -> Result<()> {
+        match self.seen.iter().find(|(_, (met, _))| !met) {
+            None => Ok(()),
+            Some((stop, (_, place))) => Err(Problem::new(format!(
+                "the stop string {stop:?} is written as special tokens are, and {place} has no such token: it can \
+                 never be met"
+            ))
+            .help("correct it under stop = [ … ] in [quality], or leave it out: answers end at the model's own ends")),
+        }
     }
 }

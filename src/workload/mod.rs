@@ -2,14 +2,17 @@
 //! template, the same for every engine), the graders and the workload's fingerprint. It runs nothing.
 
 mod asked;
+mod chat;
 mod formats;
 mod documents;
 mod grade;
 mod graded;
+mod small_files;
 mod template;
 mod vocabulary;
 
 pub use asked::{Ask, Graded, prepare_graded, sha256_of_tasks};
+pub use chat::{CHAT_TEMPLATE, Chat, chat_template_text, text_of};
 pub use documents::{Document, Documents, parse_documents, prepare_documents};
 pub use formats::read_tasks;
 pub use grade::{
@@ -17,7 +20,7 @@ pub use grade::{
     Outcome, Pattern, Pick, Schema, ToolCall, grade, grade_choice, most_likely,
 };
 pub use graded::{GradedTask, parse_graded};
-pub use vocabulary::{load_tokenizer, tokenizer_size};
+pub use vocabulary::{disagreements, load_tokenizer, tokenizer_size};
 
 use crate::config::{Variant, Workload};
 use crate::hash;
@@ -189,22 +192,22 @@ fn tokenize(
     variant: &Variant,
     vocabulary: &Vocabulary,
 ) -> Result<Vec<TokenizedTask>> {
-    let template = template::of_variant(variant)?;
+    let chat = Chat::of_variant(variant)?;
     tasks
         .iter()
         .map(|task| {
-            let text = prompt_text(task, variant, template.as_deref())?;
+            let text = prompt_text(task, variant, chat.as_ref())?;
             // A template writes the special tokens itself; without one the tokenizer adds its own.
-            let tokens = vocabulary.encode(variant, &text, template.is_none())?;
+            let tokens = vocabulary.encode(variant, &text, chat.is_none())?;
             Ok(TokenizedTask { id: task.id.clone(), tokens })
         })
         .collect()
 }
 
 /// A task's text as a variant is fed it.
-fn prompt_text(task: &Task, variant: &Variant, template: Option<&str>) -> Result<String> {
-    match (template, &task.system) {
-        (Some(template), _) => template::render(template, task, variant),
+fn prompt_text(task: &Task, variant: &Variant, chat: Option<&Chat>) -> Result<String> {
+    match (chat, &task.system) {
+        (Some(chat), _) => chat.render_task(task, variant),
         (None, Some(system)) => Ok(format!("{system}\n\n{}", task.prompt)),
         (None, None) => Ok(task.prompt.clone()),
     }

@@ -1,20 +1,31 @@
 //! Owns tokenizers: text to token ids and back, and which tokens end an answer.
 
-use super::template;
+mod ends;
+mod surroundings;
+
 use crate::config::Variant;
 use crate::hash;
 use crate::problem::{Problem, Result};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 use tokenizers::Tokenizer;
+use tokenizers::models::ModelWrapper;
 
 /// A variant's tokenizer. The scripted engine's tokens are bytes, 0 ending the text.
 #[derive(Debug, Clone)]
 pub(super) enum Vocabulary {
     Bytes,
-    Tokenizer(Arc<Tokenizer>),
+    Tokenizer(Arc<Tokenizer>, Around),
+}
+
+/// What of the tokens that a tokenizer puts around a text is taken away again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Around {
+    /// Tokens at the beginning.
+    first: usize,
+    /// Tokens at the end: behind an end of sequence no answer begins.
+    last: usize,
 }
 
 /// Tokenizers by the sum of their file: variants usually share one, which takes long to read.
@@ -35,28 +46,35 @@ impl Vocabulary {
         }
         let sum = hash::of_file(file)?;
         let known = |loaded: &BTreeMap<_, Arc<Tokenizer>>| loaded.get(&sum).cloned();
-        if let Some(tokenizer) = LOADED.lock().ok().and_then(|loaded| known(&loaded)) {
-            return Ok(Vocabulary::Tokenizer(tokenizer));
-        }
-        let loaded = load_tokenizer(file);
-        let tokenizer =
-            Arc::new(loaded.map_err(|problem| problem.of(&format!("variant '{}'", variant.name)))?);
-        if let Ok(mut loaded) = LOADED.lock() {
-            loaded.insert(sum, Arc::clone(&tokenizer));
-        }
-        Ok(Vocabulary::Tokenizer(tokenizer))
+        let tokenizer = match LOADED.lock().ok().and_then(|loaded| known(&loaded)) {
+            Some(tokenizer) => tokenizer,
+            None => {
+                let loaded = load_tokenizer(file)
+                    .map_err(|problem| problem.of(&format!("variant '{}'", variant.name)))?;
+                let tokenizer = Arc::new(loaded);
+                if let Ok(mut loaded) = LOADED.lock() {
+                    loaded.insert(sum, Arc::clone(&tokenizer));
+                }
+                tokenizer
+            }
+        };
+        let around = surroundings::of(variant, &tokenizer)?.taken;
+        Ok(Vocabulary::Tokenizer(tokenizer, around))
     }
 
-    /// The token ids of a text.
+    /// The token ids of a text, with what the tokenizer puts around it if `special`.
     pub(super) fn encode(&self, variant: &Variant, text: &str, special: bool) -> Result<Vec<u32>> {
         match self {
             Vocabulary::Bytes => Ok(text.bytes().map(u32::from).collect()),
-            Vocabulary::Tokenizer(tokenizer) => {
+            Vocabulary::Tokenizer(tokenizer, around) => {
                 let encoding = tokenizer.encode(text, special).map_err(|error| {
                     let what = format!("cannot encode a prompt: {error}");
                     Problem::in_file(&variant.tokenizer, what)
                 })?;
-                Ok(encoding.get_ids().to_vec())
+                let ids = encoding.get_ids();
+                let taken = if special { *around } else { Around::default() };
+                let end = ids.len().saturating_sub(taken.last);
+                Ok(ids[taken.first.min(end)..end].to_vec())
             }
         }
     }
@@ -70,55 +88,98 @@ impl Vocabulary {
                 String::from_utf8_lossy(&bytes).into_owned()
             }
             // It fails only on a broken tokenizer; such an answer is empty, and graded so.
-            Vocabulary::Tokenizer(tokenizer) => tokenizer.decode(tokens, true).unwrap_or_default(),
+            Vocabulary::Tokenizer(tokenizer, _) => {
+                tokenizer.decode(tokens, true).unwrap_or_default()
+            }
         }
     }
 
-    /// The tokens that end an answer: the model's end of sequence, and each token whose text contains
-    /// a stop string. A stop string that spans several tokens ends the text, not the generation.
+    /// The tokens that end an answer: the model's ends of sequence, each token whose text contains a
+    /// stop string, and each special token that is one, which no answer's text shows. A stop string
+    /// that spans several tokens ends the text, not the generation.
     pub(super) fn stop_tokens(&self, variant: &Variant, stop: &[String]) -> Result<Vec<u32>> {
         let contains = |text: &str| stop.iter().any(|stop| text.contains(stop.as_str()));
         let mut ids: Vec<u32> = match self {
             Vocabulary::Bytes => {
                 (1..128).filter(|byte| contains(&char::from(*byte as u8).to_string())).collect()
             }
-            Vocabulary::Tokenizer(tokenizer) if !stop.is_empty() => {
-                let all = tokenizer.get_vocab_size(true) as u32;
-                (0..all).filter(|id| contains(&self.decode(&[*id]))).collect()
+            Vocabulary::Tokenizer(tokenizer, _) if !stop.is_empty() => {
+                let all = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id + 1);
+                let special = stop.iter().filter_map(|stop| tokenizer.token_to_id(stop));
+                let shown = (0..all).filter(|id| contains(&self.decode(&[*id])));
+                special.chain(shown).collect()
             }
-            Vocabulary::Tokenizer(_) => Vec::new(),
+            Vocabulary::Tokenizer(..) => Vec::new(),
         };
-        ids.extend(self.end_of_sequence(variant)?);
+        ids.extend(ends::of(variant, self)?.ids());
         ids.sort_unstable();
         ids.dedup();
         Ok(ids)
     }
 
-    /// The model's end-of-sequence tokens: from its `generation_config.json` or `config.json`, else
-    /// from its `tokenizer_config.json`.
-    fn end_of_sequence(&self, variant: &Variant) -> Result<Vec<u32>> {
-        let Vocabulary::Tokenizer(tokenizer) = self else { return Ok(vec![0]) };
-        let json = |name: &str| {
-            let file = variant.load.model.join(name);
-            if file.is_file() { template::read_json(&file) } else { Ok(Value::Null) }
-        };
-        for name in ["generation_config.json", "config.json"] {
-            let ids = match &json(name)?["eos_token_id"] {
-                Value::Array(ids) => ids.iter().filter_map(Value::as_u64).collect(),
-                one => one.as_u64().into_iter().collect::<Vec<u64>>(),
-            };
-            if !ids.is_empty() {
-                return Ok(ids.into_iter().map(|id| id as u32).collect());
-            }
+    /// Whether an answer can hold a stop string.
+    pub(super) fn can_stop(&self, stop: &str) -> Stop {
+        let Vocabulary::Tokenizer(tokenizer, _) = self else { return Stop::Text };
+        let special = tokenizer.get_added_tokens_decoder();
+        let mut special = special.values().filter(|token| token.special);
+        if special.clone().any(|token| token.content == stop) {
+            return Stop::Special;
         }
-        let text = template::token(&json("tokenizer_config.json")?, "eos_token");
-        tokenizer.token_to_id(&text).map(|id| vec![id]).ok_or_else(|| {
-            Problem::in_file(&variant.load.model, "names no end-of-sequence token").help(
-                "a quality pass needs one: eos_token_id in generation_config.json or config.json, \
-                 or eos_token in tokenizer_config.json",
-            )
-        })
+        match special.find(|token| stop.contains(token.content.as_str())) {
+            Some(token) => Stop::Around(token.content.clone()),
+            None if tokenizer.token_to_id(stop).is_none() && looks_special(stop) => Stop::Unknown,
+            None => Stop::Text,
+        }
     }
+
+    /// The id of a token that the tokenizer has by name.
+    pub(super) fn id_of(&self, token: &str) -> Option<u32> {
+        match self {
+            Vocabulary::Bytes => None,
+            Vocabulary::Tokenizer(tokenizer, _) => tokenizer.token_to_id(token),
+        }
+    }
+
+    /// The name of a token.
+    pub(super) fn name_of(&self, id: u32) -> Option<String> {
+        match self {
+            Vocabulary::Bytes => None,
+            Vocabulary::Tokenizer(tokenizer, _) => tokenizer.id_to_token(id),
+        }
+    }
+}
+
+/// How a stop string can be met in an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// In its text.
+    Text,
+    /// As a special token.
+    Special,
+    /// Never: it holds this special token, which no text shows, and more.
+    Around(String),
+    /// Never, unless prompts hold it too: it looks like a special token, and the tokenizer has no such token.
+    Unknown,
+}
+
+/// Whether a text is written as special tokens are, such as `<|eot_id|>` or `</s>`.
+fn looks_special(text: &str) -> bool {
+    const OTHERS: [&str; 10] = [
+        "<s>",
+        "</s>",
+        "<bos>",
+        "<eos>",
+        "<pad>",
+        "<unk>",
+        "<end_of_turn>",
+        "<start_of_turn>",
+        "[EOS]",
+        "[BOS]",
+    ];
+    let inner = |open: &str, close: &str| text.strip_prefix(open)?.strip_suffix(close);
+    let between = inner("<|", "|>").or_else(|| inner("<｜", "｜>"));
+    OTHERS.contains(&text)
+        || between.is_some_and(|inner| !inner.is_empty() && !inner.contains(['<', '>', '\n']))
 }
 
 /// How many tokens a variant's tokenizer has, those left out that were added to it: its highest id
@@ -129,22 +190,47 @@ impl Vocabulary {
 pub fn tokenizer_size(variant: &Variant) -> Result<usize> {
     match Vocabulary::of(variant)? {
         Vocabulary::Bytes => Ok(256),
-        Vocabulary::Tokenizer(tokenizer) => {
+        Vocabulary::Tokenizer(tokenizer, _) => {
             Ok(tokenizer.get_vocab(false).into_values().max().map_or(0, |id| id as usize + 1))
         }
     }
 }
 
-/// Reads a `tokenizer.json`.
+/// What a variant's small files of text disagree on, and what is done about it, in sentences.
+///
+/// # Errors
+/// If a tokenizer is missing or not understood, or a file is not JSON.
+pub fn disagreements(variant: &Variant) -> Result<Vec<String>> {
+    let vocabulary = Vocabulary::of(variant)?;
+    // That there is no end at all is said where one is needed.
+    let ends = ends::of(variant, &vocabulary).ok();
+    let mut all: Vec<String> =
+        ends.and_then(|ends| ends.disagreements(&vocabulary)).into_iter().collect();
+    if let Vocabulary::Tokenizer(tokenizer, _) = &vocabulary {
+        all.extend(surroundings::of(variant, tokenizer)?.said);
+    }
+    Ok(all)
+}
+
+/// Reads a `tokenizer.json`. What it says of training is switched off, as transformers does when it encodes a
+/// text: a length to which inputs are cut, one to which they are padded, and merges that are dropped at random.
 ///
 /// # Errors
 /// If it is missing or not understood.
 pub fn load_tokenizer(file: &Path) -> Result<Tokenizer> {
-    Tokenizer::from_file(file).map_err(|error| {
-        Problem::in_file(
-            file,
-            format!("is no tokenizer that the 'tokenizers' crate reads: {error}"),
-        )
-        .help("take the tokenizer.json that belongs to the model, or name it with tokenizer = \"FILE\"")
-    })
+    let wrong = |error: String| {
+        Problem::in_file(file, format!("is not a tokenizer that the 'tokenizers' crate reads: {error}"))
+            .help("take the tokenizer.json that belongs to the model, or name it with tokenizer = \"FILE\"")
+    };
+    let mut tokenizer = Tokenizer::from_file(file).map_err(|error| wrong(error.to_string()))?;
+    tokenizer.with_truncation(None).map_err(|error| wrong(error.to_string()))?;
+    tokenizer.with_padding(None);
+    if let ModelWrapper::BPE(model) = tokenizer.get_model()
+        && model.dropout.is_some()
+    {
+        let mut model = model.clone();
+        model.dropout = None;
+        tokenizer.with_model(model);
+    }
+    Ok(tokenizer)
 }

@@ -148,12 +148,12 @@ const IR: &str = r#"<?xml version="1.0"?>
 		<layer id="0" name="weights" type="Const" version="opset1">
 			<data element_type="f16" shape="20, 10" offset="0" size="400" />
 			<output><port id="0" precision="F16" names="logits"><dim>1</dim><dim>20</dim></port></output>
-		</layer>
+		</layer><layer id="1" name="p0" type="Parameter"><output><port id="0" names="input_ids" /></output></layer><layer id="2" name="p1" type="Parameter"><output><port id="0" names="attention_mask" /></output></layer><layer id="3" name="p2" type="Parameter"><output><port id="0" names="beam_idx" /></output></layer>
 	</layers>
 </net>
 "#;
 
-/// An IR that is whole, though no language model.
+/// An IR that is whole and has a language model's inputs, though it is not one.
 fn ir(folder: &Path) {
     std::fs::write(folder.join("openvino_model.xml"), IR).unwrap();
     std::fs::write(folder.join("openvino_model.bin"), [0; 400]).unwrap();
@@ -253,7 +253,7 @@ fn tokenizers_of_another_model() {
             ["tokenizer.json: ", "a tokenizer of 21 tokens", "knows 20", "tokenizer = \"FILE\""];
         broken(engine, write("tokenizer.json", tokenizer(VOCABULARY + 1)), &words);
         let cut = &tokenizer(12)[..40];
-        broken(engine, write("tokenizer.json", cut), &["tokenizer.json: ", "is no tokenizer"]);
+        broken(engine, write("tokenizer.json", cut), &["tokenizer.json: ", "is not a tokenizer"]);
         broken(
             engine,
             remove("tokenizer.json"),
@@ -270,6 +270,89 @@ fn tokenizers_of_another_model() {
         std::fs::write(folder.join("config.json"), "{\"vocab_size\": 11}").unwrap();
     };
     broken("openvino", dynamic, &["tokenizer.json: ", "a tokenizer of 12 tokens", "knows 11"]);
+}
+
+/// Prompt and generated tokens beyond the context that a model's files state: before anything is measured.
+#[test]
+fn what_does_not_fit_into_a_context() {
+    let words = ["alpha"; 30].join(" ");
+    for engine in ["openvino", "candle"] {
+        let check = |context: usize, more: &str, expected: &[&str]| {
+            let head =
+                of_model(engine).replace("gen_tokens = 5", "gen_tokens = 5\nprompt_tokens = 8");
+            let project = project(&format!("{head}{more}"), RULES);
+            let folder = project.path().join("model");
+            std::fs::create_dir(&folder).unwrap();
+            match engine {
+                "openvino" => ir(&folder),
+                _ => candle_model(&folder),
+            }
+            let config = std::fs::read_to_string(folder.join("config.json"));
+            let mut config: serde_json::Value = config.map_or_else(
+                |_| serde_json::json!({}),
+                |text| serde_json::from_str(&text).unwrap(),
+            );
+            config["max_position_embeddings"] = context.into();
+            std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+            let line =
+                |grader: &str| format!("{{\"id\": \"g1\", \"prompt\": \"{words}\", {grader}}}\n");
+            project.write("exact.jsonl", &line("\"grader\": \"exact\", \"expect\": \"x\""));
+            let choice = "\"grader\": \"choice\", \"expect\": {\"choices\": [\"a\", \"b b b\"], \"gold\": 0}";
+            project.write("choice.jsonl", &line(choice));
+            project
+                .write("documents.jsonl", &format!("{{\"id\": \"d1\", \"text\": \"{words}\"}}\n"));
+            check_refused(
+                &project,
+                &[expected, &["variant 'base'", "max_position_embeddings"]].concat(),
+            );
+        };
+        // Twelve tokens are fed: eight, and four of those that are generated.
+        let behind = "has 8 tokens and up to 5 generated ones, and the model's context is of 11";
+        check(11, "", &["the task 't1'", behind, "lower prompt_tokens or gen_tokens"]);
+        let quality = |file: &str| format!("[quality]\ntasks = \"{file}\"\nmax_tokens = 9\n");
+        let behind = "has 30 tokens and up to 9 generated ones";
+        check(37, &quality("exact.jsonl"), &["the graded task 'g1'", behind, "lower max_tokens"]);
+        let behind = "has 30 tokens and up to 3 generated ones";
+        check(31, &quality("choice.jsonl"), &["the graded task 'g1'", behind, "or its choices"]);
+        let fidelity =
+            "[quality.fidelity]\ndocuments = \"documents.jsonl\"\ntokens = 24\nskip = 1\n";
+        check(
+            22,
+            fidelity,
+            &["the document 'd1'", "has 24 tokens, and", "lower tokens in [quality.fidelity]"],
+        );
+    }
+}
+
+/// An IR that cannot run is told what it is, and how to export the model.
+#[test]
+fn exports_that_cannot_be_run() {
+    for (from, to, words) in [
+        (
+            "beam_idx",
+            "past_key_values.0.key",
+            ["`--disable-stateful`", "text-generation-with-past"],
+        ),
+        ("beam_idx", "position_ids", ["`--task text-generation`", "text-generation-with-past"]),
+        (
+            "input_ids",
+            "inputs_embeds",
+            ["the language part of a model", "text-generation-with-past"],
+        ),
+        (
+            "attention_mask",
+            "pixel_mask",
+            ["no input 'attention_mask'", "text-generation-with-past"],
+        ),
+    ] {
+        let text = IR.replace(from, to);
+        broken("openvino", write("openvino_model.xml", text), &words);
+    }
+    let seen = |folder: &Path| {
+        let part = |name: &str| folder.join(name);
+        std::fs::rename(part("openvino_model.xml"), part("openvino_language_model.xml")).unwrap();
+    };
+    broken("openvino", seen, &["openvino_language_model.xml", "a model of images or sound"]);
 }
 
 /// A tokenizer smaller than the model's vocabulary, and an added token that no prompt has, are usual.
@@ -485,7 +568,9 @@ fn models_larger_than_the_memory() {
         std::fs::write(root.path().join("proc/meminfo"), text).unwrap();
         let setup = config::read(&WorkTree, &path("perfgate.toml"), Some(&path("thresholds.toml")))
             .unwrap();
-        session::prepare(setup, root.path()).unwrap_err().to_string()
+        session::prepare(setup, root.path(), Path::new(env!("CARGO_BIN_EXE_perfgate")))
+            .unwrap_err()
+            .to_string()
     };
     let said = prepare(5 << 20);
     assert!(said.contains("need 6.0 GiB (base 3.0 GiB, other 3.0 GiB)"), "{said}");

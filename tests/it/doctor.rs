@@ -69,7 +69,7 @@ fn this_repository_can_run_the_gate() {
         let sum = model.rsplit("sha256 ").next().unwrap();
         assert_eq!(sum.len(), 64, "{model}");
     }
-    assert!(text("Machine", "class").starts_with("v1/"));
+    assert!(text("Machine", "class").starts_with("v2/"));
     for [_, mark, subject, _, remedy] in &found {
         assert_eq!(mark == "ok", remedy.is_empty(), "{subject} is '{mark}': {remedy:?}");
     }
@@ -98,7 +98,7 @@ fn without_a_configuration_the_rest_is_shown() {
     assert!(text.contains("there is no such file"), "{text}");
     assert!(remedy.contains("--config FILE"), "{remedy}");
     let found = findings(&json(&project));
-    assert!(found.iter().any(|f| f[2] == "class" && f[3].starts_with("v1/")), "{found:#?}");
+    assert!(found.iter().any(|f| f[2] == "class" && f[3].starts_with("v2/")), "{found:#?}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use perfgate::worker::Interrupt;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -77,7 +78,7 @@ fn two_sockets_are_added_and_each_counter_starts_anew_by_itself() {
 fn sockets_come_in_the_order_of_their_numbers_and_dies_are_packages() {
     let root = tempfile::tempdir().unwrap();
     let machine = Machine::bare(root.path());
-    for (number, name) in [(10, "package-1-die-1"), (2, "package-0-die-0"), (3, "psys")] {
+    for (number, name) in [("a", "package-1-die-1"), ("2", "package-0-die-0"), ("3", "psys")] {
         let folder = format!("sys/class/powercap/intel-rapl:{number}");
         machine.put(&format!("{folder}/name"), name);
         machine.put(&format!("{folder}/max_energy_range_uj"), "1000000");
@@ -85,10 +86,111 @@ fn sockets_come_in_the_order_of_their_numbers_and_dies_are_packages() {
     }
     let counters = EnergyCounter::find(root.path()).unwrap();
     assert_eq!(counters.name(), "RAPL package-0-die-0, package-1-die-1");
-    for number in [2, 10] {
+    for number in ["2", "a"] {
         machine.put(&format!("sys/class/powercap/intel-rapl:{number}/name"), "other");
     }
     assert!(why(root.path()).contains("counts the energy of other, psys, other and of no package"));
+}
+
+/// Lets counters go on until the guard is dropped: zones and their power in watts.
+struct Moving(Arc<AtomicBool>, Option<std::thread::JoinHandle<()>>);
+
+impl Moving {
+    fn of(machine: &Machine, zones: &[(&'static str, u64, u64)]) -> Moving {
+        let (machine, zones, on) =
+            (machine.clone(), zones.to_vec(), Arc::new(AtomicBool::new(true)));
+        let go_on = Arc::clone(&on);
+        let thread = std::thread::spawn(move || {
+            let begin = Instant::now();
+            while go_on.load(Ordering::Relaxed) {
+                let us = begin.elapsed().as_micros() as u64;
+                for (zone, from, watts) in &zones {
+                    machine.energy(zone, from + us * watts);
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        Moving(on, Some(thread))
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+        self.1.take().unwrap().join().unwrap();
+    }
+}
+
+#[test]
+fn dies_that_show_one_counter_are_counted_once() {
+    let root = tempfile::tempdir().unwrap();
+    let machine = Machine::threadripper(root.path());
+    let found = {
+        let _moving = Moving::of(&machine, &[("intel-rapl:0", 9_000_000_000, 180)]);
+        EnergyCounter::find(root.path()).unwrap()
+    };
+    assert_eq!(found.name(), "RAPL package-0-die-0 (the same counter as package-0-die-1)");
+    machine.energy("intel-rapl:0", 1_000);
+    let before = found.read().unwrap();
+    std::thread::sleep(Duration::from_millis(2));
+    machine.energy("intel-rapl:0", 8_500);
+    assert_eq!(spent(&found, &before), Some((7_500, None)));
+    // Once they differ they were two, and their sum is not known.
+    std::fs::remove_file(machine.path(&counter("intel-rapl:1"))).unwrap();
+    machine.energy("intel-rapl:1", 90_000_000);
+    assert_eq!(found.read(), None);
+}
+
+#[test]
+fn dies_with_equal_counters_that_stand_still_are_not_guessed_at() {
+    let root = tempfile::tempdir().unwrap();
+    Machine::threadripper(root.path());
+    let why = why(root.path());
+    assert!(why.contains("are equal and stand still, so whether they are one counter"), "{why}");
+}
+
+#[test]
+fn dies_that_count_for_themselves_are_added() {
+    let root = tempfile::tempdir().unwrap();
+    let machine = Machine::cascade_lake_ap(root.path());
+    let (found, before) = counters(root.path());
+    let names = "package-0-die-0, package-0-die-1, package-1-die-0, package-1-die-1";
+    let drams = names.replace("package", "dram of package");
+    assert_eq!(found.name(), format!("RAPL {names}, {drams}"));
+    for zone in 0..4 {
+        machine.energy(&format!("intel-rapl:{zone}"), 7_000_000_000 * (zone + 1) + 10 + zone);
+    }
+    assert_eq!(spent(&found, &before), Some((46, Some(0))));
+}
+
+#[test]
+fn dies_whose_counters_are_equal_by_chance_are_told_apart_at_work() {
+    let root = tempfile::tempdir().unwrap();
+    let machine = Machine::cascade_lake_ap(root.path());
+    let moving = [
+        ("intel-rapl:0", 5_000_000, 90),
+        ("intel-rapl:1", 5_000_000, 40),
+        ("intel-rapl:0:0", 400_000, 9),
+        ("intel-rapl:1:0", 400_000, 5),
+    ];
+    for (zone, from, _) in moving {
+        machine.energy(zone, from);
+    }
+    let _moving = Moving::of(&machine, &moving);
+    let name = EnergyCounter::find(root.path()).unwrap().name();
+    assert!(!name.contains("the same counter"), "{name}");
+}
+
+#[test]
+fn zones_are_numbered_in_hexadecimal_digits() {
+    let root = tempfile::tempdir().unwrap();
+    let machine = Machine::twelve_sockets(root.path());
+    let (found, before) = counters(root.path());
+    let names: Vec<String> = (0..12).map(|socket| format!("package-{socket}")).collect();
+    assert_eq!(found.name(), format!("RAPL {}", names.join(", ")));
+    machine.energy("intel-rapl:a", 30);
+    machine.energy("intel-rapl:b", 4);
+    assert_eq!(spent(&found, &before), Some((34, None)));
 }
 
 #[test]
@@ -365,7 +467,8 @@ fn attempt(
     let file = |name: &str| project.path().join(name);
     let setup =
         config::read(&WorkTree, &file("perfgate.toml"), Some(&file("thresholds.toml"))).unwrap();
-    let prepared = session::prepare(setup, project.path()).unwrap();
+    let prepared =
+        session::prepare(setup, project.path(), Path::new(env!("CARGO_BIN_EXE_perfgate"))).unwrap();
     prepared_machine(&machine);
     let mut journal = Journal::create(&file("session"), &prepared.header.session).unwrap();
     let lab =

@@ -199,6 +199,16 @@ fn changed(shape: &str, keys: &[(&str, serde_json::Value)]) -> (tempfile::TempDi
     (folder, spec)
 }
 
+/// Takes the head's own table out of a folder's weights.
+fn without_head(folder: &Path) {
+    let file = folder.join("model.safetensors");
+    let mut tensors =
+        candle_core::safetensors::load(&file, &candle_core::Device::Cpu).expect("weights");
+    tensors.remove("lm_head.weight");
+    std::fs::remove_file(&file).unwrap();
+    candle_core::safetensors::save(&tensors, &file).unwrap();
+}
+
 /// But for its window a Mistral is a Llama: two models of candle's, one function, with tied embeddings too.
 #[test]
 fn a_mistral_is_a_llama_of_the_same_weights() {
@@ -211,7 +221,10 @@ fn a_mistral_is_a_llama_of_the_same_weights() {
                 ("architectures", serde_json::Value::Null),
                 ("tie_word_embeddings", tied.into()),
             ];
-            let (_folder, spec) = changed("mistral-tiny", &keys);
+            let (folder, spec) = changed("mistral-tiny", &keys);
+            if tied {
+                without_head(folder.path());
+            }
             all_logits(&mut *loaded(&spec), &fed, true)
         });
         let apart = apart(&logits[0], &logits[1]);

@@ -591,6 +591,7 @@ fn command(project: &Project, server: &Server, arguments: &[&str]) -> Command {
         .env("GITHUB_API_URL", server.url())
         .env("GITHUB_SERVER_URL", "https://github.example")
         .env("GITHUB_REPOSITORY", "o/n")
+        .env("GITHUB_WORKSPACE", project.path())
         .env("GITHUB_RUN_ID", "10")
         .env("GITHUB_RUN_ATTEMPT", "1")
         .env("GITHUB_EVENT_NAME", "pull_request");
@@ -613,6 +614,44 @@ fn run(command: &mut Command) -> Run {
         assert!(!run.stdout.contains(token) && !run.stderr.contains(token), "{}", run.stderr);
     }
     run
+}
+
+#[test]
+fn two_gates_of_one_pull_request_have_two_comments() {
+    let (project, server) = (project(), world_with(|_| ()));
+    let event = pull_request(&project);
+    let others = server.comments().len();
+    let comment = |text: &str, arguments: &[&str]| {
+        let arguments = [&["--problem", text], arguments].concat();
+        let mut command = command(&project, &server, &arguments);
+        let done = run(command.env("GITHUB_EVENT_PATH", &event));
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        done.stderr
+    };
+    // Jobs of one matrix have the same run and attempt.
+    assert!(
+        comment("red is broken", &["--config", "red/perfgate.toml"]).starts_with("comment created")
+    );
+    assert!(
+        comment("green runs", &["--config", "green/perfgate.toml"]).starts_with("comment created")
+    );
+    assert!(comment("at the top", &[]).starts_with("comment created"));
+    let bodies: Vec<String> = server.comments().into_iter().map(|comment| comment.body).collect();
+    assert_eq!(bodies.len(), 3 + others, "{bodies:?}");
+    let of = |text: &str| bodies.iter().find(|body| body.contains(text)).expect(text);
+    assert!(of("red is broken").contains("Gate red/perfgate.toml"), "{}", of("red is broken"));
+    assert!(of("at the top").starts_with(MARK) && !of("at the top").contains("Gate "));
+    // Each finds its own again, by whatever way the path is written.
+    assert!(
+        comment("red is mended", &["--config", "./green/../red/perfgate.toml"])
+            .starts_with("comment updated")
+    );
+    // An id that is named is the one.
+    assert!(
+        comment("named", &["--config", "red/perfgate.toml", "--id", "default"])
+            .starts_with("comment updated")
+    );
+    assert_eq!(server.comments().len(), 3 + others);
 }
 
 #[test]
@@ -659,7 +698,7 @@ fn results_are_rendered_anew_and_damaged_ones_refused() {
     let state = State::read(&own.body).unwrap();
     assert_eq!(state.told.outcome, Some(Outcome::Regressed));
 
-    let trial = project.run(&["comment", "--dry-run", "--mode", "never"]);
+    let trial = run(&mut command(&project, &server, &["--dry-run", "--mode", "never"]));
     assert_eq!((trial.code, trial.stderr.as_str()), (0, ""));
     assert!(trial.stdout.starts_with(MARK), "{}", trial.stdout);
 

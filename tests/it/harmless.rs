@@ -237,7 +237,7 @@ fn comment_is_harmless(name: &str, report: &Report, plain: &Report) {
         assert!(text.len() <= most, "{name}: {} of {most}", text.len());
         no_control(name, &text);
     }
-    let whole = |report| comment::page(report, 1 << 30);
+    let whole = |report| comment::page(report, None, 1 << 30);
     same_markdown(&format!("{name}, comment"), &whole(report), &whole(plain));
 }
 

@@ -62,6 +62,42 @@ impl Machine {
         machine
     }
 
+    /// AMD's Threadripper 1950X: two dies that show the one counter of their package, with their cores.
+    pub fn threadripper(root: &Path) -> Machine {
+        let machine = Machine::bare(root);
+        for die in 0..2 {
+            let zone = format!("intel-rapl:{die}");
+            machine.zone(&zone, &format!("package-0-die-{die}"), SMALL_RANGE);
+            machine.zone(&format!("{zone}:0"), "core", SMALL_RANGE);
+        }
+        let second = machine.root.join(counter("intel-rapl:1"));
+        std::fs::remove_file(&second).unwrap();
+        std::os::unix::fs::symlink(machine.root.join(counter("intel-rapl:0")), second).unwrap();
+        machine
+    }
+
+    /// Two sockets of Intel's Cascade Lake AP: two dies in each, which count for themselves, with their memory.
+    pub fn cascade_lake_ap(root: &Path) -> Machine {
+        let machine = Machine::bare(root);
+        for zone in 0..4 {
+            let name = format!("package-{}-die-{}", zone / 2, zone % 2);
+            machine.zone(&format!("intel-rapl:{zone}"), &name, RANGE);
+            machine.zone(&format!("intel-rapl:{zone}:0"), "dram", SMALL_RANGE);
+            machine.energy(&format!("intel-rapl:{zone}"), 7_000_000_000 * (zone + 1));
+            machine.energy(&format!("intel-rapl:{zone}:0"), 300_000_000 * (zone + 1));
+        }
+        machine
+    }
+
+    /// Twelve sockets, whose zones Linux numbers in hexadecimal digits.
+    pub fn twelve_sockets(root: &Path) -> Machine {
+        let machine = Machine::bare(root);
+        for socket in 0..12 {
+            machine.zone(&format!("intel-rapl:{socket:x}"), &format!("package-{socket}"), RANGE);
+        }
+        machine
+    }
+
     /// A server of ARM's: frequencies alone.
     pub fn arm(root: &Path) -> Machine {
         let machine = Machine::bare(root);

@@ -22,7 +22,8 @@ fn link(name: &str, to: &Path) {
 fn variant(name: &str, keys: &str) -> String {
     format!(
         "[variants.{name}]\nengine = \"openvino\"\nmodel = \"models/{name}\"\nthreads = 1\n\
-         properties = {{ INFERENCE_PRECISION_HINT = \"f32\", KV_CACHE_PRECISION = \"f16\" }}\n{keys}\n"
+         properties = {{ INFERENCE_PRECISION_HINT = \"f32\", KV_CACHE_PRECISION = \"f16\" }}\n\
+         runtime_version = \"2026.4.1\"\n{keys}\n"
     )
 }
 
@@ -91,7 +92,7 @@ fn a_model_that_is_locked_is_known_by_its_content() {
             "models/copy\"\nthreads = 1\nproperties = { INFERENCE_PRECISION_HINT = \"f32\", ",
             "models/copy\"\nthreads = 1\nproperties = { ",
         ),
-        ("models/copy\"\n", "models/copy\"\nchat_template = \"model\"\n"),
+        ("models/copy\"\n", "models/copy\"\nchat_template = \"none\"\n"),
     ] {
         edit(&project, from, to);
         let run = plan(&project);
@@ -160,7 +161,12 @@ fn a_model_that_nothing_identifies_is_invalid_and_never_unchanged() {
     project.run(&["doctor", "--lock"]);
     let run = plan(&project);
     let flat = run.stdout.replace("\n    ", " ");
-    assert!(flat.contains("is not here: its folder holds"), "{}{}", run.stdout, run.stderr);
+    assert!(
+        flat.contains("is not here: in its folder the model is of sha256"),
+        "{}{}",
+        run.stdout,
+        run.stderr
+    );
 }
 
 #[test]
@@ -241,4 +247,115 @@ fn pointers_of_git_lfs_are_not_taken_for_models() {
     let run = plan(&project);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("model_size/base: unchanged"), "{}", run.stdout);
+}
+
+#[test]
+fn small_files_are_locked_too_and_an_older_lock_vouches_for_none() {
+    let project = repository("", true);
+    let template = project.path().join("models/int8/chat_template.jinja");
+    std::fs::write(&template, "{% for m in messages %}{{ m['content'] }}{% endfor %}!").unwrap();
+    let run = plan(&project);
+    assert_eq!(run.code, 2, "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("chat_template.jinja is of sha256"), "{}", run.stderr);
+    assert!(run.stderr.contains("and files_sha256 has none"), "{}", run.stderr);
+    assert_eq!(project.run(&["doctor"]).code, 2, "the doctor says it too");
+    // Locked by the change: the base's own is not here any more.
+    project.run(&["doctor", "--lock"]);
+    let run = plan(&project);
+    let flat = run.stdout.replace("\n    ", " ");
+    assert!(flat.contains("that commit's model of 'int8' is not here"), "{flat}{}", run.stderr);
+    assert!(!flat.contains("latency/base, model_size/base: unchanged"), "{flat}");
+    // A generation_config.json that ends answers elsewhere, and a tokenizer.
+    std::fs::remove_file(&template).unwrap();
+    let config = project.path().join("models/int8/generation_config.json");
+    let whole = std::fs::read_to_string(&config).unwrap();
+    std::fs::remove_file(&config).unwrap();
+    std::fs::write(&config, whole.replace('{', "{ \"top_k\": 1,")).unwrap();
+    project.git(&["checkout", "-q", "perfgate.toml"]);
+    let run = plan(&project);
+    assert!(run.stderr.contains("generation_config.json is of sha256"), "{}", run.stderr);
+
+    // A base that locks the weights alone, as older versions did: its small files are not known.
+    let project = repository("", true);
+    let file = project.path().join("perfgate.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let old: String = text
+        .split_inclusive('\n')
+        .filter(|line| !line.contains("files_sha256") && !line.contains(".json\" = "))
+        .collect();
+    project.write("perfgate.toml", &old);
+    project.git(&["checkout", "-q", "main"]);
+    project.commit("an older lock");
+    project.git(&["checkout", "-q", "-B", "change"]);
+    let run = plan(&project);
+    let flat = run.stdout.replace("\n    ", " ");
+    assert!(flat.contains("nothing tells whether its tokenizer"), "{flat}{}", run.stderr);
+    assert!(!flat.contains("latency/base, model_size/base: unchanged"), "{flat}");
+}
+
+/// A runtime that was upgraded in place has the path of the one before.
+#[test]
+fn a_base_that_names_no_version_of_its_runtime_is_not_comparable() {
+    let project = repository("", true);
+    let without = |project: &Project| {
+        let file = project.path().join("perfgate.toml");
+        let text = std::fs::read_to_string(file).unwrap();
+        let lines = text.split_inclusive('\n').filter(|line| !line.contains("runtime_version"));
+        project.write("perfgate.toml", &lines.collect::<String>());
+    };
+    without(&project);
+    project.git(&["checkout", "-q", "main"]);
+    project.commit("no version");
+    project.git(&["checkout", "-q", "-B", "change"]);
+    let run = project.run(&["check", "--against", "main"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let verdicts = project.results().verdicts;
+    let base = verdicts.iter().find(|verdict| verdict.rule.id == "latency/base").unwrap();
+    assert_eq!(base.verdict, VerdictKind::Incomparable);
+    assert!(base.reason.contains("which version of the runtime it had"), "{}", base.reason);
+    assert!(base.reason.contains("doctor --lock"), "{}", base.reason);
+    // One that names another version than the library has cannot be measured as the base's.
+    edit(&project, "threads = 1\n", "threads = 1\nruntime_version = \"2025.4.1\"\n");
+    let run = plan(&project);
+    assert_eq!(run.code, 2, "{}{}", run.stdout, run.stderr);
+    assert!(
+        run.stderr.contains("is 2025.4.1 (runtime_version), and the library is of"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn a_recipe_is_run_again_when_a_script_that_it_calls_has_changed() {
+    let source = root().join("models/smollm2-135m/ov-int8");
+    let project = repository("prepare = 'sh scripts/export.sh'", false);
+    let script = |comment: &str| {
+        let text = format!(
+            "mkdir -p \"$PERFGATE_MODEL\" && cp -lf {}/*.json {}/openvino_model.* \"$PERFGATE_MODEL\"\n\
+             sh scripts/more.sh # {comment}\n",
+            source.display(),
+            source.display()
+        );
+        std::fs::create_dir_all(project.path().join("scripts")).unwrap();
+        project.write("scripts/export.sh", &text);
+    };
+    project.git(&["checkout", "-q", "main"]);
+    script("first");
+    project.write("scripts/more.sh", "true\n");
+    project.commit("a recipe");
+    project.git(&["checkout", "-q", "-B", "change"]);
+    std::fs::remove_dir_all(project.path().join("models/int8")).unwrap();
+    assert!(plan(&project).stderr.contains("preparing int8: "));
+    assert!(!plan(&project).stderr.contains("preparing"));
+    script("second");
+    let run = plan(&project);
+    assert!(run.stderr.contains("its recipe has changed (scripts/export.sh"), "{}", run.stderr);
+    // The same bytes came out: unchanged, and the report says of what else that is not so.
+    let flat = run.stdout.replace("\n    ", " ");
+    assert!(flat.contains("model_size/base: unchanged"), "{flat}");
+    assert!(flat.contains("another recipe (scripts/export.sh"), "{flat}");
+    // A script that the script calls.
+    project.write("scripts/more.sh", "true # too\n");
+    let run = plan(&project);
+    assert!(run.stderr.contains("its recipe has changed (scripts/more.sh"), "{}", run.stderr);
 }

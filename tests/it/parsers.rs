@@ -14,7 +14,7 @@ use perfgate::protocol::{self, Arrivals, Command, GiveUp, Job, LoadSpec, Order, 
 use perfgate::record::{
     Answer, ConcurrencyPlan, Conditions, EngineInfo, Entry, Failure, FailureClass, Frequency,
     GitState, Grade, IdlePower, IdleSample, JournalLine, Labels, Load, LoadKind, LoadPhases,
-    LoadPlan, LoadRequest, MemoryUse, Part, QualityPlan, Reading, Results, SustainedPlan,
+    LoadPlan, LoadRequest, MemoryUse, Part, QualityPlan, Reading, Results, Starved, SustainedPlan,
     Throttled, Told, VerdictKind,
 };
 use perfgate::report::{self, FORMATS, Style};
@@ -243,6 +243,12 @@ fn make_rich_part() -> Part {
         round.conditions = Some(Conditions {
             throttled: Told::Available(Throttled { core: Some(2), package: None }),
             frequency: Told::Available(Frequency { cpus: 2, mean_khz: vec![2_100_000, 3_000_000] }),
+            quota: Some(Told::Available(Starved {
+                cpus_milli: 1_500,
+                periods: 40,
+                throttled: 3,
+                throttled_ns: 9_000_000,
+            })),
         });
         if let Some(last) = round.requests.last_mut() {
             last.failure = Some(Failure { class: FailureClass::Crash, ..failure.clone() });
@@ -672,6 +678,7 @@ fn protocol_messages() {
             id: 1,
             load_ns: 5,
             phases: LoadPhases { read_ns: Some(2), ..LoadPhases::default() },
+            model_cache: None,
             engine: EngineInfo::default(),
         },
         Reply::Generated { id: 2, start_ns: 1, token_ns: vec![1, 2], tokens: vec![3, 4] },

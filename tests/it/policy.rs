@@ -196,15 +196,20 @@ fn the_base_is_found_as_github_tells_it() {
     };
     // A push to a branch is no pull request.
     assert_eq!(run("push", "refs/heads/change", &head, &[]).code, 0);
-    // Not on the merge commit: the event's base, which the command line cannot overrule.
-    for arguments in [&[][..], &["--base", "change"]] {
+    // Not on the merge commit: the event's base. The command line may say the same.
+    for arguments in [&[][..], &["--base", "main"]] {
         let done = run("pull_request", "refs/pull/7/merge", "0", arguments);
         assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
         assert!(done.stdout.contains("base of the pull request's event"), "{}", done.stdout);
     }
-    // A merge queue names its base in another place.
-    project.write(".git/event.json", &format!("{{\"merge_group\": {{\"base_sha\": \"{base}\"}}}}"));
-    assert_eq!(run("merge_group", "refs/heads/gh-readonly-queue/main/pr-7", &head, &[]).code, 1);
+    // It cannot make a change the judge of itself.
+    let done = run("pull_request", "refs/pull/7/merge", "0", &["--base", "change"]);
+    assert_eq!(done.code, 2, "{}", done.stdout);
+    assert!(
+        done.stderr.contains("--base change is not a commit of the target branch"),
+        "{}",
+        done.stderr
+    );
     // The merge commit that GitHub makes: its first parent, whatever an old event says.
     project.git(&["checkout", "-q", "--detach", "main"]);
     project.git(&["merge", "-q", "--no-ff", "-m", "merge", "change"]);
@@ -221,8 +226,11 @@ fn the_base_is_found_as_github_tells_it() {
     let done = run("pull_request", "refs/pull/7/merge", &merge, &["--policy-from", "worktree"]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     assert!(done.stdout.contains("(--policy-from worktree)"), "{}", done.stdout);
-    // Nothing tells the base.
+    // Nothing tells the base, but for the command line, which the report says.
     project.write(".git/event.json", "{}");
+    let done = run("pull_request", "refs/heads/change", &head, &["--base", "main"]);
+    assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+    assert!(done.stdout.contains("main, by --base; that it is of the target"), "{}", done.stdout);
     let done = run("pull_request", "refs/heads/change", &head, &[]);
     assert_eq!(done.code, 2);
     assert!(done.stderr.contains("--base REF"), "{}", done.stderr);
@@ -230,6 +238,67 @@ fn the_base_is_found_as_github_tells_it() {
     let done = run("pull_request", "refs/heads/change", &head, &[]);
     assert_eq!(done.code, 2);
     assert!(done.stderr.contains("fetch-depth: 0"), "{}", done.stderr);
+}
+
+#[test]
+fn an_entry_of_a_merge_queue_is_judged_by_the_target_branch() {
+    let project = repository();
+    let main = project.git(&["rev-parse", "main"]);
+    // Two entries: the first is slower and loosens the rule, the second has nothing to do with either.
+    project.write("perfgate.toml", &config(4, 8.0));
+    project.write("thresholds.toml", &RULES.replace("20%", "200%"));
+    let first = project.commit("slower and looser");
+    project.write("notes.txt", "2");
+    let second = project.commit("the second entry");
+    let run = |head: &str, base_sha: &str, keys: &str, arguments: &[&str]| {
+        project.git(&["checkout", "-q", "--detach", head]);
+        let event = format!("{{\"merge_group\": {{\"base_sha\": \"{base_sha}\"{keys}}}}}");
+        project.write(".git/event.json", &event);
+        let mut command = project.command(&[&["check"], arguments].concat());
+        command.env("GITHUB_EVENT_NAME", "merge_group").env("GITHUB_SHA", head);
+        command.env("GITHUB_REF", "refs/heads/gh-readonly-queue/main/pr-7");
+        command.env("GITHUB_EVENT_PATH", project.path().join(".git/event.json"));
+        crate::support::finished(command.output().unwrap())
+    };
+    let of_main = ", \"base_ref\": \"refs/heads/main\"";
+    for (head, base_sha) in [(&first, &main), (&second, &first)] {
+        for arguments in [&["--against"][..], &["--base", "main", "--against"], &[]] {
+            let done = run(head, base_sha, of_main, arguments);
+            assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+            let how = "tip of main, the target branch of the merge queue";
+            assert!(done.stdout.contains(how), "{}", done.stdout);
+            assert_change(&project, "rule latency", "loosened", Direction::Looser);
+        }
+    }
+    // Its own entry, or one before it, is not of the branch.
+    for base in ["change", first.as_str()] {
+        let done = run(&second, &first, of_main, &["--base", base]);
+        assert_eq!(done.code, 2, "{}", done.stdout);
+        assert!(done.stderr.contains("is not a commit of the target branch"), "{}", done.stderr);
+    }
+    // An older one is, and the report says which.
+    project.git(&["checkout", "-q", "main"]);
+    project.write("notes.txt", "main goes on");
+    let tip = project.commit("main goes on");
+    project.git(&["checkout", "-q", "--detach", &second]);
+    let done = run(&second, &first, of_main, &["--base", &main]);
+    assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+    let flat = done.stdout.replace("\n  ", " ");
+    assert!(flat.contains(&format!("by --base: older than {}", &tip[..12])), "{}", done.stdout);
+    // A branch of the clone that was moved onto the change would judge it by itself.
+    project.git(&["branch", "-qf", "main", &second]);
+    for arguments in [&[][..], &["--base", "main"], &["--base", &second]] {
+        let done = run(&second, &first, of_main, arguments);
+        assert_eq!(done.code, 2, "{}", done.stdout);
+        assert!(done.stderr.contains("holds the change itself"), "{}", done.stderr);
+    }
+    project.git(&["branch", "-qf", "main", &main]);
+    // Without the branch there is nothing to go by: the event's commit may be another entry.
+    for keys in [", \"base_ref\": \"refs/heads/gone\"", ""] {
+        let done = run(&second, &first, keys, &[]);
+        assert_eq!(done.code, 2, "{}", done.stdout);
+        assert!(done.stderr.contains("target branch"), "{}", done.stderr);
+    }
 }
 
 #[test]

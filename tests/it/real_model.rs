@@ -645,7 +645,7 @@ fn a_real_session_records_everything_that_the_report_needs() {
     assert_eq!(both("left"), both("right"), "the same model says the same");
     let environment = &results.header.environment;
     assert!(environment.memory_bytes > 1 << 30);
-    assert!(environment.machine.key().starts_with("v1/"));
+    assert!(environment.machine.key().starts_with("v2/"));
 }
 
 #[test]

@@ -99,6 +99,7 @@ fn worker(case: &Case, round: u32, second: bool) -> WorkerRun {
         spawn_ns: u64::from(round),
         hello_ns: ns(4.0),
         load_ns: ns(900.0),
+        model_cache: None,
         first_token_ns: ns(if second { 800.0 } else { 1100.0 }),
         phases: (!lost).then_some(LoadPhases {
             library_ns: ns(100.0),
@@ -147,6 +148,7 @@ fn environment(energy: bool) -> Environment {
             arch: "x86_64".into(),
             os: "linux".into(),
             memory_gib: 16,
+            finer: None,
         },
         kernel: "Linux 6".into(),
         governor: none(),

@@ -402,7 +402,7 @@ fn doctor_names_this_class_and_what_differs_of_the_stored_ones() {
     ] {
         std::fs::write(&file, text.replace(from, to)).unwrap();
         let doctor = succeeds(&project, &["doctor", "--format", "json"]).stdout;
-        assert!(doctor.contains("none of the 1 in baselines is of this machine's class, v1/"));
+        assert!(doctor.contains("none of the 1 in baselines is of this machine's class, v2/"));
         assert!(doctor.contains("1 session of another: "), "{doctor}");
         assert!(doctor.contains(" then, "), "{doctor}");
         assert!(doctor.contains(expected), "{expected} in {doctor}");

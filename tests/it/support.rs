@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// What GitHub tells its jobs and perfgate reads, without `GITHUB_`: the tests tell it themselves.
-const GITHUB: [&str; 12] = [
+const GITHUB: [&str; 13] = [
     "API_URL",
     "EVENT_NAME",
     "EVENT_PATH",
@@ -20,6 +20,7 @@ const GITHUB: [&str; 12] = [
     "SHA",
     "STEP_SUMMARY",
     "TOKEN",
+    "WORKSPACE",
 ];
 
 /// A folder with both configuration files and a few tasks.

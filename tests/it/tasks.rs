@@ -332,3 +332,66 @@ fn what_was_asked_for_is_said_so_that_it_can_be_asked_again() {
     assert_eq!(again.code, run.code, "{}", again.stderr);
     assert_eq!(ids(&project.results()), first);
 }
+
+#[test]
+fn answers_that_must_not_call_and_cannot_be_read_have_failed_unless_the_leaderboards_rule_is_asked_for()
+ {
+    let said = [
+        (
+            "<tool_call>{\"name\":\"fan\",\"arguments\":{\"level\":2}}</tool_call>",
+            Grade::Wrong,
+            Grade::Wrong,
+        ),
+        ("[get_closest_integer(30)]", Grade::Wrong, Grade::Wrong),
+        ("fan(level=", Grade::Failed, Grade::Right),
+        (
+            "I will call it: {\"name\":\"fan\",\"arguments\":{\"level\":2}}",
+            Grade::Wrong,
+            Grade::Right,
+        ),
+        ("I cannot do that.", Grade::Right, Grade::Right),
+        ("", Grade::Failed, Grade::Right),
+    ];
+    let suites = ["strict", "parity"];
+    let script: String = suites
+        .iter()
+        .flat_map(|suite| {
+            said.iter()
+                .enumerate()
+                .map(move |(n, (say, ..))| format!("{{ to = \"{suite} {n}.\", say = '{say}' }}, "))
+        })
+        .collect();
+    let quality = "[quality]\nmax_tokens = 90\n[quality.suites.strict]\ntasks = \"strict.jsonl\"\n\
+                   [quality.suites.parity]\ntasks = \"parity.jsonl\"\nno_call = \"leaderboard\"\n";
+    let script = format!("answers = [{script}]");
+    let project = Project::new(&config(quality, &script, &script), RULES);
+    for suite in suites {
+        let line = |n| {
+            format!(
+                "{{\"id\": \"{suite}-{n}\", \"prompt\": \"{suite} {n}.\", \"grader\": \"no_call\"}}\n"
+            )
+        };
+        project.write(&format!("{suite}.jsonl"), &(0..said.len()).map(line).collect::<String>());
+    }
+    let run = project.run(&["check", "--only", "quality"]);
+    let session = project.results();
+    for (n, (say, strict, parity)) in said.iter().enumerate() {
+        for (suite, grade) in [("strict", strict), ("parity", parity)] {
+            let id = format!("{suite}-{n}");
+            let answer = session.answers.iter().find(|answer| answer.task == id).unwrap();
+            assert_eq!(answer.grade, *grade, "{say:?} in {suite}: {answer:?}");
+        }
+    }
+    let lenient: Vec<String> = (0..said.len()).map(|n| format!("parity-{n}")).collect();
+    assert_eq!(session.header.plan.quality.as_ref().unwrap().lenient, lenient);
+    let warned = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let warning = "6 of 12 graded tasks follow the leaderboard's rule for `no_call`";
+    assert!(warned.contains(warning), "{}{}", run.stdout, run.stderr);
+    project.write(
+        "perfgate.toml",
+        &config(&quality.replace("leaderboard", "lenient"), &script, &script),
+    );
+    let run = project.check();
+    assert_eq!(run.code, 2, "{}", run.stdout);
+    assert!(run.stderr.contains("no_call' cannot be 'lenient'"), "{}", run.stderr);
+}

@@ -2,7 +2,7 @@
 //! wrongly.
 
 use super::super::MAKE_AGAIN;
-use super::{FAMILIES, Family, Loader};
+use super::{FAMILIES, Family, Loader, rope};
 use crate::problem::{Problem, Result};
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,6 +17,10 @@ pub(super) struct Config {
     /// Makes a model of it and of weights.
     pub load: Loader,
 }
+
+/// The sliding window of a configuration without the key, tokens: that of Mistral and Qwen2 in transformers 5.5, the
+/// latter only where `use_sliding_window` is true.
+const DEFAULT_WINDOW: usize = 4096;
 
 impl Config {
     /// How many tokens a sequence may have, and what ends it there.
@@ -103,7 +107,7 @@ pub(super) fn read_json(file: &Path) -> Result<Value> {
 /// # Errors
 /// If it is none, or of a model that candle does not run as it is meant.
 pub(super) fn read_config(file: &Path) -> Result<Config> {
-    let json = with_old_names(read_json(file)?);
+    let mut json = read_json(file)?;
     let refused = |what: String| {
         Problem::in_file(file, format!("the candle engine does not support {what}"))
             .help(supported())
@@ -111,6 +115,14 @@ pub(super) fn read_config(file: &Path) -> Result<Config> {
     let family = family_of(&json).map_err(refused)?;
     if let Some(what) = unsupported(&json, family) {
         return Err(refused(what));
+    }
+    rope::settle(&mut json, family).map_err(|fault| match fault {
+        rope::Fault::Unsupported(what) => refused(what),
+        rope::Fault::Contradiction(what) => Problem::in_file(file, what).help(rope::SAY_ONE),
+    })?;
+    // `null` stands for none, a missing key for the default.
+    if let Some(json) = json.as_object_mut() {
+        json.entry("sliding_window").or_insert(DEFAULT_WINDOW.into());
     }
     let broken = |why: String| {
         let what = format!("is no {} configuration: {why}", family.title);
@@ -120,6 +132,9 @@ pub(super) fn read_config(file: &Path) -> Result<Config> {
         serde_json::from_value(json.clone()).map_err(|error| broken(error.to_string()))?;
     if let Some(fault) = sizes.fault() {
         return Err(broken(fault));
+    }
+    if let Some(what) = other_layers(&json, (family.window)(&sizes).is_some()) {
+        return Err(refused(what));
     }
     let load = (family.read)(&sizes, json).map_err(|error| broken(error.to_string()))?;
     Ok(Config { family, sizes, load })
@@ -134,22 +149,6 @@ fn supported() -> String {
          engine = \"openvino\"",
         families.join(", ")
     )
-}
-
-/// Transformers writes what concerns rotary embeddings into one table since its version 5.
-fn with_old_names(mut json: Value) -> Value {
-    let rope = json["rope_parameters"].clone();
-    if rope.is_object() {
-        if json["rope_theta"].is_null() && !rope["rope_theta"].is_null() {
-            json["rope_theta"] = rope["rope_theta"].clone();
-        }
-        if json["rope_scaling"].is_null()
-            && !matches!(rope["rope_type"].as_str(), None | Some("default"))
-        {
-            json["rope_scaling"] = rope;
-        }
-    }
-    json
 }
 
 /// The family by `model_type`, or by `architectures` where there is none. A configuration without both is taken for
@@ -175,23 +174,38 @@ fn family_of(json: &Value) -> std::result::Result<&'static Family, String> {
     }
 }
 
+/// Keys by which models of other families scale what these three leave as it is.
+const SCALES: [&str; 7] = [
+    "logit_scale",
+    "logits_scaling",
+    "embedding_multiplier",
+    "residual_multiplier",
+    "attention_multiplier",
+    "attn_logit_softcapping",
+    "final_logit_softcapping",
+];
+
 /// What of a configuration candle would silently ignore, or run wrongly.
 fn unsupported(config: &Value, family: &Family) -> Option<String> {
-    if let Some(activation) = config["hidden_act"].as_str().filter(|name| *name != "silu") {
-        return Some(format!("the activation '{activation}'"));
+    let activation = &config["hidden_act"];
+    if !activation.is_null() && activation != "silu" {
+        return Some(format!("the activation {}", quoted(activation)));
     }
-    for key in ["attention_bias", "mlp_bias"] {
-        if config[key] == Value::Bool(true) {
-            return Some(format!("biases ('{key}')"));
-        }
+    let off = |key: &str| matches!(config[key], Value::Null | Value::Bool(false));
+    if let Some(key) = ["attention_bias", "mlp_bias"].into_iter().find(|key| !off(key)) {
+        return Some(format!("biases ('{key}')"));
     }
-    if !config["quantization_config"].is_null() {
-        return Some("weights that are quantized already ('quantization_config')".to_string());
+    if !off("use_bidirectional_attention") || config["is_causal"] == false {
+        return Some("attention to later tokens".to_string());
     }
-    let rope = &config["rope_scaling"];
-    let kind = rope["rope_type"].as_str().or_else(|| rope["type"].as_str());
-    if !rope.is_null() && !kind.is_some_and(|kind| family.rope_scalings.contains(&kind)) {
-        return Some(format!("the rope scaling '{}'", kind.unwrap_or("without a type")));
+    // Of transformers; of compressed-tensors before it was a part of that; of MLX.
+    let quantized = ["quantization_config", "compression_config", "quantization"];
+    if let Some(key) = quantized.into_iter().find(|key| !config[*key].is_null()) {
+        return Some(format!("weights that are quantized already ('{key}')"));
+    }
+    let one = |key: &str| config[key].is_null() || config[key].as_f64() == Some(1.0);
+    if let Some(key) = SCALES.into_iter().find(|key| !one(key)) {
+        return Some(format!("the scaling '{key}' of {}", config[key]));
     }
     let size = |key: &str| config[key].as_u64();
     if let (false, Some(head), Some(width), Some(heads)) =
@@ -201,6 +215,21 @@ fn unsupported(config: &Value, family: &Family) -> Option<String> {
         return Some(format!("a head width of {head} with {heads} heads in a width of {width}"));
     }
     None
+}
+
+/// Layers of another kind than full attention. Those with a window are run, since no sequence grows beyond it.
+fn other_layers(config: &Value, windowed: bool) -> Option<String> {
+    let run = |kind: &Value| kind == "full_attention" || (windowed && kind == "sliding_attention");
+    let other = config["layer_types"].as_array()?.iter().find(|kind| !run(kind))?;
+    Some(match other == "sliding_attention" {
+        true => "layers with a sliding window ('layer_types') that nothing puts in use".to_string(),
+        false => format!("layers of the type {} ('layer_types')", quoted(other)),
+    })
+}
+
+/// A value of a configuration in a message.
+fn quoted(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), |text| format!("'{text}'"))
 }
 
 #[cfg(test)]
@@ -235,7 +264,16 @@ mod tests {
                 json!({"rope_type": "yarn", "rope_theta": 1e4}),
                 "the rope scaling 'yarn'",
             ),
+            ("rope_parameters", json!({"type": "yarn", "factor": 2}), "the rope scaling 'yarn'"),
             ("quantization_config", json!({"bits": 4}), "quantized already"),
+            ("quantization", json!({"bits": 4}), "quantized already ('quantization')"),
+            ("attention_bias", json!("true"), "biases ('attention_bias')"),
+            ("mlp_bias", json!(true), "biases ('mlp_bias')"),
+            ("hidden_act", json!(["silu"]), "the activation [\"silu\"]"),
+            ("logits_scaling", json!(8.0), "the scaling 'logits_scaling' of 8.0"),
+            ("is_causal", json!(false), "attention to later tokens"),
+            ("use_bidirectional_attention", json!(true), "attention to later tokens"),
+            ("layer_types", json!(["linear_attention"]), "type 'linear_attention'"),
             ("num_attention_heads", json!(0), "'num_attention_heads' is 0"),
             ("num_key_value_heads", json!(3), "cannot share 3 'num_key_value_heads'"),
             ("vocab_size", json!("many"), "configuration: invalid type"),
@@ -301,5 +339,37 @@ mod tests {
         };
         let rooms = FAMILIES.each_ref().map(|family| [false, true].map(|on| room(family, on)));
         assert_eq!(rooms, [[256, 256], [128, 128], [256, 128]], "Llama, Mistral, Qwen2");
+    }
+
+    #[test]
+    fn a_window_that_is_not_said_is_the_default_and_null_is_none() {
+        let room = |family: &Family, window: Option<Value>| {
+            let mut config = good(family);
+            config["max_position_embeddings"] = json!(8192);
+            config["use_sliding_window"] = json!(true);
+            if let Some(window) = window {
+                config["sliding_window"] = window;
+            }
+            read(&config).unwrap().room().0
+        };
+        let rooms = FAMILIES
+            .each_ref()
+            .map(|family| [None, Some(Value::Null)].map(|window| room(family, window)));
+        assert_eq!(rooms, [[8192, 8192], [4096, 8192], [4096, 8192]], "Llama, Mistral, Qwen2");
+    }
+
+    #[test]
+    fn layers_with_a_window_are_run_where_it_is_in_use() {
+        for (family, expected) in FAMILIES.iter().zip([false, true, true]) {
+            let mut config = good(family);
+            config["layer_types"] = json!(["full_attention", "sliding_attention"]);
+            config["sliding_window"] = json!(128);
+            config["use_sliding_window"] = json!(true);
+            assert_eq!(read(&config).is_ok(), expected, "{}", family.title);
+        }
+        let mut config = good(&FAMILIES[2]);
+        config["layer_types"] = json!(["sliding_attention"]);
+        config["sliding_window"] = json!(128);
+        assert!(read(&config).err().unwrap().contains("that nothing puts in use"));
     }
 }

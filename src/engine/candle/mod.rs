@@ -6,6 +6,7 @@ mod config;
 mod llama;
 mod mistral;
 mod qwen2;
+mod rope;
 
 use super::batch::{Batch, Show, Visit};
 use super::{
@@ -36,8 +37,9 @@ pub(super) const BACKEND: Backend = Backend {
     inspect: |spec| inspect(&spec.model),
     work: |spec| {
         let config = spec.model.join("config.json");
-        super::checkpoint::work(&config, &weight_files(&spec.model)?).map(Some)
+        super::checkpoint::work(&config, &weight_files(&spec.model)?.files).map(Some)
     },
+    loads_library: false,
     inspect_runtime: |_| Ok(None),
     // Its weights are always mapped, and nothing is compiled that could be kept.
     switches: Switches::NONE,
@@ -109,11 +111,12 @@ fn load(spec: &LoadSpec) -> std::result::Result<Candle, LoadError> {
     };
     let (mut laps, mut phases) = (Laps::start(), LoadPhases::default());
     let config = read_config(&spec.model.join("config.json"))?;
-    let files = weight_files(&spec.model)?;
-    check_tensors(&files, &config)?;
+    let weights = weight_files(&spec.model)?;
+    check_tensors(&weights, &config)?;
     // SAFETY: the files are mapped; perfgate's models are not written to while a session runs, and
     // a change would be a change of the model's hash.
-    let weights = unsafe { VarBuilder::from_mmaped_safetensors(&files, dtype, &Device::Cpu) };
+    let weights =
+        unsafe { VarBuilder::from_mmaped_safetensors(&weights.files, dtype, &Device::Cpu) };
     let broken = |error: candle_core::Error| {
         LoadError::setup(format!("candle cannot load {}: {error}", spec.model.display()))
     };
@@ -128,8 +131,9 @@ fn load(spec: &LoadSpec) -> std::result::Result<Candle, LoadError> {
 fn inspect(model: &Path) -> Result<Inspected> {
     let file = model.join("config.json");
     let config = read_config(&file)?;
-    let mut files = weight_files(model)?;
-    check_tensors(&files, &config)?;
+    let weights = weight_files(model)?;
+    check_tensors(&weights, &config)?;
+    let mut files = weights.files;
     let weight_bytes = size_of(&files)?;
     files.push(file);
     let (tokens, said_by) = config.room();

@@ -76,7 +76,9 @@ impl Batch for OpenVinoBatch {
         let mut beams = self.beams(rows)?;
         let mut done = 0;
         while done < length {
-            let end = done + self.inputs.at_once(self.past, length - done);
+            let single = show == Show::Every && !self.inputs.shows_all();
+            let left = if single { 1 } else { length - done };
+            let end = done + self.inputs.at_once(self.past, left);
             self.call(rows, &beams, done..end).map_err(wrong)?;
             self.rows = rows.iter().map(|(row, _)| *row).collect();
             beams = (0..rows.len() as i32).collect();

@@ -377,6 +377,55 @@ mod tests {
         format!("<net><layers>{}</layers><edges>{edges}</edges></net>", layers.concat())
     }
 
+    /// A product whose weights are indices into a codebook, as NNCF's CB4 and CODEBOOK write them.
+    #[test]
+    fn weights_of_a_codebook_are_its_indices() {
+        let convert = "<layer id=\"3\" name=\"c\" type=\"Convert\"><data destination_type=\"f32\"/>\
+                       <rt_info><attribute name=\"decompression\" version=\"0\"/></rt_info></layer>";
+        let layers = [
+            constant(0, "f8e4m3", "16", [0, 16]),
+            constant(1, "u4", "6, 8", [16, 24]),
+            constant(2, "i64", "", [40, 8]),
+            convert.to_string(),
+            layer(4, "Gather", "", ""),
+            constant(5, "f16", "6, 1", [48, 12]),
+            layer(6, "Multiply", "", ""),
+            layer(7, "Parameter", "", ""),
+            layer(8, "MatMul", "", ""),
+        ];
+        let edge = |[from, to, port]: [u64; 3]| {
+            format!(
+                "<edge from-layer=\"{from}\" from-port=\"0\" to-layer=\"{to}\" to-port=\"{port}\"/>"
+            )
+        };
+        let edges = [
+            [0, 3, 0],
+            [3, 4, 0],
+            [1, 4, 1],
+            [2, 4, 2],
+            [4, 6, 0],
+            [5, 6, 1],
+            [7, 8, 0],
+            [6, 8, 1],
+        ];
+        let edges: String = edges.into_iter().map(edge).collect();
+        let graph = parse(&format!(
+            "<net><layers>{}</layers><edges>{edges}</edges></net>",
+            layers.concat()
+        ));
+        let graph = graph.unwrap();
+        let work = graph.work();
+        assert_eq!((work.weights, work.stored.as_str()), (48, "u4"));
+        assert_eq!((work.weight_bytes, work.other_bytes), (16 + 24 + 8 + 12, 0));
+        let products = graph.products();
+        assert_eq!(products.len(), 1);
+        assert_eq!(
+            (products[0].bytes, products[0].stays),
+            (60, false),
+            "the mark is the codebook's"
+        );
+    }
+
     #[test]
     fn what_products_read_is_told_from_what_is_looked_up() {
         let work = parse(&ir()).unwrap().work();

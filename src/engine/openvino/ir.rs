@@ -120,7 +120,9 @@ impl Reading {
                 let constant = attribute(tag, "type").as_deref() == Some("Const");
                 let name = || attribute(tag, "name").unwrap_or_else(|| "?".to_string());
                 self.constant = constant.then(name);
-                let parameter = attribute(tag, "type").as_deref() == Some("Parameter");
+                // The bodies of loops have parameters of their own.
+                let of_net = self.path == ["net", "layers"];
+                let parameter = of_net && attribute(tag, "type").as_deref() == Some("Parameter");
                 self.parameter = parameter.then(name);
             }
             "data" => self.constant_data(tag),
@@ -181,6 +183,13 @@ mod tests {
 		</layer>
 		<layer id="3" name="x" type="Parameter" version="opset1">
 			<output><port id="0" names="input_ids"><dim>-1</dim></port></output>
+		</layer>
+		<layer id="4" name="loop" type="Loop" version="opset5">
+			<body><layers>
+				<layer id="0" name="Parameter_7" type="Parameter" version="opset1">
+					<output><port id="0" names="inner"><dim>-1</dim></port></output>
+				</layer>
+			</layers></body>
 		</layer>
 		<layer id="1" name="a > b" type="Other"><data offset="700" size="1"/></layer>
 		<layer id="2" name="end" type="MatMul" version="opset1">

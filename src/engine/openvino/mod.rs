@@ -16,14 +16,18 @@ pub use runtime::{FoundRuntime, all_runtimes, install_words};
 
 use super::batch::Batch;
 use super::lengths::Lengths;
+use super::model_cache::{Depends, Folder};
 use super::{
     Backend, Engine, Inspected, Laps, LoadError, MAKE_AGAIN, Sequence, Stream, Switches, Visit,
-    failed, probe, size_of,
+    arithmetic_environment, failed, probe, size_of,
 };
 use crate::document::{Node, Table};
+use crate::hash;
 use crate::problem::{self, Problem};
 use crate::protocol::LoadSpec;
-use crate::record::{EngineInfo, Execution, Failure, LoadPhases, Rows};
+use crate::record::{
+    Difference, EngineInfo, Execution, Failure, LoadPhases, ModelCache, Rows, Taken,
+};
 use openvino::{
     CompiledModel, Core, DeviceType, ElementType, InferRequest, InferenceError, Model, PropertyKey,
     RwPropertyKey, Tensor,
@@ -40,9 +44,11 @@ pub(super) const BACKEND: Backend = Backend {
     options,
     inspect: |spec| inspect(&spec.model),
     work: |spec| Ok(Some(graph::work(&ir_files(&spec.model)?.0)?)),
+    loads_library: true,
     inspect_runtime,
     switches: Switches {
         model_cache: Some(switch_model_cache),
+        cache_folder: |spec| spec.properties.get(CACHE_DIR).map(PathBuf::from),
         mmap: Some(switch_mmap),
         tell_execution: Some(switch_telling),
     },
@@ -114,6 +120,8 @@ fn switch_mmap(load: &mut LoadSpec, on: bool) {
 
 fn switch_telling(load: &mut LoadSpec) {
     load.properties.insert(execution::PROPERTY.to_string(), "YES".to_string());
+    // It leaves nothing in a folder of compiled models.
+    load.properties.remove(CACHE_DIR);
 }
 
 /// Longer than any request may take, milliseconds: the worker is killed at its deadline.
@@ -130,6 +138,7 @@ struct OpenVino {
     xml: PathBuf,
     info: EngineInfo,
     phases: LoadPhases,
+    model_cache: Option<ModelCache>,
     // Held until the model is gone: OpenVINO unloads its plugins with the core.
     _core: Core,
 }
@@ -144,7 +153,14 @@ fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
         LoadError::setup(format!("OpenVINO {version} cannot {doing}: {error}"))
     };
     let asked = properties(spec);
-    set_properties(&mut core, &asked)?;
+    let defaults = defaults(&core);
+    let device = core.get_property(&DeviceType::CPU, &PropertyKey::DeviceFullName).ok();
+    let cache = compiled_models(spec, &asked, &version, device.as_deref())?;
+    let mut set = asked.clone();
+    if let Some(folder) = &cache {
+        set.insert(CACHE_DIR.to_string(), folder.path().display().to_string());
+    }
+    set_properties(&mut core, &set)?;
     phases.library_ns = laps.lap();
     let model = core
         .read_model_from_file(&xml.to_string_lossy(), &bin.to_string_lossy())
@@ -155,18 +171,59 @@ fn load(spec: &LoadSpec) -> Result<OpenVino, LoadError> {
         .compile_model(&model, DeviceType::CPU)
         .map_err(|error| broken(&format!("compile {}", xml.display()), &error))?;
     phases.compile_ns = laps.lap();
+    let model_cache = cache.map(|folder| folder.done());
+    let mut effective = effective(&core, &compiled, &asked);
+    if let Some(done) = model_cache {
+        // It cannot be read back, and what it holds tells. The subfolder's name is no property of the variant.
+        effective.remove(CACHE_DIR);
+        if done.taken != Taken::NotKept {
+            effective.insert(CACHE_DIR.to_string(), asked[CACHE_DIR].clone());
+        }
+    }
     let info = EngineInfo {
         engine: "openvino".to_string(),
-        properties: effective(&compiled, &asked),
-        device: core.get_property(&DeviceType::CPU, &PropertyKey::DeviceFullName).ok(),
+        properties: effective,
+        defaults,
+        requested: asked,
+        device,
         version,
         library: Some(library.display().to_string()),
         vocab_size: None,
-        all_positions: true,
+        all_positions: inputs.shows_all(),
     };
     let compiled = Mutex::new(compiled);
     let lengths = Lengths::of(&spec.model);
-    Ok(OpenVino { compiled, inputs, lengths, xml, info, phases, _core: core })
+    Ok(OpenVino { compiled, inputs, lengths, xml, info, phases, model_cache, _core: core })
+}
+
+/// The folder of compiled models, where one is asked for: of this model's bytes, runtime and set-up alone.
+fn compiled_models(
+    spec: &LoadSpec,
+    asked: &BTreeMap<String, String>,
+    version: &str,
+    device: Option<&str>,
+) -> Result<Option<Folder>, LoadError> {
+    let Some(folder) = asked.get(CACHE_DIR).filter(|folder| !folder.is_empty()) else {
+        return Ok(None);
+    };
+    let sum = match &spec.known {
+        Some(known) => known.sha256.clone(),
+        None => {
+            let (xml, bin) = ir_files(&spec.model)?;
+            let names =
+                [xml, bin].map(|file| file.file_name().map(PathBuf::from).unwrap_or_default());
+            hash::of_files(&spec.model, &names)?
+        }
+    };
+    let others = asked.iter().filter(|(key, _)| *key != CACHE_DIR);
+    let depends = Depends {
+        model_sha256: &sum,
+        runtime: version,
+        device,
+        properties: others.map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+        environment: arithmetic_environment(),
+    };
+    Ok(Some(Folder::open(Path::new(folder), &depends)?))
 }
 
 /// Loads a runtime library; returns its version and what everything else is asked of.
@@ -201,6 +258,46 @@ pub fn ask_runtime(library: &Path) -> Result<Runtime, LoadError> {
             LoadError::setup(format!("OpenVINO {version} has no CPU device: {error}"))
         })?;
     Ok(Runtime { version, device })
+}
+
+/// A graph that gives back what it is fed: enough to compile under properties and read them back.
+const SMALLEST: &str = r#"<?xml version="1.0"?>
+<net name="smallest" version="11"><layers>
+<layer id="0" name="x" type="Parameter" version="opset1"><data shape="1" element_type="f32"/><output><port id="0" precision="FP32"><dim>1</dim></port></output></layer>
+<layer id="1" name="y" type="Result" version="opset1"><input><port id="0" precision="FP32"><dim>1</dim></port></input></layer>
+</layers><edges><edge from-layer="0" from-port="0" to-layer="1" to-port="0"/></edges></net>
+"#;
+
+/// Sets a variant's properties, compiles the smallest graph and tells which of them are not in force. A process can load
+/// one library, so this is for a process of its own. A folder of compiled models is left out.
+///
+/// # Errors
+/// If the library cannot be used, or refuses a property.
+pub fn try_properties(library: &Path, spec: &LoadSpec) -> Result<Vec<Difference>, LoadError> {
+    let (version, mut core) = start(library)?;
+    let mut asked = properties(spec);
+    asked.remove(CACHE_DIR);
+    set_properties(&mut core, &asked)?;
+    let broken = |error: &dyn std::fmt::Display| {
+        LoadError::setup(format!(
+            "OpenVINO {version} cannot compile under these properties: {error}"
+        ))
+    };
+    let folder = tempfile::tempdir().map_err(|error| broken(&error))?;
+    let (xml, bin) = (folder.path().join("smallest.xml"), folder.path().join("smallest.bin"));
+    std::fs::write(&xml, SMALLEST)
+        .and_then(|()| std::fs::write(&bin, [0; 4]))
+        .map_err(|error| broken(&error))?;
+    let model = core
+        .read_model_from_file(&xml.to_string_lossy(), &bin.to_string_lossy())
+        .map_err(|error| broken(&error))?;
+    let compiled = core.compile_model(&model, DeviceType::CPU).map_err(|error| broken(&error))?;
+    let info = EngineInfo {
+        properties: effective(&core, &compiled, &asked),
+        requested: asked,
+        ..EngineInfo::default()
+    };
+    Ok(info.differences())
 }
 
 /// What the files say before they are loaded.
@@ -293,19 +390,35 @@ fn set_properties(core: &mut Core, asked: &BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
-/// What the compiled model says of the properties that matter and of those asked for.
+/// What the device has for the properties that matter, before any is set.
+fn defaults(core: &Core) -> BTreeMap<String, String> {
+    let value = |key: &str| {
+        let key_as_read = PropertyKey::Other(key.to_string().into());
+        Some((key.to_string(), core.get_property(&DeviceType::CPU, &key_as_read).ok()?))
+    };
+    RECORDED.into_iter().filter(|key| !OF_CORE.contains(key)).filter_map(value).collect()
+}
+
+/// What the compiled model says of the properties that matter and of those asked for; of the core's own what the core
+/// says.
 fn effective(
+    core: &Core,
     compiled: &CompiledModel,
     asked: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
     let keys: BTreeSet<&str> =
         RECORDED.into_iter().chain(asked.keys().map(String::as_str)).collect();
-    keys.into_iter()
-        .filter_map(|key| {
-            let value = compiled.get_property(&PropertyKey::Other(key.to_string().into())).ok()?;
-            Some((key.to_string(), value.into_owned()))
-        })
-        .collect()
+    let mut found = BTreeMap::new();
+    for key in keys {
+        let name = PropertyKey::Other(key.to_string().into());
+        let of_model = compiled.get_property(&name).ok().map(|value| value.into_owned());
+        let value = of_model.or_else(|| {
+            let of_core = OF_CORE.contains(&key) && asked.contains_key(key);
+            core.get_property(&DeviceType::CPU, &name).ok().filter(|_| of_core)
+        });
+        found.extend(value.map(|value| (key.to_string(), value)));
+    }
+    found
 }
 
 /// Checks that the IR is a stateful language model; tells which inputs it has.
@@ -328,6 +441,10 @@ impl Engine for OpenVino {
 
     fn phases(&self) -> LoadPhases {
         self.phases
+    }
+
+    fn model_cache(&self) -> Option<ModelCache> {
+        self.model_cache
     }
 
     fn begin(&mut self) -> Result<Box<dyn Sequence + '_>, Failure> {
@@ -434,7 +551,8 @@ impl Sequence for OpenVinoSequence {
     fn forward_each(&mut self, tokens: &[u32], visit: &mut Visit<'_>) -> Result<(), Failure> {
         let mut done = 0;
         while done < tokens.len() {
-            let fed = self.inputs.at_once(self.past, tokens.len() - done);
+            let left = if self.inputs.shows_all() { tokens.len() - done } else { 1 };
+            let fed = self.inputs.at_once(self.past, left);
             let (all, vocabulary) = self.logits(&tokens[done..done + fed])?;
             if vocabulary == 0 || all.len() != fed * vocabulary {
                 return Err(left_out(all.len(), fed));

@@ -280,6 +280,7 @@ pub(super) mod tests {
     pub fn results(rounds: &[Round]) -> Results {
         let variant = json!({
             "engine": "scripted", "model": "", "model_sha256": "0", "threads": 1,
+            "identity": {},
         });
         let unknown = json!({ "unavailable": "a test" });
         let results = json!({

@@ -3,7 +3,7 @@
 
 use super::reading::{self, Bare};
 use super::signs::{self, Sign};
-use super::{Alternatives, Miss, quoted};
+use super::{Alternatives, Miss, python, quoted};
 use crate::config::NoCallRule;
 use crate::record::FailureClass;
 use serde::Deserialize;
@@ -87,16 +87,19 @@ impl NoCall {
 
     /// Whether the answer holds no call, and is one of the refusals if there are some.
     pub(super) fn check(&self, text: &str) -> Result<(), Miss> {
-        if let Ok(calls) = reading::read(text, Bare::Any)
+        // `{"error": {…}}` is a call of `error` only as long as nobody says which tools there are. Of these and of
+        // Python's syntax the signs know more.
+        let bare = if self.tools.is_empty() { Bare::Any } else { Bare::Json };
+        if let Ok(calls) = reading::read(text, bare)
             && let Some(call) = calls.first()
         {
             return Err(called(&call.name));
         }
         let answer = reading::after_reasoning(text.trim());
         if self.rule == NoCallRule::Leaderboard {
-            // A call whose arguments have no names is one for the leaderboard's reader too.
-            if let Some(name) = signs::whole_call(answer.as_ref().unwrap_or(&text)) {
-                return Err(called(&name));
+            let calls = python::for_the_leaderboard(answer.as_ref().unwrap_or(&text));
+            if let Some(call) = calls.as_ref().and_then(|calls| calls.first()) {
+                return Err(called(&call.name));
             }
             return self.refused(answer.as_ref().unwrap_or(&text));
         }

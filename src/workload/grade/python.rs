@@ -10,7 +10,7 @@ const DEEPEST: usize = 100;
 
 /// Reads one call, calls with commas between them, or a list of calls.
 pub(super) fn read(text: &str) -> Result<Vec<Call>, String> {
-    let mut parser = Parser { text, at: 0, depth: 0 };
+    let mut parser = Parser { text, at: 0, depth: 0, unnamed: false };
     let calls = parser.calls();
     calls.map_err(|what| {
         let rest = &text[parser.at..];
@@ -19,10 +19,22 @@ pub(super) fn read(text: &str) -> Result<Vec<Call>, String> {
     })
 }
 
+/// The calls that the leaderboard's reader sees: it takes backticks off, adds a bracket that is missing, and drops an
+/// argument without a name.
+pub(super) fn for_the_leaderboard(text: &str) -> Option<Vec<Call>> {
+    let text = text.trim_matches(['`', '\n', ' ']);
+    let before = if text.starts_with('[') { "" } else { "[" };
+    let after = if text.ends_with(']') { "" } else { "]" };
+    let text = format!("{before}{text}{after}");
+    Parser { text: &text, at: 0, depth: 0, unnamed: true }.calls().ok()
+}
+
 struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    /// Whether an argument without a name is dropped.
+    unnamed: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -58,6 +70,9 @@ impl<'a> Parser<'a> {
             let name = parser.name().filter(|_| parser.take("="));
             let Some(name) = name else {
                 parser.at = start;
+                if parser.unnamed {
+                    return parser.value().map(|_| ());
+                }
                 return Err("an argument without a name".to_string());
             };
             parser.value().and_then(|value| unique(&mut arguments, name.to_string(), value))

@@ -104,7 +104,9 @@ pub(super) fn read(text: &str, bare: Bare) -> Result<Vec<Call>, String> {
     if plain.is_ok() {
         return plain;
     }
-    let answer = after_reasoning(whole)?;
+    // Nor does a wrapper at the beginning have reasoning before it.
+    let begins = WRAPPERS.iter().any(|wrapper| whole.starts_with(wrapper.open));
+    let answer = if begins { whole } else { after_reasoning(whole)? };
     match wrapped(answer) {
         Some(calls) => calls,
         None if answer == whole => plain,

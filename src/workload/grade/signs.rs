@@ -97,7 +97,7 @@ fn bare(text: &str) -> &str {
 
 /// The tool that is called first if the answer is calls in Python's syntax and nothing else, whatever stands between
 /// their brackets.
-pub(super) fn whole_call(answer: &str) -> Option<String> {
+fn whole_call(answer: &str) -> Option<String> {
     let text = bare(answer);
     let text = text.strip_suffix(';').unwrap_or(text).trim();
     let mut rest = text.trim_start_matches(['[', ' ', '\n']);
@@ -129,7 +129,8 @@ fn call_at(text: &str) -> Option<(&str, &str)> {
 /// where a value may begin, so that the apostrophe of a word is none.
 fn closed(text: &str) -> Option<usize> {
     let (mut depth, mut quote, mut before, mut escaped) = (0usize, None, ' ', false);
-    for (at, c) in text.char_indices() {
+    // Each name in an answer may ask: what is longer is no call of a model.
+    for (at, c) in text.char_indices().take(20_000) {
         match (quote, c) {
             (Some(_), _) if escaped => escaped = false,
             (Some(_), '\\') => escaped = true,
@@ -157,6 +158,10 @@ fn in_json(answer: &str, tools: &Tools<'_>) -> Option<Sign> {
             r#"["'](arguments|parameters|tool_calls?|function_call|tool_name|tool_input|action_input)["']\s*:|\b(arguments|parameters)["']\s*:?\s*["']?\{"#,
         )
     });
+    // In JSON that can be read, `parameters` may be those that are missing.
+    static KEYS: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r#""(arguments|tool_calls?|function_call|tool_name|tool_input|action_input)"\s*:"#)
+    });
     static NAMED: LazyLock<Regex> = LazyLock::new(|| {
         pattern(r#"["']?\b(?:name|function|tool|action)["']?\s*[:=]\s*["']([\w.-]+)["']"#)
     });
@@ -176,16 +181,16 @@ fn in_json(answer: &str, tools: &Tools<'_>) -> Option<Sign> {
             None => rest = after,
         }
     }
+    let values = json::sequence(json::unfenced(answer));
     // `{"tool_calls": []}` is an answer, and without a call.
-    let harmless = json::sequence(json::unfenced(answer)).is_ok_and(|values| {
-        values.iter().all(|value| {
-            shapes::calls(value.clone(), Shapes::Named).is_ok_and(|calls| calls.is_empty())
-        })
-    });
-    if harmless {
+    let nothing = |value: &Value| {
+        shapes::calls(value.clone(), Shapes::Named).is_ok_and(|calls| calls.is_empty())
+    };
+    if values.as_ref().is_ok_and(|values| values.iter().all(nothing)) {
         return None;
     }
-    if PARTS.is_match(answer) {
+    let parts = if values.is_ok() { &*KEYS } else { &*PARTS };
+    if parts.is_match(answer) {
         return Some(Sign::Broken("a part of a call in JSON".to_string()));
     }
     let of_tool = NAMED.captures_iter(answer).chain(KEYED.captures_iter(answer));
