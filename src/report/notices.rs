@@ -81,7 +81,7 @@ fn died(part: &Part) -> Vec<String> {
         let times = if count == 1 { "once".to_string() } else { format!("{count} times") };
         let message = first.message.lines().next().unwrap_or_default();
         format!(
-            "The worker of '{variant}' {what} ({times}): what it was asked then has no answer. {message}"
+            "The worker of '{variant}' {what} ({times}): what it was asked then has no answer ({message})"
         )
     };
     seen.into_iter().map(sentence).collect()
