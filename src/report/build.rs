@@ -497,8 +497,12 @@ fn of_session(part: &Part) -> Vec<String> {
 }
 
 fn method(results: &Results) -> Vec<String> {
-    let nothing =
-        |part: &Part| part.rounds.is_empty() && part.answers.is_empty() && part.load.is_empty();
+    let nothing = |part: &Part| {
+        part.rounds.is_empty()
+            && part.answers.is_empty()
+            && part.fidelity.is_empty()
+            && part.load.is_empty()
+    };
     if results.parts.iter().all(nothing) {
         let absent = results.parts.iter().flat_map(|part| part.header.plan.absent.values());
         let unknown = absent.filter(|absent| absent.verdict != VerdictKind::Unchanged).count();

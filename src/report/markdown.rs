@@ -129,7 +129,7 @@ impl Room {
 
 fn notices(notices: &[String], room: Room) -> String {
     let shown = notices.iter().take(room.rows);
-    let text: String = shown.map(|notice| format!("\n> **{}**\n", room.text(notice))).collect();
+    let text: String = shown.map(|notice| format!("\n> Note: {}\n", room.text(notice))).collect();
     text + &room.more(notices.len(), "\n> ")
 }
 

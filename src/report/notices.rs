@@ -81,7 +81,7 @@ fn died(part: &Part) -> Vec<String> {
         let times = if count == 1 { "once".to_string() } else { format!("{count} times") };
         let message = first.message.lines().next().unwrap_or_default();
         format!(
-            "The worker of '{variant}' {what} ({times}): what it was asked then has no answer. {message}"
+            "The worker of '{variant}' {what} ({times}): what it was asked then has no answer ({message})"
         )
     };
     seen.into_iter().map(sentence).collect()
@@ -152,8 +152,8 @@ fn one_model(part: &Part, reference: &str) -> Vec<String> {
                 == part.engine(reference).map(|of| &of.version);
         same.then(|| {
             format!(
-                "'{name}' and '{reference}' are the same model in the same set-up (sha256 {}): what differs \
-                 is noise, and nothing can be wrong",
+                "'{name}' and '{reference}' are the same model in the same set-up (sha256 {}): every difference \
+                 between them is noise",
                 crate::hash::short(&now.model_sha256, 16)
             )
         })

@@ -665,7 +665,8 @@ fn a_single_variant_is_held_against_fixed_limits_and_nothing_else() {
     let alone = scripted(1, "[variants.base]\nengine = \"scripted\"\n");
     let refused = project(&alone, RULES);
     check_refused(&refused, &["'base' is the only variant", "help: give it a fixed limit"]);
-    let fixed = project(&alone, "[rules]\nlatency = { max = \"60 s\", evidence = \"point\" }\n");
+    let fixed =
+        project(&alone, "[rules]\nfailure_rate = { max = \"50%\", evidence = \"point\" }\n");
     let run = fixed.check();
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.starts_with("PASS: the gating rule holds"), "{}", run.stdout);

@@ -129,7 +129,7 @@ fn variant(name: &str) -> VariantRecord {
     VariantRecord {
         engine: "openvino".into(),
         model: format!("models/{name}"),
-        model_sha256: "ab".repeat(32),
+        model_sha256: perfgate::hash::of_bytes(name.as_bytes()),
         threads: 2,
         properties: BTreeMap::new(),
         options: BTreeMap::new(),
