@@ -25,6 +25,7 @@
 #     scripts/evidence.sh readme       the report of this repository's own check -> README.md, docs/recommend.md (10 minutes)
 #     scripts/evidence.sh html         the page of the latest session, seen by Chromium -> docs/images/ (a minute)
 #     scripts/evidence.sh templates    real chat templates by transformers and perfgate -> docs/evidence/templates.md (3 minutes)
+#     scripts/evidence.sh conformance  architectures, templates and bfcl, on one page -> docs/evidence/conformance.md
 #     scripts/evidence.sh change-points  change points on series of known truth -> docs/evidence/change_points.md (seconds)
 #     scripts/evidence.sh bfcl         the graders of calls against the leaderboard's checker -> docs/evidence/bfcl.md (10 minutes)
 set -euo pipefail
@@ -424,7 +425,28 @@ bfcl() {
     mv .perfgate/evidence/bfcl.tmp docs/evidence/bfcl.md
 }
 
+conformance() {
+    local step
+    for step in architectures templates bfcl; do
+        scripts/evidence.sh "$step"
+    done
+    conformance_page >docs/evidence/conformance.md
+}
+
+# The first table of each page.
+conformance_page() {
+    local step
+    printf '# Held to what others compute\n\nMade by `scripts/evidence.sh conformance`: the first table of each page, which says how it was made and why rows differ.\n'
+    for step in architectures templates bfcl; do
+        printf '\n## %s\n\nFrom [%s.md](%s.md).\n\n' "$(sed -n '1s/^# //p' "docs/evidence/$step.md")" "$step" "$step"
+        awk '/^\|/ { table = 1; print; next } table { exit }' "docs/evidence/$step.md"
+    done
+}
+
 case ${1:-} in
+    conformance | conformance_page) # its steps set up what they need
+        "$1"
+        ;;
     simulation | change-points | templates | bfcl) # need no model
         "$1"
         ;;

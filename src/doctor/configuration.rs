@@ -110,11 +110,11 @@ fn of_variant(
     };
     let mut findings = vec![hashed(variant, &model, &record)];
     findings.extend(prompts(config, variant));
-    findings.extend(text(variant));
     // The scripted engine computes nothing.
     if variant.load.engine != "scripted" {
         findings.push(threads(variant, limits));
     }
+    findings.extend(text(variant));
     (findings, Some(record))
 }
 

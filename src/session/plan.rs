@@ -304,8 +304,8 @@ pub(super) fn known_record(
     // What is no text is part of the identity.
     let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_string()));
     let mut options: BTreeMap<String, String> = load.options.iter().filter_map(text).collect();
-    options.extend(workload::text_of(variant)?);
-    // A tokenizer that cannot be used stops a session where it makes the prompts, and is a finding of its own for doctor.
+    // A tokenizer or template that cannot be used is an error where the prompts are made.
+    options.extend(workload::text_of(variant).unwrap_or_default());
     let disagreements = if engine::has_model(load) {
         workload::disagreements(variant).unwrap_or_default()
     } else {
