@@ -79,9 +79,10 @@ fn died(part: &Part) -> Vec<String> {
             _ => "died",
         };
         let times = if count == 1 { "once".to_string() } else { format!("{count} times") };
-        let message = first.message.lines().next().unwrap_or_default();
+        let message = first.message.lines().next().unwrap_or_default().trim();
+        let why = if message.is_empty() { String::new() } else { format!(": {message}") };
         format!(
-            "The worker of '{variant}' {what} ({times}): what it was asked then has no answer ({message})"
+            "The worker of '{variant}' {what} ({times}), and what it was asked then has no answer{why}"
         )
     };
     seen.into_iter().map(sentence).collect()

@@ -33,7 +33,10 @@ fn render(report: &Report, style: Style) -> String {
     let mut out = String::new();
     let tone = if report.in_doubt { Tone::Open } else { Tone::of_outcome(report.outcome) };
     headline(&mut out, &report.headline, tone, style);
-    for line in report.notices.iter().chain(&report.authority) {
+    for notice in &report.notices {
+        paragraph(&mut out, "", &format!("NOTE: {notice}"));
+    }
+    for line in &report.authority {
         paragraph(&mut out, "", line);
     }
     warnings(&mut out, &report.warnings, style);

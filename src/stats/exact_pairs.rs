@@ -130,6 +130,11 @@ pub fn pairs_needed(pairs: Pairs, limit: f64, alpha: f64, most: usize) -> Option
         let counts = PairCounts::rounded(imagined(tasks));
         tasks > MOST_INVERTED as usize || settled_exactly(counts, limit, alpha)
     };
+    // Whole counts make the exact test uneven: fewer than there are would not do if these do not.
+    let present = pairs.all as usize;
+    if enough <= present && !exactly(present) {
+        enough = present + 1;
+    }
     while enough <= most && !exactly(enough) {
         enough += (enough / 50).max(1);
     }

@@ -77,7 +77,7 @@ fn verdict(project: &Project, id: &str) -> (VerdictKind, String) {
 
 #[test]
 fn suites_have_templates_stops_and_lengths_of_their_own_or_those_of_all() {
-    let project = two_suites(0..8, RULES);
+    let project = two_suites(0..8, &RULES.replace("5pt", "3pt"));
     let run = project.check();
     assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
     let session = project.results();
