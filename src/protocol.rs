@@ -246,7 +246,7 @@ pub enum Reply {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         model_cache: Option<ModelCache>,
         /// What the engine says of itself.
-        engine: EngineInfo,
+        engine: Box<EngineInfo>,
     },
     /// A request was executed.
     Generated {

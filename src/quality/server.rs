@@ -12,6 +12,9 @@ use std::path::Path;
 /// A probe of rows may take as long as so many requests.
 const PROBE: u32 = 16;
 
+/// The tokens of each answer that was asked for, or why there are none.
+type Answers = Vec<Result<Vec<u32>, Failure>>;
+
 /// Asks one variant.
 pub(super) struct Server<'a> {
     workers: &'a Workers<'a>,
@@ -63,7 +66,7 @@ impl<'a> Server<'a> {
         orders: &[Order],
         prefix: usize,
         sink: &mut Sink<'_>,
-    ) -> Result<Option<Vec<Result<Vec<u32>, Failure>>>, Cut> {
+    ) -> Result<Option<Answers>, Cut> {
         let deadline = self.workers.deadlines.request * orders.len() as u32;
         let interrupt = self.workers.interrupt.clone();
         let together = self

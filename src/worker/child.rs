@@ -45,7 +45,7 @@ fn serve(engine: &mut Option<Box<dyn Engine>>, command: Command) -> Reply {
                     let (info, phases) = (loaded.info(), loaded.phases());
                     let model_cache = loaded.model_cache();
                     *engine = Some(loaded);
-                    Reply::Loaded { id, load_ns, phases, model_cache, engine: info }
+                    Reply::Loaded { id, load_ns, phases, model_cache, engine: Box::new(info) }
                 }
                 Ok(Err(LoadError { failure, fatal })) => Reply::Failed { id, failure, fatal },
                 Err(failure) => Reply::Failed { id, failure, fatal: false },

@@ -203,7 +203,7 @@ impl Worker {
         self.send(&Command::Load { id, spec: Box::new(spec.clone()) })?;
         match self.wait(deadline, interrupt)? {
             Reply::Loaded { id: of, load_ns, phases, model_cache, engine } if of == id => {
-                Ok(Loaded { load_ns, phases, model_cache, engine })
+                Ok(Loaded { load_ns, phases, model_cache, engine: *engine })
             }
             Reply::Failed { id: of, failure, fatal } if of == id => {
                 Err(if fatal { Stop::Fatal(failure) } else { Stop::Failed(failure) })

@@ -293,6 +293,7 @@ fn what_does_not_fit_into_a_context() {
                 |text| serde_json::from_str(&text).unwrap(),
             );
             config["max_position_embeddings"] = context.into();
+            config["eos_token_id"] = 0.into();
             std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
             let line =
                 |grader: &str| format!("{{\"id\": \"g1\", \"prompt\": \"{words}\", {grader}}}\n");

@@ -679,7 +679,7 @@ fn protocol_messages() {
             load_ns: 5,
             phases: LoadPhases { read_ns: Some(2), ..LoadPhases::default() },
             model_cache: None,
-            engine: EngineInfo::default(),
+            engine: Box::default(),
         },
         Reply::Generated { id: 2, start_ns: 1, token_ns: vec![1, 2], tokens: vec![3, 4] },
         Reply::Served { id: 4, start_ns: 9, requests: vec![served] },
