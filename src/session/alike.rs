@@ -2,6 +2,7 @@
 //! under two names, the same precision of weights on both sides, and weights that are not what a name says.
 
 use crate::record::{VariantRecord, bits_of, of_base};
+use crate::workload;
 use std::collections::BTreeMap;
 
 /// What to know of the models of some variants, by what their files hold and not by their names alone.
@@ -42,7 +43,10 @@ fn same(
     }
     let recipes = [&variant.recipe, &base.recipe].map(Option::as_ref);
     let other_recipe = matches!(recipes, [Some(a), Some(b)] if a != b);
-    if other_recipe || !apart.is_empty() || !variant.test_switches.is_empty() {
+    // Another text is fed in the same precision.
+    let computes =
+        |setting: &String| ![workload::CHAT_TEMPLATE, workload::CHAT_DATE].contains(&&setting[..]);
+    if other_recipe || apart.iter().any(computes) || !variant.test_switches.is_empty() {
         return None;
     }
     let cause = match bits_of(precision) {

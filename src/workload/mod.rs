@@ -12,7 +12,7 @@ mod template;
 mod vocabulary;
 
 pub use asked::{Ask, Graded, prepare_graded, sha256_of_tasks};
-pub use chat::{CHAT_TEMPLATE, Chat, chat_template_text, text_of};
+pub use chat::{CHAT_DATE, CHAT_TEMPLATE, Chat, chat_template_text, text_of};
 pub use documents::{Document, Documents, parse_documents, prepare_documents};
 pub use formats::read_tasks;
 pub use grade::{

@@ -315,7 +315,11 @@ fn a_base_that_names_no_version_of_its_runtime_is_not_comparable() {
     assert!(base.reason.contains("which version of the runtime it had"), "{}", base.reason);
     assert!(base.reason.contains("doctor --lock"), "{}", base.reason);
     // One that names another version than the library has cannot be measured as the base's.
-    edit(&project, "threads = 1\n", "threads = 1\nruntime_version = \"2025.4.1\"\n");
+    edit(
+        &project,
+        "models/int8\"\nthreads = 1\n",
+        "models/int8\"\nthreads = 1\nruntime_version = \"2025.4.1\"\n",
+    );
     let run = plan(&project);
     assert_eq!(run.code, 2, "{}{}", run.stdout, run.stderr);
     assert!(

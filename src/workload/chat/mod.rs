@@ -218,12 +218,15 @@ fn holds(rendered: &str, text: &str) -> bool {
 /// As [`Chat::of_variant`].
 pub fn text_of(variant: &Variant) -> Result<BTreeMap<String, String>> {
     let Some(chat) = Chat::of_variant(variant)? else { return Ok(BTreeMap::new()) };
-    let date = chat.date().map(|date| ("chat_date".to_string(), date.to_string()));
+    let date = chat.date().map(|date| (CHAT_DATE.to_string(), date.to_string()));
     Ok(date.into_iter().chain([(CHAT_TEMPLATE.to_string(), chat.place())]).collect())
 }
 
 /// Under which name the record of a variant holds its template.
 pub const CHAT_TEMPLATE: &str = "chat_template";
+
+/// Under which name it holds the day that the template is told.
+pub const CHAT_DATE: &str = "chat_date";
 
 /// The text of the chat template that a variant's prompts really stand in; nothing where they are fed as they stand.
 ///
