@@ -22,7 +22,7 @@ const IDLE_SAMPLES: u32 = 10;
 /// They count everything on the package, so idle workers and the rest of the machine are in it: a
 /// measurement on a busy machine says little. Parts of packages (`core`, `uncore`) are in the packages'
 /// counters already; `psys` is the whole platform and contains them. Dies of a package that show one counter are
-/// counted once, see [`dies`].
+/// counted once, see `dies`.
 #[derive(Debug, Clone)]
 pub struct EnergyCounter {
     packages: Vec<Zone>,
