@@ -163,7 +163,12 @@ fn two_models_of_one_graph(runtime: &Path) {
     );
     project.write("perfgate.toml", &config);
     let text = "The sea is blue because water takes the red part of the light away. ".repeat(8);
-    project.write("documents.jsonl", &format!("{{\"id\": \"d\", \"text\": {text:?}}}\n"));
+    // A single document has no spread, and decides nothing.
+    let other =
+        "Ships cross it with tea, wood and letters from one harbour to the next. ".repeat(8);
+    let documents = [("d1", text), ("d2", other)]
+        .map(|(id, text)| format!("{{\"id\": \"{id}\", \"text\": {text:?}}}\n"));
+    project.write("documents.jsonl", &documents.concat());
     // Twice: the second time both are taken from the folder, and nothing from the cache of answers.
     let mut divergences = Vec::new();
     for arguments in [&["check"][..], &["check", "--fresh"]] {

@@ -32,7 +32,7 @@ impl Config {
                 "sliding window, beyond which candle would see tokens that the model does not; \
                  engine = \"openvino\" runs longer ones",
             ),
-            _ => (context, "context"),
+            _ => (context, "max_position_embeddings in config.json"),
         }
     }
 }
