@@ -772,5 +772,12 @@ fn quantized_activations_make_the_split_into_calls_matter() {
         mean_divergence([(&spec, false), (&spec, true)], &documents()[0])
     };
     let (quantized, exact) = (apart("32"), apart("0"));
-    assert!(exact < 0.1 * quantized, "{exact} with exact activations, {quantized} with quantized");
+    // OpenVINO quantizes activations only where the processor multiplies 8-bit integers (VNNI); elsewhere the group
+    // size changes nothing.
+    let sets = perfgate::baseline::environment(Path::new("/")).machine.instruction_sets;
+    if sets.iter().any(|set| set.contains("vnni") || set.contains("amx_int8")) {
+        assert!(exact < 0.1 * quantized, "{exact} exact, {quantized} quantized");
+    } else {
+        assert_eq!(exact, quantized);
+    }
 }
