@@ -18,6 +18,8 @@ HOME, FORK = "owner/project", "somebody/project"
 NUMBER = 7
 # What reaches a shell has names like these: spaces, quotes, what a shell would take for a command.
 PROJECT, CONFIG = "my project's $(touch pwned)", "perf gate.toml"
+# A second gate of the same project, which no change touches.
+OTHER = "other gate.toml"
 
 CONFIGURATION = """reference = "fp16"
 allow = ["scripted"]
@@ -82,6 +84,7 @@ class Place:
         (self.project / "thresholds.toml").write_text(RULES)
         (self.workspace / ".gitignore").write_text(".perfgate/\n")
         self.write(CONFIGURATION)
+        (self.project / OTHER).write_text(CONFIGURATION)
         self.commit("base")
         git(self.workspace, "checkout", "-qb", "change")
         (self.project / "README").write_text("A change.\n")
@@ -131,7 +134,7 @@ class Place:
         }  # fmt: skip
         return Player(ROOT, job or self.job("pull_request", event), given).play()
 
-    def fork_comment(self) -> Played:
+    def fork_comment(self, **inputs: str) -> Played:
         """Plays the comment of the workflow that runs after a fork's run."""
         run = {
             "id": 100, "run_attempt": 1, "event": "pull_request", "conclusion": "failure", "pull_requests": [],
@@ -141,7 +144,7 @@ class Place:
         event = {"workflow_run": run, "repository": self.repository(HOME)}
         job = self.job("workflow_run", event, ref="refs/heads/main", sha=self.base_sha, run_id="101")
         return Player(ROOT / "comment", job, {
-            "binary": str(PERFGATE), "working-directory": PROJECT, "config": CONFIG, "artifact-name": "perfgate",
+            "binary": str(PERFGATE), "working-directory": PROJECT, "config": CONFIG, "artifact-name": "perfgate", **inputs,
         }).play()  # fmt: skip
 
     def artifact(self) -> dict[str, str]:

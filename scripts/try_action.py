@@ -19,7 +19,7 @@ from pathlib import Path
 import try_release
 from play_action import Played
 from play_expressions import Expression, Open, Unknown, holds
-from play_place import BROKEN, CONFIG, CONFIGURATION, FORK, HOME, NUMBER, PROJECT, ROOT, SLOWER, Place, git, program
+from play_place import BROKEN, CONFIG, CONFIGURATION, FORK, HOME, NUMBER, OTHER, PROJECT, ROOT, SLOWER, Place, git, program
 from ruamel.yaml import YAML
 
 REPORTS = {"benchmark_results.json", "report.html", "report.md", "junit.xml"}
@@ -137,6 +137,24 @@ def a_fork_s_run_is_commented_by_the_second_workflow(folder: Path) -> None:
     (place.artifacts / "100/perfgate.zip").unlink()
     assert_green(place.fork_comment())
     assert len(place.bodies()) == 1
+
+
+def two_gates_of_a_run_keep_a_comment_and_an_artifact_each(folder: Path) -> None:
+    """The green gate comes last and its report does not replace the red one's; neither is named by the workflow."""
+    for head in (HOME, FORK):
+        place = Place(folder / head, SLOWER, head)
+        gates = [{"config": name, "artifact-name": ""} for name in (CONFIG, OTHER)]
+        red, green = (place.gate(**gate) for gate in gates)
+        assert_red(red, 1)
+        assert_green(green)
+        files = sorted(file.name for file in (place.artifacts / "100").iterdir())
+        assert len(files) == 2 and all(name.startswith("perfgate-") for name in files), files
+        if head == FORK:
+            assert not place.github.requests, place.github.requests
+            for gate in gates:
+                assert_green(place.fork_comment(**gate))
+        assert ["REGRESSION" in body for body in place.bodies()] == [True, False], place.bodies()
+        place.nothing_was_run()
 
 
 def expressions_mean_what_github_says(_: Path) -> None:
@@ -317,6 +335,7 @@ CASES = [
     a_merge_queue_is_held_against_the_target_branch,
     a_fork_s_token_is_not_tried,
     a_fork_s_run_is_commented_by_the_second_workflow,
+    two_gates_of_a_run_keep_a_comment_and_an_artifact_each,
     expressions_mean_what_github_says,
     the_second_workflow_comments_where_the_first_cannot,
     a_hostile_artifact_is_refused,
