@@ -51,7 +51,7 @@ pub enum Expectation {
 }
 
 /// Raised when an answer may come to another grade than before, so that grades of another time are not compared.
-pub(super) const GRADERS: &str = "graders 2";
+pub(super) const GRADERS: &str = "graders 3";
 
 impl Expectation {
     /// Whether an answer that cannot be read, is empty or does not end counts as right: the rule `leaderboard` of
@@ -102,14 +102,29 @@ impl From<Result<(), Miss>> for Outcome {
     }
 }
 
-/// Grades an answer. A missing structure where one is required is a failure.
+/// Grades an answer. A missing structure where one is required is a failure, and so is reasoning that does not end.
+///
+/// Reasoning before the answer is not part of it, unless the expectation itself names a mark of reasoning.
 pub fn grade(expectation: &Expectation, text: &str) -> Outcome {
+    let answer = || reading::after_reasoning(text).map_err(Miss::malformed);
+    let graded = |named: bool| if named { Ok(text) } else { answer() };
     let result = match expectation {
-        Expectation::Exact(expected) => text::exact(expected, text),
-        Expectation::Normalized(expected) => expected.check(text),
-        Expectation::Regex(pattern) => pattern.check(text),
-        Expectation::Numeric(number) => number.check(text),
-        Expectation::JsonSchema(schema) => schema.check(text),
+        Expectation::Exact(expected) => graded(reading::names_reasoning(expected))
+            .and_then(|answer| text::exact(expected, answer)),
+        Expectation::Normalized(expected) => {
+            graded(expected.names_reasoning()).and_then(|answer| expected.check(answer))
+        }
+        Expectation::Regex(pattern) => {
+            graded(pattern.names_reasoning()).and_then(|answer| pattern.check(answer))
+        }
+        Expectation::Numeric(number) => answer().and_then(|answer| number.check(answer)),
+        // A text within JSON may hold any mark.
+        Expectation::JsonSchema(schema) => schema
+            .check(text)
+            .or_else(|miss| match answer() {
+                Ok(answer) if answer == text => Err(miss),
+                answer => schema.check(answer?),
+            }),
         Expectation::ToolCall(call) => call.check(text),
         Expectation::ToolCalls(plan) => plan.check(text),
         Expectation::NoCall(no_call) => no_call.check(text),

@@ -131,6 +131,11 @@ pub(super) fn after_reasoning(text: &str) -> Result<&str, String> {
     Ok(text)
 }
 
+/// Whether a text that is expected holds a mark of reasoning, so that reasoning belongs to what is graded.
+pub(super) fn names_reasoning(expected: &str) -> bool {
+    REASONING.iter().any(|(open, close)| expected.contains(open) || expected.contains(close))
+}
+
 /// The calls in wrappers; `None` if there is no wrapper.
 fn wrapped(text: &str) -> Option<Result<Vec<Call>, String>> {
     let starts = WRAPPERS.iter().filter_map(|wrapper| text.find(wrapper.open));

@@ -1,6 +1,6 @@
 //! Owns the graders of plain text: exact, normalized, and by a pattern.
 
-use super::{Miss, quoted};
+use super::{Miss, quoted, reading};
 use regex::Regex;
 use serde::Deserialize;
 use std::sync::LazyLock;
@@ -54,6 +54,11 @@ impl TryFrom<OneOrMore> for Alternatives {
 }
 
 impl Alternatives {
+    /// Whether one of them holds a mark of reasoning.
+    pub(super) fn names_reasoning(&self) -> bool {
+        self.texts.iter().any(|text| reading::names_reasoning(text))
+    }
+
     /// Whether the text is one of these, normalized.
     pub(super) fn check(&self, text: &str) -> Result<(), Miss> {
         if self.normalized.contains(&normalize(text)) {
@@ -113,6 +118,11 @@ impl TryFrom<String> for Pattern {
 }
 
 impl Pattern {
+    /// Whether it holds a mark of reasoning.
+    pub(super) fn names_reasoning(&self) -> bool {
+        reading::names_reasoning(&self.written)
+    }
+
     /// Whether the text without the white space at its ends matches.
     pub(super) fn check(&self, text: &str) -> Result<(), Miss> {
         let text = text.trim();
