@@ -352,13 +352,14 @@ scale() { # [SHAPE...]
     fi
 }
 
-# Python's packages for exporting and for the reference: transformers in three releases, see scripts/architectures/configs.py.
+# Python's packages for exporting and for the reference: transformers in four releases, see scripts/architectures/configs.py.
 exporters() { # FOLDER
     local releases=scripts/architectures python=$1/venv/bin/python
     [[ -e $1/venv.stamp ]] && return
     python3 -m venv "$1/venv"
     "$python" -m pip install --quiet --only-binary :all: -r "$releases/requirements.in"
     "$python" -m pip install --quiet --no-deps --target "$1/transformers-4.57.6" transformers==4.57.6 huggingface-hub==0.36.2
+    "$python" -m pip install --quiet --no-deps --target "$1/transformers-5.0.0" transformers==5.0.0
     "$python" -m pip install --quiet --no-deps --target "$1/transformers-5.2.0" transformers==5.2.0
     touch "$1/venv.stamp"
 }
@@ -368,7 +369,7 @@ architectures() {
     mkdir -p "$folder"
     exporters "$folder"
     python3 scripts/architectures/cases.py "$folder/cases"
-    for release in 5.5.4 4.57.6 5.2.0; do
+    for release in 5.5.4 4.57.6 5.0.0 5.2.0; do
         packages=$folder/transformers-$release
         for step in "make.py $folder/models" "reference.py $folder/models $folder/cases"; do
             # The words of a step are its arguments.

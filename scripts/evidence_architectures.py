@@ -5,9 +5,10 @@
                                                                                    a difference is not explained
     evidence_architectures.py brief MODELS CASES FOLDER                            prints one line for each architecture
 
-MODELS is what scripts/architectures/make.py and reference.py made. Each architecture has two sessions, whose files are
-kept in FOLDER/NAME: `1`, with timing, documents and tasks that are answered one by one, and `8`, with the same tasks
-answered together. A session that is there is not run again.
+MODELS is what scripts/architectures/make.py and reference.py made: of each architecture an export in FP32, which has to give what
+transformers does, and one in FP16, of which is said how far it is off. Each export has two sessions, whose files are kept in
+FOLDER/EXPORT/NAME: `1`, with timing, documents and tasks that are answered one by one, and `8`, with the same tasks answered together.
+A session that is there is not run again.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts" / "architectures"))
 from cases import BATCH, DOCUMENT_TOKENS, GENERATED  # noqa: E402
 from configs import ARCHITECTURES  # noqa: E402
+from make import EXPORTS  # noqa: E402
 
 Json = dict[str, Any]
 
 # Where transformers finds two tokens as probable as that, nats, either may be the most probable one elsewhere.
-TIE = 0.01
+TIE = 0.001
 # Most that a log likelihood may differ by, nats for each token that is summed.
-LIKELIHOOD = 0.005
+LIKELIHOOD = 0.0005
 
 SESSIONS = ("1", str(BATCH))
 COLUMNS = ("timed tokens", "answers", f"answers, batch {BATCH}", "choices", "documents", "documents, stepwise")
@@ -215,16 +217,16 @@ def cells_of(place: Path, reference: Json) -> dict[str, Cell]:
     return cells
 
 
-def rows(models: Path, folder: Path) -> Iterator[tuple[str, dict[str, Cell]]]:
+def rows(models: Path, folder: Path, export: str) -> Iterator[tuple[str, dict[str, Cell]]]:
     for name in ARCHITECTURES:
-        reference, place = models / name / "reference.json", folder / name
+        reference, place = models / name / "reference.json", folder / export / name
         done = all((place / f"{batch}.json").exists() or why(place, batch) for batch in SESSIONS)
         if reference.exists() and done:
             yield name, cells_of(place, read(reference))
 
 
 def brief(models: Path, folder: Path) -> int:
-    for name, cells in rows(models, folder):
+    for name, cells in rows(models, folder, EXPORTS[0]):
         differs = "; ".join(f"{column}: {cell}" for column, cell in cells.items() if not cell.good)
         failure = next((cell.failure for cell in cells.values() if cell.failure), None)
         print(f"{name}: {differs or 'all equal'}{f' [{failure[:300]}]' if failure else ''}")
@@ -234,16 +236,29 @@ def brief(models: Path, folder: Path) -> int:
 # ---- the page --------------------------------------------------------------------------------------------------
 
 
+def in_half(cells: dict[str, Cell] | None) -> str:
+    """How far the export in FP16 is off: its choices, and the answers that part though transformers has no tie there."""
+    if cells is None:
+        return "not asked"
+    answers, choices = cells["answers"], cells["choices"]
+    if answers.failure or choices.apart is None:
+        return "refused"
+    parted = answers.asked - answers.equal - answers.ties
+    return f"{choices.apart:.1g}" + (f", {parted} of {answers.asked} answers differ" if parted else "")
+
+
 def page(models: Path, folder: Path) -> int:
     table, reasons, unexplained, left_out = [], [], [], []
-    for name, cells in rows(models, folder):
+    halves = dict(rows(models, folder, EXPORTS[1]))
+    for name, cells in rows(models, folder, EXPORTS[0]):
         explained = EXPLAINED.get(name, {})
         open_columns = [column for column, cell in cells.items() if not cell.good and column not in explained]
         unexplained += [f"{name}: {column}" for column in open_columns]
         version = read(models / name / "reference.json")["transformers"]
         good = all(cell.good for cell in cells.values())
         row = "equal" if good else "not explained" if open_columns else "explained"
-        table.append(f"| {name} | {version} | " + " | ".join(map(str, cells.values())) + f" | {row} |")
+        cells_of_row = [name, version, *map(str, cells.values()), row, in_half(halves.get(name))]
+        table.append(f"| {' | '.join(cells_of_row)} |")
         for reason in dict.fromkeys(explained.values()):
             columns = ", ".join(column for column, one in explained.items() if one == reason)
             reasons.append(f"- **{name}** ({columns}): {reason}")
@@ -252,13 +267,13 @@ def page(models: Path, folder: Path) -> int:
         if failed.exists():
             first = failed.read_text(encoding="utf-8").strip().splitlines()[0]
             left_out.append(f"| {name} | {ARCHITECTURES[name].transformers} | {first[:160].replace('|', ' ')} |")
-    seen = {name for name, _ in rows(models, folder)}
+    seen = {name for name, _ in rows(models, folder, EXPORTS[0])}
     waiting = [name for name in ARCHITECTURES if name not in seen and not (models / name / "failed.txt").exists()]
-    header = "| architecture | transformers | " + " | ".join(COLUMNS) + " | row |"
+    header = "| architecture | transformers | " + " | ".join(COLUMNS) + " | row | in FP16 |"
     text = (REPOSITORY / "scripts" / "architectures" / "page.md").read_text(encoding="utf-8")
     values = {
         "COUNT": str(len(table)),
-        "TABLE": "\n".join((header, "| --- |" + " --- |" * (len(COLUMNS) + 2), *table)),
+        "TABLE": "\n".join((header, "| --- |" + " --- |" * (len(COLUMNS) + 3), *table)),
         "REASONS": "\n".join(reasons) or "None: all rows are equal.",
         "WAITING": f"Not asked yet ({len(waiting)}): {', '.join(waiting)}." if waiting else "None is left to be asked.",
         "LEFT_OUT": "\n".join(("| architecture | transformers | error |", "| --- | --- | --- |", *left_out)) if left_out else "None.",
@@ -284,8 +299,9 @@ def main() -> int:
     perfgate = Path(sys.argv[5]).resolve()
     for name in sys.argv[6:] or ARCHITECTURES:
         if (models / name / "reference.json").exists():
-            for batch in SESSIONS:
-                session(folder / name, models / name / "ov", cases, batch, perfgate)
+            for export in EXPORTS:
+                for batch in SESSIONS:
+                    session(folder / export / name, models / name / export, cases, batch, perfgate)
             print(f"{name}: asked", flush=True)
     return 0
 

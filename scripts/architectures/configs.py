@@ -18,6 +18,7 @@ CONTEXT = 512
 TRANSFORMERS = "5.5.4"
 OLDER = "4.57.6"
 BETWEEN = "5.2.0"
+FIVE = "5.0.0"
 
 IDS = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 5}
 WIDTHS = {
@@ -179,7 +180,14 @@ ARCHITECTURES: dict[str, Architecture] = {
         query_pre_attn_scalar=32,
         transformers=OLDER,
     ),
-    "gemma3n_text": usual("Gemma3nTextConfig", **WINDOWED_4, head_dim=32),
+    "gemma3n_text": usual(
+        "Gemma3nTextConfig",
+        **WINDOWED_4,
+        head_dim=32,
+        layer_types=["sliding_attention", "full_attention"] * 2,
+        num_kv_shared_layers=2,
+        transformers=FIVE,
+    ),
     "gemma4_text": usual("Gemma4TextConfig", **WINDOWED_4, head_dim=32),
     "gpt_neo": own(
         "GPTNeoConfig",
@@ -237,7 +245,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         attention_multiplier=0.2,
     ),
     "lfm2": usual("Lfm2Config", **CONVOLUTION, block_ff_dim=256, transformers=OLDER),
-    "lfm2_moe": usual("Lfm2MoeConfig", **CONVOLUTION, **EXPERTS, num_dense_layers=1),
+    "lfm2_moe": usual("Lfm2MoeConfig", **CONVOLUTION, **EXPERTS, num_dense_layers=1, transformers=BETWEEN),
     "mamba": own("MambaConfig", **STATE, transformers=OLDER),
     "mamba2": own("Mamba2Config", **STATE, num_heads=8, head_dim=32, n_groups=1),
     "qwen3_5_text": usual("Qwen3_5TextConfig", **LINEAR, transformers=BETWEEN),
@@ -264,6 +272,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         hybrid_layer_ids=[1, 3],
         num_mem_blocks=1,
         use_mem_rope=True,
+        transformers=OLDER,
         chunk_size=16,
     ),
 }

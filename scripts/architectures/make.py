@@ -1,6 +1,7 @@
 """Owns the tiny models: checkpoints with random weights, and the IRs that optimum-cli makes of them.
 
-    make.py FOLDER [ARCHITECTURE...]   FOLDER/NAME/src (a checkpoint) and FOLDER/NAME/ov (its IR); default: all
+    make.py FOLDER [ARCHITECTURE...]   FOLDER/NAME/src (a checkpoint), and its IRs FOLDER/NAME/fp32 and FOLDER/NAME/fp16;
+                                       default: all
     make.py --list VERSION             the architectures that need this release of transformers
 
 Each process has one release of transformers, so architectures that need another are left out. What is there is not made
@@ -23,6 +24,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 TEXTS = ("workloads/documents.jsonl", "workloads/agent.jsonl", "workloads/tool-calls.jsonl")
 SPECIAL = ["<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>", "<pad>", "<|eot|>"]
 SEED = 7
+# Both hold the same weights, which are of 16 bits. In FP16 constants of the graph are rounded too, such as rotary frequencies.
+EXPORTS = ("fp32", "fp16")
 ENDS = [2, 4, 6]
 
 CHAT_TEMPLATE = (
@@ -157,7 +160,8 @@ def step(folder: Path, proof: str, work: Any) -> None:
 def make(name: str, folder: Path) -> None:
     architecture = ARCHITECTURES[name]
     step(folder / "src", "config.json", lambda place: make_checkpoint(architecture, place))
-    step(folder / "ov", "openvino_model.bin", lambda place: export(folder / "src", place))
+    for weights in EXPORTS:
+        step(folder / weights, "openvino_model.bin", lambda place, weights=weights: export(folder / "src", place, weights=weights))
 
 
 def main() -> int:

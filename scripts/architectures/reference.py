@@ -17,7 +17,7 @@ from typing import Any
 
 from cases import DOCUMENT_TOKENS, GENERATED
 from configs import ARCHITECTURES
-from make import ENDS
+from make import ENDS, EXPORTS
 
 Json = dict[str, Any]
 
@@ -113,7 +113,7 @@ def main() -> int:
         place = folder / name / "reference.json"
         if ARCHITECTURES[name].transformers != transformers.__version__ or place.exists():
             continue
-        if not (folder / name / "ov").exists():
+        if not (folder / name / EXPORTS[0]).exists():
             continue
         try:
             found = reference(folder / name / "src", cases)

@@ -6,7 +6,7 @@ use crate::hash;
 use crate::problem::Result;
 use crate::record::{LoadPlan, Only, Plan, Severity, VerdictKind};
 use crate::report::wrap;
-use crate::session::{Forecast, Prepared};
+use crate::session::{self, Forecast, Prepared};
 use crate::verdict::{Foreseen, Settles};
 use std::fmt::Write;
 use std::time::Duration;
@@ -37,6 +37,9 @@ fn text(prepared: &Prepared, forecast: &Forecast) -> String {
             "  {name}{mark}: {}, {} threads, {} ({sum})",
             variant.engine, variant.threads, variant.model
         );
+    }
+    for warning in session::warnings(&prepared.header) {
+        let _ = writeln!(out, "  warning: {warning}");
     }
     for (settles, title) in [
         (Settles::Yes, "This plan can settle, at the effects and the noise of before"),
