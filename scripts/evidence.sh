@@ -5,6 +5,7 @@
 #     scripts/evidence.sh slowdown     ten sessions of examples/slowdown -> docs/evidence/slowdown.md (20 minutes)
 #     scripts/evidence.sh int4         INT4 in place of INT8: examples/int4 -> docs/evidence/int4.md (5 minutes)
 #     scripts/evidence.sh quality      every task and document by seven set-ups -> docs/evidence/quality.md (2 hours, once)
+#     scripts/evidence.sh together     tasks answered together and one by one -> docs/evidence/together.md (20 minutes)
 #     scripts/evidence.sh baseline     three accepted sessions and a fourth -> docs/evidence/baseline.md (15 minutes)
 #     scripts/evidence.sh harness      perfgate against bare loops and GenAI -> docs/evidence/harness.md (25 minutes)
 #     scripts/evidence.sh aa           INT8 against itself, and slowed by 5% and 10% -> docs/evidence/aa.md (60 minutes, once)
@@ -96,7 +97,6 @@ quality() {
             >.perfgate/evidence/numpy.tmp
         mv .perfgate/evidence/numpy.tmp "$folder/numpy.txt"
     fi
-    together
     code=0
     target/release/perfgate report --format markdown "$folder/results.json" >"$folder/report.md" || code=$?
     [[ $code == [013] ]] || exit "$code"
@@ -116,9 +116,8 @@ answers_alone() { # BATCH
 
 # What answering together saves, and what it changes: the same tasks in batches and one by one.
 together() {
-    local folder=.perfgate/evidence/quality variant batch
-    # A run writes its report beside its results: not beside those of the whole session.
-    mkdir -p "$folder/together"
+    local folder=.perfgate/evidence/together variant batch
+    mkdir -p "$folder"
     cargo build --release --locked --example together
     # Not candle, which runs one row after the other and shares the prefix alone.
     for variant in fp16-ov int8; do
@@ -132,10 +131,12 @@ together() {
         echo "answered in batches of $batch"
         answers_alone "$batch"
         target/release/perfgate run fp16-ov int8 --config "$alone" --only quality \
-            --limit 240 --quiet --output "$folder/together/results.json" >/dev/null
+            --limit 240 --quiet --output "$folder/results.tmp" >/dev/null
         rm "$alone" "$rules"
-        mv "$folder/together/results.json" "$folder/batch-$batch.json"
+        mv "$folder/results.tmp" "$folder/batch-$batch.json"
     done
+    python3 scripts/evidence_together.py "$folder" >.perfgate/evidence/together.tmp
+    mv .perfgate/evidence/together.tmp docs/evidence/together.md
 }
 
 int4() {
@@ -454,7 +455,7 @@ case ${1:-} in
     older-openvino) # nor does this
         older_openvino
         ;;
-    slowdown | int4 | quality | baseline | harness | aa | speed | energy | load | against | action | html | start | explain | precision | readme | scale | architectures)
+    slowdown | int4 | quality | together | baseline | harness | aa | speed | energy | load | against | action | html | start | explain | precision | readme | scale | architectures)
         # No argument at all, unless it is that case.
         # shellcheck disable=SC2046
         scripts/setup.sh $([[ $1 != against ]] || echo --with-int4)

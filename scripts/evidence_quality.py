@@ -67,30 +67,6 @@ def verdicts_by_limit(folder: Path) -> str:
     return "\n".join(lines)
 
 
-def answers(results: dict[str, Any], variant: str) -> dict[str, dict[str, Any]]:
-    return {one["task"]: one for one in results["parts"][0]["answers"] if one["variant"] == variant}
-
-
-def together(folder: Path) -> str:
-    one, batch = (read(folder / f"batch-{size}.json") for size in (1, 8))
-    lines = [
-        "| variant | free-running tasks | other tokens in a batch of 8 | other grade | lost | won |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for variant in ("fp16-ov", "int8"):
-        alone, beside = answers(one, variant), answers(batch, variant)
-        free = [task for task in alone if "log_likelihoods" not in alone[task]]
-        tokens = sum(alone[task].get("tokens") != beside[task].get("tokens") for task in free)
-        pairs = [(alone[task]["grade"] == "right", beside[task]["grade"] == "right") for task in free]
-        grades = sum(alone[task]["grade"] != beside[task]["grade"] for task in free)
-        lost, won = pairs.count((True, False)), pairs.count((False, True))
-        lines.append(f"| {variant} | {len(free)} | {tokens} | {grades} | {lost} | {won} |")
-    for variant in ("fp16-ov", "int8"):
-        lines += ["", f"{variant}:", "", "| way | time | times as fast |", "| --- | --- | --- |"]
-        lines.append((folder / f"together-{variant}.txt").read_text(encoding="utf-8").strip())
-    return "\n".join(lines)
-
-
 def main() -> int:
     folder = Path(sys.argv[1])
     results = read(folder / "results.json")
@@ -126,10 +102,6 @@ llama.cpp's definitions, and compares; 1e-4 is allowed:
 ```text
 {numpy}
 ```
-
-## Together and one by one
-
-{together(folder)}
 
 ## The report
 
