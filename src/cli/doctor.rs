@@ -33,17 +33,19 @@ fn lock(config: &Path, program: &Path) -> Result<u8> {
     let mut text = String::new();
     for locked in session::lock(config, program)? {
         let Locked { variant, before, now, changed_files, files, runtime } = locked;
+        let is_new = before.is_none();
         let was = match before {
             Some(before) if before == now => "as before".to_string(),
             Some(before) => format!("was {}", hash::short(&before, 12)),
             None => "new".to_string(),
         };
         text.push_str(&format!("locked  {variant}  {} ({was})\n", hash::short(&now, 12)));
-        let beside = match changed_files.is_empty() {
+        let were = match changed_files.is_empty() {
+            _ if is_new => "new".to_string(),
             true => "as before".to_string(),
             false => format!("other than before: {}", changed_files.join(", ")),
         };
-        text.push_str(&format!("        {files} small files ({beside})\n"));
+        text.push_str(&format!("        {files} small files ({were})\n"));
         match runtime {
             Some(Told::Available(version)) => {
                 text.push_str(&format!("        runtime {version}\n"));

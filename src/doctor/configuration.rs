@@ -2,7 +2,7 @@
 //! variant's model, prompts, threads and memory.
 
 use super::limits::Limits;
-use super::{Finding, Section, count, size};
+use super::{Finding, Mark, Section, count, size};
 use crate::config::{self, ChatTemplate, Config, Variant, WorkTree};
 use crate::engine::{self, Inspected};
 use crate::problem::{Problem, Result};
@@ -30,6 +30,10 @@ pub(super) fn section(root: &Path, file: &Path, read: &Result<Config>, limits: &
             let alike = session::alike(&config.reference, &records).into_iter();
             findings.extend(alike.map(|text| Finding::warning("precision", text, ALIKE)));
             findings.extend(together(config, root));
+            // What hinders one variant alone has been said.
+            if findings.iter().all(|finding| finding.mark != Mark::Problem) {
+                findings.extend(fed(config));
+            }
             findings
         }
         Err(problem) => {
@@ -268,6 +272,14 @@ fn together(config: &Config, root: &Path) -> Option<Finding> {
             Some(Finding::ok("memory", text))
         }
     }
+}
+
+/// Everything that the variants are to be fed, against the vocabularies and contexts of their models.
+fn fed(config: &Config) -> Option<Finding> {
+    let model = |variant: &Variant| Ok((variant.name.clone(), session::inspect_model(variant)?));
+    let models: session::Models = config.variants.iter().map(model).collect::<Result<_>>().ok()?;
+    let problem = session::feed(config, &models).err()?;
+    Some(Finding::error("prompts", problem, CORRECT))
 }
 
 /// A path as it is seen from the project's folder.

@@ -31,6 +31,7 @@ pub use failure_rate::FAILURE_RATE;
 pub use fidelity::{KL_DIVERGENCE, PERPLEXITY, TOP1_AGREEMENT};
 pub use latency::LATENCY;
 pub use memory::{MEMORY, MEMORY_LOAD_PEAK, MEMORY_STEADY};
+pub use model_size::MODEL_SIZE;
 pub use throughput::THROUGHPUT;
 
 /// Every metric, in the order of the report's table.

@@ -97,6 +97,17 @@ impl Identity {
         found
     }
 
+    /// The names of the contents that two variants do not have alike, the chat template once.
+    pub fn contents_apart(&self, other: &Identity) -> Vec<String> {
+        let differs = |name: &&String| self.content.get(*name) != other.content.get(*name);
+        let names = keys(&self.content, &other.content).filter(differs);
+        let mut names: Vec<String> = names.cloned().collect();
+        if names.iter().any(|name| name == CHAT_TEMPLATE) {
+            names.retain(|name| !name.starts_with("chat_template"));
+        }
+        names
+    }
+
     /// What differs of the environment variables that change arithmetic.
     pub fn environments(now: Option<&Identity>, then: Option<&Identity>) -> Vec<String> {
         if now.is_none() && then.is_none() {

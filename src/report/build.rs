@@ -10,8 +10,8 @@ use super::{
 };
 use crate::hash;
 use crate::record::{
-    Against, Authority, Evidence, Failure, FailureClass, Header, Judgement, Part, Phase, Request,
-    Results, Severity, Summary, Verdict, VerdictKind,
+    self, Against, Authority, Evidence, Failure, FailureClass, Header, Judgement, Part, Phase,
+    Request, Results, Severity, Summary, VariantRecord, Verdict, VerdictKind,
 };
 use crate::session;
 use crate::verdict::{
@@ -19,7 +19,7 @@ use crate::verdict::{
     stalls,
 };
 use crate::workload::CHAT_TEMPLATE;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Builds the report of what was measured.
 pub fn build(results: &Results) -> Report {
@@ -621,11 +621,21 @@ fn of_rounds(part: &Part) -> String {
 fn of_text(part: &Part) -> Option<String> {
     let mut by_text: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let real = part.header.variants.iter().filter(|(_, variant)| variant.engine != "scripted");
+    let sum = |variant: &VariantRecord| {
+        let content = variant.identity.as_ref().map(|identity| &identity.content)?;
+        Some(hash::short(content.get(record::CHAT_TEMPLATE)?, 12).to_string())
+    };
+    // Templates of one name may be several.
+    let sums: BTreeSet<Option<String>> = real.clone().map(|(_, variant)| sum(variant)).collect();
     for (name, variant) in real {
         let date = variant.options.get("chat_date");
         let date = date.map_or(String::new(), |date| format!(", which is told that it is {date}"));
         let text = match variant.options.get(CHAT_TEMPLATE) {
-            Some(template) => format!("in its chat template ({template}{date})"),
+            Some(template) => {
+                let sum = sum(variant).filter(|_| sums.len() > 1);
+                let sum = sum.map_or(String::new(), |sum| format!(", sha256 {sum}"));
+                format!("in its chat template ({template}{sum}{date})")
+            }
             None => "as they stand, without a chat template".to_string(),
         };
         by_text.entry(text).or_default().push(name);

@@ -1,9 +1,11 @@
 //! Owns what stands at the top of a report, before any figure: what makes a figure other than it seems. Workers that died,
-//! logits that are not finite, answers that were cut off, two variants that are one model, and two that are not the
-//! same model.
+//! logits that are not finite, answers that were cut off, two variants that are one model, two that are not the
+//! same model, and two that are not asked the same.
 
 use super::{some, words};
-use crate::record::{Failure, FailureClass, Part, Results, VariantRecord};
+use crate::record::{
+    Failure, FailureClass, Identity, Part, Phase, Results, VariantRecord, of_base,
+};
 use crate::verdict::tasks;
 use std::collections::BTreeMap;
 
@@ -31,6 +33,7 @@ pub(super) fn of_results(results: &Results) -> Vec<String> {
         found.extend(not_finite(part));
         found.extend(other_models(part, reference));
         found.extend(one_model(part, reference));
+        found.extend(other_prompts(part, reference));
         found.extend(cut_off(part));
         found.extend(other_arithmetic(part, reference));
         found
@@ -149,6 +152,7 @@ fn one_model(part: &Part, reference: &str) -> Vec<String> {
             && !now.model_sha256.is_empty()
             && now.model_sha256 == base.model_sha256
             && set_up(now) == set_up(base)
+            && Identity::differences(now.identity.as_ref(), base.identity.as_ref()).is_empty()
             && part.engine(name).map(|of| &of.version)
                 == part.engine(reference).map(|of| &of.version);
         same.then(|| {
@@ -160,6 +164,61 @@ fn one_model(part: &Part, reference: &str) -> Vec<String> {
         })
     };
     pairs(part, reference).filter_map(same).collect()
+}
+
+/// Variants that are not asked what the other side is, token for token: the reference, and the same variant of the base.
+fn other_prompts(part: &Part, reference: &str) -> Vec<String> {
+    let variants = &part.header.variants;
+    let other = |name: &str, other: &str| {
+        let [now, base] = [name, other].map(|name| variants.get(name)?.identity.as_ref());
+        let (now, base) = (now?, base?);
+        let differs = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
+        let mut what = Vec::new();
+        if differs(&now.prompts_sha256, &base.prompts_sha256) {
+            what.push(match [name, other].map(|name| prompt_tokens(part, name)) {
+                [Some(now), Some(base)] => format!(
+                    "other timed prompts ({} tokens on average, and '{other}' {})",
+                    words::plain(now),
+                    words::plain(base)
+                ),
+                _ => "other timed prompts".to_string(),
+            });
+        }
+        if differs(&now.asked_sha256, &base.asked_sha256) {
+            what.push("other graded prompts or ends of answers".to_string());
+        }
+        if what.is_empty() {
+            return None;
+        }
+        let apart = now.contents_apart(base);
+        let why = match apart.is_empty() {
+            true => String::new(),
+            false => format!(", since they differ in {}", some(&apart, ", ")),
+        };
+        Some(format!(
+            "'{name}' is not asked what '{other}' is: it has {}{why}. Their times and answers are of other work",
+            what.join(" and ")
+        ))
+    };
+    let of_the_base = |name: &str| {
+        let twin = variants.keys().find(|twin| of_base(twin) == Some(name));
+        other(name, twin?)
+    };
+    let names = || pairs(part, reference).map(|(name, _, _)| name);
+    let mut found: Vec<String> = names()
+        .filter(|name| of_base(name).is_none())
+        .filter_map(|name| other(name, reference))
+        .collect();
+    found.extend(variants.keys().filter_map(|name| of_the_base(name)));
+    found
+}
+
+/// The tokens of a timed prompt of a variant, on average.
+fn prompt_tokens(part: &Part, variant: &str) -> Option<f64> {
+    let requests = part.rounds.iter().flat_map(|round| &round.requests);
+    let timed = requests.filter(|one| one.variant == variant && one.phase == Phase::Timed);
+    let tokens: Vec<f64> = timed.map(|one| f64::from(one.prompt_tokens)).collect();
+    (!tokens.is_empty()).then(|| tokens.iter().sum::<f64>() / tokens.len() as f64)
 }
 
 /// Variants that are another model than the reference, by the numbers in their files: any ratio of the two is possible, and

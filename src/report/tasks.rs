@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 
 /// The tables, without those that would be empty.
 pub(super) fn tables(results: &Results) -> Vec<Grid> {
-    let parts = || results.parts.iter().filter(|part| !part.answers.is_empty());
+    let parts: Vec<&Part> = results.parts.iter().filter(|part| !part.answers.is_empty()).collect();
     let mut grids = Vec::new();
-    for part in parts() {
+    for of_one_source in parts.chunk_by(|a, b| asks_the_same(a, b)) {
+        grids.push(by_suite(of_one_source));
+    }
+    for part in parts {
         let variants = asked(part);
-        grids.push(by_suite(part, &variants));
         grids.push(unusable(part, &variants));
         grids.push(alike(part, &variants, &results.reference));
         grids.push(again(part, &variants));
@@ -32,11 +34,23 @@ fn header<const N: usize>(first: [&str; N], variants: &[&str]) -> Vec<String> {
     first.iter().chain(variants).map(ToString::to_string).collect()
 }
 
-fn by_suite(part: &Part, variants: &[&str]) -> Grid {
-    let suites = tasks::suites(part);
+/// Whether two sessions asked the same tasks, so that one table has the variants of both.
+fn asks_the_same(a: &Part, b: &Part) -> bool {
+    let sum = |part: &Part| part.header.plan.quality.as_ref().map(|quality| quality.sha256.clone());
+    sum(a) == sum(b)
+}
+
+/// One table of sessions that asked the same tasks.
+fn by_suite(parts: &[&Part]) -> Grid {
+    let suites = tasks::suites(parts[0]);
+    let mut columns: Vec<(&Part, &str)> = Vec::new();
+    for part in parts {
+        columns.extend(asked(part).into_iter().map(|variant| (*part, variant)));
+    }
+    let variants: Vec<&str> = columns.iter().map(|(_, variant)| *variant).collect();
     let row = |name: &str, suite: Option<&Option<String>>| {
         let shares: Vec<Share> =
-            variants.iter().map(|variant| tasks::right(part, variant, suite)).collect();
+            columns.iter().map(|(part, variant)| tasks::right(part, variant, suite)).collect();
         let tasks = shares.first().map_or(0, |share| share.of).to_string();
         [name.to_string(), tasks].into_iter().chain(shares.iter().map(share)).collect()
     };
@@ -51,7 +65,7 @@ fn by_suite(part: &Part, variants: &[&str]) -> Grid {
     rows.push(row(name, None));
     Grid {
         title: "Right answers by suite, with exact 95% intervals".to_string(),
-        header: header(["suite", "tasks"], variants),
+        header: header(["suite", "tasks"], &variants),
         rows,
     }
 }

@@ -236,6 +236,11 @@ pub(super) fn next_step(verdict: &Verdict) -> Option<String> {
              and reference were stored"
                 .to_string(),
         ),
+        VerdictKind::Incomparable if !matches!(rule.against, Against::Baseline { .. }) => Some(
+            "write what both sides are into their perfgate.toml with `perfgate doctor --lock`, and commit it to the \
+             base too"
+                .to_string(),
+        ),
         VerdictKind::Incomparable => Some(
             "store sessions of this workload, machine class and reference: `perfgate baseline update`"
                 .to_string(),

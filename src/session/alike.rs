@@ -29,6 +29,9 @@ fn same(
     }
     let apart = apart(variant, base);
     if variant.model_sha256 == base.model_sha256 {
+        let contents = variant.identity.as_ref().zip(base.identity.as_ref());
+        let contents = contents.map(|(now, base)| now.contents_apart(base)).unwrap_or_default();
+        let apart: Vec<String> = apart.into_iter().chain(contents).collect();
         return Some(match apart.is_empty() {
             true => format!(
                 "'{name}' and the reference '{reference}' are one model (the same bytes), set up alike: every \
@@ -124,6 +127,7 @@ fn misnamed(name: &str, variant: &VariantRecord) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Identity;
 
     fn record(folder: &str, sum: &str, kind: &str) -> VariantRecord {
         VariantRecord {
@@ -156,6 +160,16 @@ mod tests {
         let text = said(("a", model()), ("b", other)).concat();
         assert!(text.contains("they differ in threads, KV_CACHE_PRECISION alone"), "{text}");
         assert_eq!(said(("a", model()), ("a@base", model())), Vec::<String>::new());
+        // What is fed is not of the bytes of the model, and makes all the difference.
+        let with = |sum: &str| {
+            let content =
+                [("chat template", sum), ("chat_template.jinja", sum), ("config.json", "1")];
+            let content = content.map(|(name, sum)| (name.to_string(), sum.to_string())).into();
+            let identity = Some(Identity { content, ..Identity::default() });
+            VariantRecord { identity, ..model() }
+        };
+        let text = said(("a", with("1")), ("b", with("2"))).concat();
+        assert!(text.contains("they differ in chat template alone"), "{text}");
     }
 
     #[test]

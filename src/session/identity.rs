@@ -99,6 +99,18 @@ impl Runtimes<'_> {
     }
 }
 
+/// SHA-256 of a variant's small files, its tokenizer and the text of its chat template, by name.
+///
+/// # Errors
+/// If a file cannot be read.
+pub(super) fn content(variant: &Variant) -> Result<BTreeMap<String, String>> {
+    let mut content = small_files(variant)?;
+    if let Some(text) = workload::chat_template_text(variant)? {
+        content.insert(CHAT_TEMPLATE.to_string(), hash::of_bytes(text.as_bytes()));
+    }
+    Ok(content)
+}
+
 /// What a variant is, as far as it is known before any prompt is made.
 ///
 /// # Errors
@@ -108,10 +120,7 @@ pub(super) fn identity(
     runtimes: &mut Runtimes<'_>,
     output: &Path,
 ) -> Result<Identity> {
-    let mut content = small_files(variant)?;
-    if let Some(text) = workload::chat_template_text(variant)? {
-        content.insert(CHAT_TEMPLATE.to_string(), hash::of_bytes(text.as_bytes()));
-    }
+    let content = content(variant)?;
     let model = &variant.load.model;
     let recipe = variant.recipe.as_ref().map(|recipe| recipe::identity(recipe, model, output));
     Ok(Identity {

@@ -25,8 +25,8 @@ pub use lock::{Locked, lock};
 pub use memory::check as fits_in_memory;
 pub use merge::{Shard, merge, missing};
 pub use models::{is_version, unlike_lock};
-pub use plan::{Prepared, prepare, variant_record};
-pub use preflight::{inspect_model, warnings};
+pub use plan::{Fed, Prepared, feed, prepare, variant_record};
+pub use preflight::{Models, inspect_model, warnings};
 pub use results::{add_part, fits, judged, parse_results, read_results, write_atomically};
 pub use resume::{Interrupted, find_interrupted};
 pub use starts::{

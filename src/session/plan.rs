@@ -1,7 +1,7 @@
 //! Owns what is fixed before the first round: the plan, the models' hashes, provenance and machine.
 
 use super::identity::{self, Runtimes};
-use super::{context, models, preflight};
+use super::{Models, context, models, preflight};
 use crate::baseline::{self, Stores};
 use crate::config::{
     Concurrency, Config, Fidelity, Quality, Setup, TaskSample, Thresholds, Variant,
@@ -13,8 +13,8 @@ use crate::metric::{Kind, LATENCY, Statistic};
 use crate::problem::{Problem, Result};
 use crate::protocol::{KnownModel, monotonic_ns};
 use crate::record::{
-    Against, ConcurrencyPlan, FidelityPlan, Header, Limit, LoadPlan, Plan, QualityPlan, Shards,
-    SustainedPlan, VariantRecord,
+    Against, ConcurrencyPlan, FidelityPlan, Header, Identity, Limit, LoadPlan, Plan, QualityPlan,
+    Shards, SustainedPlan, VariantRecord,
 };
 use crate::runner::{EnergyCounter, Heat};
 use crate::workload::{self, Documents, Graded, Prompts};
@@ -60,17 +60,7 @@ pub fn prepare(mut setup: Setup, root: &Path, program: &Path) -> Result<Prepared
     models::settle(&mut setup, runtimes)?;
     let config = &setup.config;
     let models = preflight::check(config, root)?;
-    let prompts = workload::prepare(&config.workload, &config.variants)?;
-    let graded = match &config.quality {
-        Some(quality) => {
-            Some(workload::prepare_graded(quality, &config.workload, &config.variants)?)
-        }
-        None => None,
-    };
-    let documents = documents(config)?;
-    preflight::vocabularies(config, &models, &prompts, graded.as_ref(), documents.as_ref())?;
-    context::check(config, &models, &prompts, graded.as_ref(), documents.as_ref())?;
-    preflight::same_vocabulary(config, &models)?;
+    let Fed { prompts, graded, documents } = feed(config, &models)?;
     if let Some(thresholds) = &setup.thresholds {
         tasks_are_there(thresholds, &prompts, graded.as_ref())?;
     }
@@ -205,6 +195,32 @@ fn stops(quality: &Quality) -> Vec<String> {
 }
 
 /// The documents of the fidelity pass, if there is one.
+/// Everything that the variants are fed, in token ids.
+pub struct Fed {
+    prompts: Prompts,
+    graded: Option<Graded>,
+    documents: Option<Documents>,
+}
+
+/// Makes everything that the variants are to be fed and holds it against the vocabularies and contexts of their models.
+///
+/// # Errors
+/// If a file, a tokenizer or a template is wrong, or a model cannot be fed what is meant for it.
+pub fn feed(config: &Config, models: &Models) -> Result<Fed> {
+    let prompts = workload::prepare(&config.workload, &config.variants)?;
+    let graded = match &config.quality {
+        Some(quality) => {
+            Some(workload::prepare_graded(quality, &config.workload, &config.variants)?)
+        }
+        None => None,
+    };
+    let documents = documents(config)?;
+    preflight::vocabularies(config, models, &prompts, graded.as_ref(), documents.as_ref())?;
+    context::check(config, models, &prompts, graded.as_ref(), documents.as_ref())?;
+    preflight::same_vocabulary(config, models)?;
+    Ok(Fed { prompts, graded, documents })
+}
+
 fn documents(config: &Config) -> Result<Option<Documents>> {
     let prepare =
         |fidelity| workload::prepare_documents(fidelity, &config.reference, &config.variants);
@@ -279,12 +295,14 @@ fn rule_on_p99(thresholds: &Thresholds) -> Option<f64> {
     })
 }
 
-/// What is asked of a variant, with the hash of its model.
+/// What is asked of a variant, with the hash of its model and of its small files; its runtime is not asked.
 ///
 /// # Errors
 /// If a file of the model cannot be read.
 pub fn variant_record(variant: &Variant, model: &Inspected) -> Result<VariantRecord> {
-    known_record(variant, model).map(|(record, _)| record)
+    let (record, _) = known_record(variant, model)?;
+    let content = identity::content(variant)?;
+    Ok(VariantRecord { identity: Some(Identity { content, ..Identity::default() }), ..record })
 }
 
 /// The same, with what tells a worker that the files are still those.
@@ -306,11 +324,18 @@ pub(super) fn known_record(
     let mut options: BTreeMap<String, String> = load.options.iter().filter_map(text).collect();
     // A tokenizer or template that cannot be used is an error where the prompts are made.
     options.extend(workload::text_of(variant).unwrap_or_default());
-    let disagreements = if engine::has_model(load) {
+    let mut disagreements = if engine::has_model(load) {
         workload::disagreements(variant).unwrap_or_default()
     } else {
         Vec::new()
     };
+    if engine::has_model(load) && model.context.is_none() {
+        disagreements.push(
+            "no file of its model states a context (max_position_embeddings in config.json), so nothing that is \
+             longer is refused"
+                .to_string(),
+        );
+    }
     let mut test_switches = Vec::new();
     if load.slowdown > 0.0 {
         test_switches.push(format!("slowed on purpose by {}%", load.slowdown * 100.0));

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What the models' files say, by variant.
-pub(super) type Models = BTreeMap<String, Inspected>;
+pub type Models = BTreeMap<String, Inspected>;
 
 /// Looks at everything but the workload, cheap things first. Memory is read below `root`.
 ///

@@ -45,7 +45,9 @@ impl Case<'_> {
             return self.known(VerdictKind::Incomparable, differences.join(" and "));
         }
         let rounds = then.complete();
-        if !completes_a_round(&rounds, other) {
+        // Graded tasks are answered in no round.
+        let of_rounds = rule.metric.kind() != Kind::TaskProportion;
+        if of_rounds && !completes_a_round(&rounds, other) {
             let why = format!("'{other}', the other side, completed no round");
             return self.known(VerdictKind::Invalid, why);
         }

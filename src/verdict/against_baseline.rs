@@ -8,7 +8,7 @@ use super::graded::bad;
 use super::judge::{Case, Test};
 use super::{samples, select_requests};
 use crate::baseline::{self, Stored};
-use crate::metric::Kind;
+use crate::metric::{Kind, MODEL_SIZE};
 use crate::record::{Effect, Grade, Limit, Needed, Round, Sample, Verdict, VerdictKind};
 use crate::stats::{self, Interval};
 use std::collections::BTreeMap;
@@ -16,6 +16,20 @@ use std::collections::BTreeMap;
 /// Fewest stored sessions for metrics that vary by session: the spread between sessions is in no one
 /// of them, and two give no more than a guess of it.
 pub(super) const FEWEST_SESSIONS: usize = 3;
+
+/// A verdict on a variant that was not asked what it was then. Worse than then is worse; what is as good may be so
+/// because there is less to do.
+fn of_other_work(mut verdict: Verdict, why: &str) -> Verdict {
+    verdict.reason = match verdict.verdict {
+        VerdictKind::Pass | VerdictKind::Improved => {
+            verdict.verdict = VerdictKind::Incomparable;
+            why.to_string()
+        }
+        _ if verdict.reason.is_empty() => why.to_string(),
+        _ => format!("{}; {why}", verdict.reason),
+    };
+    verdict
+}
 
 impl Case<'_> {
     /// The variant now against the same variant in the stored sessions.
@@ -38,11 +52,40 @@ impl Case<'_> {
             (_, limit) => self.no_such_limit(limit),
         };
         let sessions = comparable.len();
+        let other_work = self.other_prompts(&comparable);
         Box::new(move |alpha| {
             let verdict = test(alpha);
             let effect = verdict.effect.map(|effect| Effect { sessions, ..effect });
-            Verdict { effect, ..verdict }
+            let verdict = Verdict { effect, ..verdict };
+            match &other_work {
+                None => verdict,
+                Some(why) => of_other_work(verdict, why),
+            }
         })
+    }
+
+    /// How the timed prompts of the rule's variant are others than in some of the sessions, in token ids, where the
+    /// metric depends on them.
+    fn other_prompts(&self, comparable: &[&Stored]) -> Option<String> {
+        if self.rule.metric.is_proportion() || self.rule.metric == MODEL_SIZE {
+            return None;
+        }
+        let variant = &self.rule.variant;
+        let now = self.now.header.variants.get(variant)?.identity.as_ref()?;
+        let of_then = |stored: &&Stored| stored.variants.get(variant)?.asked.identity.clone();
+        let other = comparable.iter().filter_map(of_then).find(|then| {
+            now.prompts_sha256.is_some()
+                && then.prompts_sha256.is_some()
+                && now.prompts_sha256 != then.prompts_sha256
+        })?;
+        let apart = now.contents_apart(&other);
+        let why = match apart.is_empty() {
+            true => String::new(),
+            false => format!(", since it differs from then in {}", apart.join(", ")),
+        };
+        Some(format!(
+            "'{variant}' has other timed prompts in token ids than the stored sessions{why}"
+        ))
     }
 
     /// Why there is no stored session of the rule's variant, among so many.

@@ -194,8 +194,12 @@ impl Case<'_> {
                 }
                 VerdictKind::Inconclusive => {
                     // More tasks of which nothing can be lost don't show that nothing is lost; a loss they do show.
-                    let more = if whole.loss() > limit { whole } else { telling };
-                    self.with_forecast(verdict, more, &poor, limit, alpha)
+                    // So a loss is forecast from all of them, and nothing is said against the suites in which it shows.
+                    if whole.loss() > limit {
+                        self.with_forecast(verdict, whole, &[], limit, alpha)
+                    } else {
+                        self.with_forecast(verdict, telling, &poor, limit, alpha)
+                    }
                 }
                 _ => verdict,
             }

@@ -1,5 +1,6 @@
 //! Owns tokenizers: text to token ids and back, and which tokens end an answer.
 
+mod decoding;
 mod ends;
 mod surroundings;
 
@@ -206,6 +207,7 @@ pub fn disagreements(variant: &Variant) -> Result<Vec<String>> {
     let ends = ends::of(variant, &vocabulary).ok();
     let mut all: Vec<String> =
         ends.and_then(|ends| ends.disagreements(&vocabulary)).into_iter().collect();
+    all.extend(decoding::not_applied(variant)?);
     if let Vocabulary::Tokenizer(tokenizer, _) = &vocabulary {
         all.extend(surroundings::of(variant, tokenizer)?.said);
     }

@@ -306,6 +306,10 @@ fn what_does_not_fit_into_a_context() {
                 &project,
                 &[expected, &["variant 'base'", "max_position_embeddings"]].concat(),
             );
+            let doctor = project.run(&["doctor"]);
+            let said = doctor.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(doctor.code, 2, "{said}");
+            assert!(said.contains(expected[0]), "{}: {said}", expected[0]);
         };
         // Twelve tokens are fed: eight, and four of those that are generated.
         let behind = "has 8 tokens and up to 5 generated ones, and the model's context is of 11";

@@ -2,6 +2,7 @@
 //! `check --dry-run`, and rules on suites and tags, with the scripted engine.
 
 use crate::support::{Project, Run, holds, scripted};
+use crate::tasks::{knows, suite};
 use perfgate::record::{Results, Verdict, VerdictKind};
 use std::path::PathBuf;
 
@@ -293,4 +294,21 @@ fn the_terminal_is_told_as_much_as_is_wanted() {
         project.shell("\"$PERFGATE\" report --verbose | head -c 1; echo \"${PIPESTATUS[0]}\"");
     assert_eq!(gone.stderr, "", "{}", gone.stdout);
     assert!(gone.stdout.ends_with("0\n"), "{}", gone.stdout);
+}
+
+#[test]
+fn graded_tasks_that_were_answered_one_by_one_need_no_round() {
+    let quality = "[quality]\ntasks = \"graded.jsonl\"\nmax_tokens = 24\nstop = [\"\\n\"]\n";
+    let script = |worse: usize| format!("answers = [{}]", knows("task", 0..40, |n| n < worse));
+    let rules = "[defaults]\nvariant = \"other\"\n[rules]\naccuracy = \"5pt\"\n";
+    let project = Project::new(&crate::tasks::config(quality, &script(10), &script(30)), rules);
+    project.write("graded.jsonl", &suite("task", 0..40));
+    for variant in ["base", "other"] {
+        ok(project.run(&["run", variant, "--only", "quality"]));
+    }
+    let run = project.run(&["check", "--results"]);
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.starts_with("REGRESSION"), "{}", run.stdout);
+    let of_suites = run.stdout.split("Right answers by suite").nth(1).expect("a table of suites");
+    assert!(of_suites.contains("75.0%") && of_suites.contains("25.0%"), "both sides: {of_suites}");
 }

@@ -84,7 +84,8 @@ fn workers_that_died_and_logits_that_are_not_finite_stand_at_the_top() {
         let (place, table) = (report.find("of 'other' "), report.find("\n|").expect("a table"));
         assert!(place.is_some_and(|place| place < table), "before any figure: {report}");
         // Without the fault there is nothing to be said.
-        project.write("perfgate.toml", &scripted(1, &broken.replace("request = 5", "request = 500")));
+        project
+            .write("perfgate.toml", &scripted(1, &broken.replace("request = 5", "request = 500")));
         let run = project.check();
         assert!(!run.stdout.contains("of 'other' "), "{fault}: {}", run.stdout);
     }
@@ -112,6 +113,7 @@ fn one_real_model_under_two_names_stands_at_the_top() {
     // Before anything is measured, too.
     let plan = project.run(&["check", "--dry-run"]);
     let warned = format!("{}{}", plan.stdout, plan.stderr);
-    let said = "warning: 'other' and the reference 'base' are one model (the same bytes), set up alike";
+    let said =
+        "warning: 'other' and the reference 'base' are one model (the same bytes), set up alike";
     assert!(warned.contains(said), "{warned}");
 }

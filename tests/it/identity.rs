@@ -13,6 +13,7 @@ fn templated(rules: &str) -> Project {
         format!("[variants.{name}]\nengine = \"scripted\"\nchat_template = \"{name}.jinja\"\n")
     };
     let config = scripted(4, &format!("{}{}", variant("base"), variant("other")));
+    let config = format!("allow = [\"scripted\"]\n{config}");
     let project = Project::new(&config, rules);
     project.write("base.jinja", TEMPLATE);
     project.write("other.jinja", TEMPLATE);
@@ -102,6 +103,64 @@ fn a_ratio_to_a_reference_that_is_asked_otherwise_is_not_comparable() {
         "{}",
         verdict.reason
     );
+}
+
+#[test]
+fn a_judged_variant_that_is_asked_otherwise_is_no_better_than_then() {
+    let rules = format!(
+        "{RATIO}fixed = {{ metric = \"latency\", variant = \"other\", against = \"baseline\", limit = \"10%\" }}\n"
+    );
+    let project = templated(&rules);
+    for _ in 0..3 {
+        project.check();
+        ok(&project, &["baseline", "update"]);
+    }
+    project.check();
+    for verdict in project.results().verdicts {
+        assert_eq!(verdict.verdict, VerdictKind::Pass, "{}", verdict.reason);
+    }
+    let why = "'other' has other timed prompts in token ids than the stored sessions, since it differs from then in \
+               chat template";
+    project.write("other.jinja", &format!("You are careful. {TEMPLATE}"));
+    project.check();
+    for verdict in project.results().verdicts {
+        assert_eq!(verdict.verdict, VerdictKind::Incomparable, "{}", verdict.reason);
+        assert_eq!(verdict.reason, why);
+    }
+    // Worse is worse, and the reason is told.
+    let slower = std::fs::read_to_string(project.path().join("perfgate.toml")).unwrap();
+    let key = "chat_template = \"other.jinja\"\n";
+    project.write(
+        "perfgate.toml",
+        &slower.replace(key, &format!("{key}script = {{ token_ms = 20.0 }}\n")),
+    );
+    let run = project.check();
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    for verdict in project.results().verdicts {
+        assert_eq!(verdict.verdict, VerdictKind::Regressed, "{}", verdict.reason);
+        assert!(verdict.reason.ends_with(why), "{}", verdict.reason);
+    }
+}
+
+#[test]
+fn variants_that_are_not_asked_the_same_are_named_at_the_top() {
+    let project = templated("[rules]\nlatency = { variant = \"other\", limit = \"900%\" }\n");
+    let note = "is not asked what";
+    assert!(!ok(&project, &["check"]).contains(note), "they are asked the same");
+    project.make_repository();
+    project.git(&["checkout", "-qb", "change"]);
+    project.write("other.jinja", &format!("You are careful. {TEMPLATE}"));
+    project.commit("another template");
+    let plain = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let report = plain(ok(&project, &["check", "--against", "main"]));
+    for other in ["base", "other@base"] {
+        let said = format!(
+            "'other' is not asked what '{other}' is: it has other timed prompts (30 tokens on average, and '{other}' \
+             13), since they differ in chat template. Their times and answers are of other work"
+        );
+        let place = report.find(&said).unwrap_or_else(|| panic!("{other}: {report}"));
+        assert!(place < 900, "{report}");
+    }
 }
 
 fn stored(project: &Path) -> Vec<PathBuf> {

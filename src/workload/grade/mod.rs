@@ -119,12 +119,10 @@ pub fn grade(expectation: &Expectation, text: &str) -> Outcome {
         }
         Expectation::Numeric(number) => answer().and_then(|answer| number.check(answer)),
         // A text within JSON may hold any mark.
-        Expectation::JsonSchema(schema) => schema
-            .check(text)
-            .or_else(|miss| match answer() {
-                Ok(answer) if answer == text => Err(miss),
-                answer => schema.check(answer?),
-            }),
+        Expectation::JsonSchema(schema) => schema.check(text).or_else(|miss| match answer() {
+            Ok(answer) if answer == text => Err(miss),
+            answer => schema.check(answer?),
+        }),
         Expectation::ToolCall(call) => call.check(text),
         Expectation::ToolCalls(plan) => plan.check(text),
         Expectation::NoCall(no_call) => no_call.check(text),
