@@ -77,6 +77,15 @@ impl Fed {
         Ok(graded.asks.into_iter().flat_map(|(_, asks)| asks).collect())
     }
 
+    /// What is doubtful about the stop strings.
+    fn doubts(&self, stop: &str) -> Vec<String> {
+        self.configure(&format!("[quality]\ntasks = \"graded.jsonl\"\nstop = {stop}\n"), "");
+        let config = self.config();
+        let quality = config.quality.as_ref().unwrap();
+        let graded = workload::prepare_graded(quality, &config.workload, &config.variants).unwrap();
+        graded.doubts.get("m").cloned().unwrap_or_default()
+    }
+
     fn disagreements(&self) -> Vec<String> {
         workload::disagreements(&self.config().variants[0]).unwrap()
     }
@@ -277,6 +286,29 @@ fn a_template_that_drops_what_it_is_told_is_refused() {
         ("{{ messages[0].content }}{{ messages[-1].content[:9] }}", "the prompt"),
         ("{{ messages[0].content }} asks perfgate", "the prompt"),
     ];
+    // What the template itself says, or the prompt, holds a short system text by accident.
+    let by_accident = [
+        ("SYS", "Hello there", "SYSTEM: fixed. {{ messages[-1].content }}", "the system text"),
+        ("Hello", "Hello there", "{{ messages[-1].content }}", "the system text"),
+        (
+            "Say hello there.",
+            "hello",
+            "{% if messages[1] is defined %}{{ messages[0].content }}{% else %}{{ messages[0].content }}{% endif %}",
+            "the prompt",
+        ),
+    ];
+    for (system, prompt, template, what) in by_accident {
+        let task = json!({"id": "g1", "system": system, "prompt": prompt, "grader": "exact", "expect": "x"});
+        fed.write("graded.jsonl", &task.to_string());
+        fed.write("t.jinja", template);
+        fed.configure("[quality]\ntasks = \"graded.jsonl\"\n", "chat_template = \"t.jinja\"");
+        let problem = fed.asked().expect_err(template).to_string();
+        assert!(
+            problem.contains(&format!("leaves out or changes {what}")),
+            "{template}: {problem}"
+        );
+    }
+    fed.write("graded.jsonl", &graded.to_string());
     for (template, what) in refused {
         fed.write("t.jinja", template);
         fed.configure("[quality]\ntasks = \"graded.jsonl\"\n", "chat_template = \"t.jinja\"");
@@ -377,6 +409,33 @@ fn a_stop_string_that_is_a_special_token_ends_an_answer_and_one_that_cannot_be_m
         r#"{"id": "g", "prompt": "<|user|>x", "grader": "exact", "expect": "x"}"#,
     );
     assert_eq!(stops(&fed, r#"["<|user|>", "</answer>"]"#).unwrap(), [2]);
+}
+
+#[test]
+fn a_stop_string_that_may_be_meant_as_a_special_token_is_said() {
+    let fed = plain(&reference());
+    let task =
+        |prompt| json!({"id": "g", "prompt": prompt, "grader": "exact", "expect": "x"}).to_string();
+    fed.write("graded.jsonl", &task("x"));
+    let doubtful =
+        ["<end_of_utterance>", "<turn|>", "[/INST]", "[EOT]", "<eot>", "<|im_end|", "<<SYS>>"];
+    for stop in doubtful {
+        let said = fed.doubts(&json!([stop]).to_string());
+        let expected = format!(
+            "the stop string {stop:?} is not a special token of its tokenizer and ends an answer only if the model \
+             writes it as text"
+        );
+        assert_eq!(said, [expected], "{stop}");
+    }
+    for stop in
+        ["<|im_end|>", "</answer>", "\n", "Question:", "[1]", "<", "]", "[x]", "<b>", "a|>b"]
+    {
+        assert!(fed.doubts(&json!([stop]).to_string()).is_empty(), "{stop}");
+    }
+    // What prompts hold is text.
+    fed.write("graded.jsonl", &task("[INST]x[/INST]"));
+    assert!(fed.doubts(r#"["[/INST]"]"#).is_empty());
+    assert_eq!(fed.doubts(r#"["[/INST]", "[EOT]"]"#).len(), 1);
 }
 
 #[test]
