@@ -64,6 +64,9 @@ impl Stops {
     }
 
     /// Refuses a stop string that no variant's answers can hold.
+    ///
+    /// # Errors
+    /// If there is one.
     pub(super) fn can_all_be_met(&self) -> Result<()> {
         let never = self.seen.iter().find(|(_, of_stop)| !of_stop.values().any(Seen::is_met));
         let Some((stop, of_stop)) = never else { return Ok(()) };
