@@ -64,6 +64,7 @@ TEMPLATES = [
     "{{ messages[0]|tojson(separators=(',', ':')) }}",
     "{{ messages|tojson(ensure_ascii=True) }}",
     "{{ {'a': [1, 2.0, 1e20, 1e-7, none, true], 'z': {}, 'e': []} | tojson(indent='\\t') }}",
+    "{{ {'b': 1, 'a': [1, 2], 'é': true, 'n': none, 'f': 1.0, 'big': 1e22} | tojson(indent=2) }}",
     "{{ {'b': 1, 'a': 2}|tojson(true, 2) }}{{ messages|tojson(indent=0) }}",
     "{{ ([1] + [2]) | tojson }}{{ messages|tojson|length }}{{ (messages|tojson)[:5] }}",
     # Mappings in their order, and values as Python writes them.
@@ -117,6 +118,7 @@ TEMPLATES = [
     "{{ '  a b  c '.split() }}{{ 'a,b,c'.split(',', 1) }}{{ 'a,b,c'.rsplit(',', 1) }}{{ 'a b c'.split(maxsplit=1) }}{{ ''.split() }}{{ ''.split(',') }}{{ 'a--b'.partition('--') }}{{ 'ab'.rpartition('-') }}",
     "{{ '\\n x \\t'.strip() }}|{{ 'xxaxx'.strip('x') }}|{{ 'abc'.lstrip('ab') }}|{{ 'abc'.rstrip('bc') }}|{{ '\\x1c a'.strip() }}",
     "{{ 'hello world'.title() }}{{ 'hELLO'.capitalize() }}{{ 'aB'.upper() }}{{ 'aB'.lower() }}{{ 'ab'.center(7,'*') }}{{ 'ab'.ljust(4) }}|{{ 'ab'.rjust(4) }}{{ '-7'.zfill(4) }}",
+    "{{ 'user_name'.title() }}{{ '3rd'.title() }}{{ \"it's\".title() }}{{ 'hELLO wORLD'.title() }}{{ 'straße ßa éa x2y'.title() }}",
     "{{ 'abc'.startswith('ab') }}{{ 'abc'.endswith(('x','bc')) }}{{ 'abcabc'.find('c') }}{{ 'abcabc'.find('a', 1) }}{{ 'abcabc'.rfind('c') }}{{ 'abcabc'.index('b') }}{{ 'aaa'.count('a') }}{{ 'aaa'.replace('a','b',2) }}{{ 'abc'.startswith('b', 1) }}",
     "{{ 'a\\nb\\r\\nc\\x0bd'.splitlines() }}{{ 'a\\nb'.splitlines(true) }}{{ 'unprefix'.removeprefix('un') }}{{ 'a.py'.removesuffix('.py') }}{{ '-'.join(['a','b']) }}",
     "{{ messages[0].get('x') }}{{ messages[0].get('x', 'd') }}{{ messages[0]['content'][:2] }}{{ messages[0].content[-3:] }}{{ 'abcdef'[::-1] }}{{ 'abcdef'[1:-1:2] }}{{ [1,2,3][::-1] }}{{ messages[1:]|length }}",
@@ -131,6 +133,10 @@ OTHERWISE = {
     "{{ '<'|safe + '&' }}": "transformers escapes what is added to a text that is marked as safe; perfgate does not",
     "{% macro f() %}{{ varargs }}{% endmacro %}{{ f(1) }}": "minijinja's macros have no varargs and refuse more arguments than they name",
     "{{ '%s' % 'a' }}": "minijinja's % is of numbers alone; it refuses it",
+    "{{ '%s-%d' % ('a', 3) }}": "minijinja's % is of numbers alone; it refuses it",
+    "{{ 'a\\ab' }}": "minijinja knows no escape \\a and keeps both characters",
+    "{{ 'a\\\nb' }}": "minijinja keeps a backslash and the line's end behind it within a text; Python takes both away",
+    "{{ 1e16 ~ 'x' }}": "minijinja joins numbers by its own way of writing them",
 }
 
 

@@ -5,7 +5,7 @@ use super::limits::Limits;
 use super::{Finding, Mark, Section, count, size};
 use crate::config::{self, ChatTemplate, Config, Variant, WorkTree};
 use crate::engine::{self, Inspected};
-use crate::problem::{Problem, Result};
+use crate::problem::Result;
 use crate::record::VariantRecord;
 use crate::session;
 use crate::workload;
@@ -166,35 +166,46 @@ fn stored(record: &VariantRecord) -> String {
     }
 }
 
-/// A finding if the tokenizer, a template or a task keeps the variant's prompts from being made.
-fn prompts(config: &Config, variant: &Variant) -> Option<Finding> {
+/// Whether the tokenizer, a template or a task keeps the variant's prompts from being made, and what is doubtful about
+/// its stop strings.
+fn prompts(config: &Config, variant: &Variant) -> Vec<Finding> {
     let one = std::slice::from_ref(variant);
     // A file of tasks that is wrong by itself has been found already.
     let whole = workload::prepare(&config.workload, &[]).is_ok();
-    let timing = whole.then(|| workload::prepare(&config.workload, one).map(drop));
+    let timing = whole.then(|| workload::prepare(&config.workload, one).map(|_| Vec::new()));
     let answers = |quality: &&config::Quality| quality.variants.contains(&variant.name);
     let graded = config.quality.as_ref().filter(answers).and_then(|quality| {
         let prepare = |variants| workload::prepare_graded(quality, &config.workload, variants);
-        prepare(&[]).is_ok().then(|| prepare(one).map(drop))
+        let doubts = |mut graded: workload::Graded| graded.doubts.remove(&variant.name);
+        let asked = || prepare(one).map(|graded| doubts(graded).unwrap_or_default());
+        prepare(&[]).is_ok().then(asked)
     });
     let subject = variant.name.as_str();
-    let results: Vec<Result<()>> = timing.into_iter().chain(graded).collect();
+    let results: Vec<Result<Vec<String>>> = timing.into_iter().chain(graded).collect();
     if results.is_empty() {
-        return None;
+        return Vec::new();
     }
-    let failed: Option<Problem> = results.into_iter().find_map(Result::err);
-    Some(match failed {
-        None if variant.load.engine == "scripted" => {
-            Finding::ok(subject, "its prompts can be made")
+    let doubts = match results.into_iter().collect::<Result<Vec<_>>>() {
+        Ok(doubts) => doubts.concat(),
+        Err(problem) => {
+            return vec![Finding::error(
+                subject,
+                problem,
+                "copy the tokenizer's files from where the model was made, or name another with \
+                 tokenizer = \"FILE\"",
+            )];
         }
-        None => Finding::ok(subject, "its tokenizer loads, and its prompts can be made"),
-        Some(problem) => Finding::error(
-            subject,
-            problem,
-            "copy the tokenizer's files from where the model was made, or name another with \
-             tokenizer = \"FILE\"",
-        ),
-    })
+    };
+    let can = if variant.load.engine == "scripted" {
+        "its prompts can be made"
+    } else {
+        "its tokenizer loads, and its prompts can be made"
+    };
+    let mut findings = vec![Finding::ok(subject, can)];
+    let help =
+        "correct it under stop = [ … ] in [quality], or leave it so if that is what is meant";
+    findings.extend(doubts.into_iter().map(|what| Finding::warning(subject, what, help)));
+    findings
 }
 
 /// Which chat template the variant's prompts stand in, and where the model's small files disagree. What hinders its

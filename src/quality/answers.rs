@@ -238,7 +238,7 @@ impl Pass<'_> {
         let (tokens, text, outcome) = match outcome {
             Ok(tokens) => {
                 let (text, ended) = self.graded.text(variant, task, &tokens);
-                let outcome = self.grade(task, order, &text, ended);
+                let outcome = self.grade((variant, task), order, &tokens, (&text, ended));
                 (tokens, text, outcome)
             }
             Err(failure) => (Vec::new(), String::new(), failed(failure)),
@@ -258,11 +258,16 @@ impl Pass<'_> {
     }
 
     /// Grades a text. One that is empty or does not end is none that could be used, whatever stands in it.
-    fn grade(&self, task: usize, order: &Order, text: &str, ended: bool) -> Outcome {
+    fn grade(
+        &self,
+        (variant, task): (&str, usize),
+        order: &Order,
+        tokens: &[u32],
+        (text, ended): (&str, bool),
+    ) -> Outcome {
         let failed = |class, message: String| failed(Failure { class, message });
-        let expected = &self.graded.expectations[task];
-        if expected.is_lenient() {
-            return workload::grade(expected, text);
+        if self.graded.expectations[task].is_lenient() {
+            return self.graded.grade(variant, task, tokens, text);
         }
         if !ended {
             let most = order.tokens;
@@ -271,7 +276,7 @@ impl Pass<'_> {
         if text.trim().is_empty() {
             return failed(FailureClass::Empty, "the answer ended before it began".to_string());
         }
-        workload::grade(expected, text)
+        self.graded.grade(variant, task, tokens, text)
     }
 }
 

@@ -73,6 +73,8 @@ pub fn prepare(mut setup: Setup, root: &Path, program: &Path) -> Result<Prepared
         let mut identity = identity::identity(variant, runtimes, &output)?;
         identity::add_prompts(&mut identity, &variant.name, &prompts, graded.as_ref());
         record.identity = Some(identity);
+        let doubts = graded.as_ref().and_then(|graded| graded.doubts.get(&variant.name));
+        record.disagreements.extend(doubts.into_iter().flatten().cloned());
         variants.insert(variant.name.clone(), record);
     }
     models::leave_out_unchanged(&mut setup, &mut variants)?;

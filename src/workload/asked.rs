@@ -2,9 +2,9 @@
 
 use super::chat::is_space;
 use super::formats::read_tasks;
-use super::grade::GRADERS;
-use super::vocabulary::Stop;
-use super::{Chat, Expectation, GradedTask, Task, Vocabulary, read_text, template};
+use super::grade::{GRADERS, grade_reasoned, opened_by};
+use super::stops::Stops;
+use super::{Chat, Expectation, GradedTask, Outcome, Task, Vocabulary, grade, read_text, template};
 use crate::config::{NoCallRule, Quality, TaskSample, TaskSet, Variant, Workload};
 use crate::engine::shared_prefix;
 use crate::hash;
@@ -70,8 +70,12 @@ pub struct Graded {
     pub source_sha256: String,
     /// The same with which tasks were taken.
     pub sha256: String,
+    /// What is doubtful about the stop strings, in sentences by variant.
+    pub doubts: BTreeMap<String, Vec<String>>,
     /// Strings that end an answer, by set.
     stops: Vec<Vec<String>>,
+    /// By variant and task, the mark that ends the reasoning which the prompt begins, if it begins one.
+    reasoning: BTreeMap<String, Vec<Option<&'static str>>>,
     vocabularies: BTreeMap<String, Vocabulary>,
 }
 
@@ -88,6 +92,23 @@ impl Graded {
             _ => false,
         };
         (text[..end.unwrap_or(text.len())].to_string(), end.is_some() || by_token)
+    }
+
+    /// Grades the text that [`Graded::text`] made of an answer.
+    pub fn grade(&self, variant: &str, task: usize, tokens: &[u32], text: &str) -> Outcome {
+        let expected = &self.expectations[task];
+        let Some(close) = self.reasoning[variant][task] else { return grade(expected, text) };
+        // A mark that is a special token stands in no text; the answer is what follows the token.
+        let vocabulary = &self.vocabularies[variant];
+        let hidden = vocabulary.id_of(close).filter(|id| vocabulary.decode(&[*id]).is_empty());
+        let at = hidden.and_then(|id| tokens.iter().position(|token| *token == id));
+        let answer = at.and_then(|at| text.strip_prefix(vocabulary.decode(&tokens[..at]).as_str()));
+        match answer {
+            Some(answer) if !expected.names_reasoning() => grade(expected, answer),
+            // For a pattern or text that names the mark it stands nowhere, as without a beginning in the prompt.
+            Some(_) => grade(expected, text),
+            None => grade_reasoned(expected, text, close),
+        }
     }
 
     /// Ids of the tasks whose answers are right where they cannot be read.
@@ -130,15 +151,18 @@ pub fn prepare_graded(
         .map(|((set, template), tasks)| Prompted::new(set, template.as_deref(), tasks))
         .collect::<Result<_>>()?;
     let (mut asks, mut shared, mut vocabularies) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-    let mut stops = Stops::default();
+    let (mut reasoning, mut stops) = (BTreeMap::new(), Stops::default());
     for variant in variants.iter().filter(|v| quality.variants.contains(&v.name)) {
         let vocabulary = Vocabulary::of(variant)?;
         let (mut of_variant, mut begins) = (Vec::new(), Vec::new());
+        let mut opened: Vec<Option<&'static str>> = Vec::new();
         for set in &prompted {
-            let (of_set, begin) = set.asks(workload, variant, &vocabulary, &mut stops)?;
+            let (of_set, begin) =
+                set.asks(workload, variant, &vocabulary, &mut stops, &mut opened)?;
             of_variant.extend(of_set);
             begins.push(begin);
         }
+        reasoning.insert(variant.name.clone(), opened);
         asks.push((variant.name.clone(), of_variant));
         shared.insert(variant.name.clone(), begins);
         vocabularies.insert(variant.name.clone(), vocabulary);
@@ -160,7 +184,9 @@ pub fn prepare_graded(
         shared,
         of,
         max_tokens: quality.sets.iter().map(|set| set.max_tokens).max().unwrap_or(0),
+        doubts: stops.doubts(),
         stops: quality.sets.iter().map(|set| set.stop.clone()).collect(),
+        reasoning,
         vocabularies,
     })
 }
@@ -320,12 +346,15 @@ impl<'a> Prompted<'a> {
     /// What a variant is asked, and how many tokens all free-running prompts of the set begin with. That is what the
     /// template is before the prompt, whichever tasks were taken: so that an answer, which with some engines depends
     /// on where its prompt is split, does not depend on the sample.
+    ///
+    /// To `opened` is added for each task which mark ends the reasoning that its prompt begins.
     fn asks(
         &self,
         workload: &Workload,
         variant: &Variant,
         vocabulary: &Vocabulary,
         stops: &mut Stops,
+        opened: &mut Vec<Option<&'static str>>,
     ) -> Result<(Vec<Ask>, usize)> {
         let chat = Chat::of_variant(variant)?;
         let special = chat.is_none();
@@ -335,6 +364,7 @@ impl<'a> Prompted<'a> {
         let mut asks = Vec::new();
         for (task, prompt) in &self.tasks {
             let text = text(prompt)?;
+            opened.push(opened_by(&text));
             asks.push(match &task.expectation {
                 Expectation::Choice(choice) => {
                     let pairs = Pairs { variant, vocabulary, special };
@@ -401,59 +431,5 @@ impl Pairs<'_> {
             }
         });
         Ok(Ask::Choose { choices: choices.collect::<Result<_>>()?, prompt: tokens })
-    }
-}
-
-/// Which stop strings an answer can hold: one that no answer of any variant can is a mistake.
-#[derive(Default)]
-struct Stops {
-    /// By stop string: whether it can be met somewhere, and where it cannot.
-    seen: BTreeMap<String, (bool, String)>,
-}
-
-impl Stops {
-    /// Looks at the stop strings of a set, one of whose prompts is `prompt`.
-    ///
-    /// # Errors
-    /// If one holds a special token and more, which no answer can.
-    fn look(
-        &mut self,
-        variant: &Variant,
-        vocabulary: &Vocabulary,
-        stops: &[String],
-        prompt: &str,
-    ) -> Result<()> {
-        for stop in stops {
-            let (met, place) = self.seen.entry(stop.clone()).or_default();
-            if *met {
-                continue;
-            }
-            match vocabulary.can_stop(stop) {
-                Stop::Text | Stop::Special => *met = true,
-                // Written out in prompts, it is text that a model may write too.
-                Stop::Unknown if prompt.contains(stop.as_str()) => *met = true,
-                Stop::Unknown => *place = variant.tokenizer.display().to_string(),
-                Stop::Around(token) => {
-                    let what = format!(
-                        "the stop string {stop:?} holds the special token {token}, which no answer's text shows, and \
-                         more: it can never be met"
-                    );
-                    return Err(Problem::in_file(&variant.tokenizer, what)
-                        .help(format!("write the special token alone: stop = [\"{token}\"]")));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn can_all_be_met(&self) -> Result<()> {
-        match self.seen.iter().find(|(_, (met, _))| !met) {
-            None => Ok(()),
-            Some((stop, (_, place))) => Err(Problem::new(format!(
-                "the stop string {stop:?} is written as special tokens are, and {place} has no such token: it can \
-                 never be met"
-            ))
-            .help("correct it under stop = [ … ] in [quality], or leave it out: answers end at the model's own ends")),
-        }
     }
 }

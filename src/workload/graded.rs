@@ -55,6 +55,11 @@ impl TryFrom<Line> for GradedTask {
         if let Some(key) = unknown.keys().find(|key| *key != "grader" && *key != "expect") {
             return Err(format!("unknown field `{key}` of task '{id}'"));
         }
+        if matches!(&expectation, Expectation::Exact(expected) if expected.trim().is_empty()) {
+            return Err(format!(
+                "task '{id}' expects an empty text of `exact`, and an empty answer is a failure: none is right"
+            ));
+        }
         Ok(GradedTask { id, system, prompt, suite, tags, license, expectation })
     }
 }
@@ -105,6 +110,10 @@ mod tests {
         let cases = [
             ("regex", r#""a(b""#, "no pattern: \"a(b\": unclosed group"),
             ("regex", r#""a)(b""#, "no pattern: \"a)(b\": unopened group"),
+            ("exact", r#""""#, "task 'a' expects an empty text of `exact`"),
+            ("exact", r#"" \n""#, "task 'a' expects an empty text of `exact`"),
+            ("regex", r#""""#, "the pattern is empty"),
+            ("regex", r#""  ""#, "the pattern is empty"),
             ("normalized", r#""A""#, "nothing is left of \"A\" when it is normalized"),
             ("normalized", "[]", "the list of texts is empty"),
             ("numeric", r#""42""#, "a number is expected, or an object with its `value`"),
@@ -137,6 +146,11 @@ mod tests {
                 "choice",
                 r#"{"choices": ["a", "b"], "gold": 2}"#,
                 "`gold` is 2, and the last of the choices is 1",
+            ),
+            (
+                "choice",
+                r#"{"choices": ["red", "blue", "red"], "gold": 2}"#,
+                "`gold` is choice 2, \"red\", which stands as choice 0 too",
             ),
         ];
         for (grader, expect, expected) in cases {

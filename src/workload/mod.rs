@@ -8,6 +8,7 @@ mod documents;
 mod grade;
 mod graded;
 mod small_files;
+mod stops;
 mod template;
 mod vocabulary;
 

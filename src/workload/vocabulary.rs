@@ -128,7 +128,9 @@ impl Vocabulary {
         }
         match special.find(|token| stop.contains(token.content.as_str())) {
             Some(token) => Stop::Around(token.content.clone()),
-            None if tokenizer.token_to_id(stop).is_none() && looks_special(stop) => Stop::Unknown,
+            None if tokenizer.token_to_id(stop).is_some() => Stop::Text,
+            None if looks_special(stop) => Stop::Unknown,
+            None if may_be_special(stop) => Stop::Doubtful,
             None => Stop::Text,
         }
     }
@@ -159,6 +161,8 @@ pub(super) enum Stop {
     Special,
     /// Never: it holds this special token, which no text shows, and more.
     Around(String),
+    /// In its text, but it may be meant as a special token that the tokenizer does not have.
+    Doubtful,
     /// Never, unless prompts hold it too: it looks like a special token, and the tokenizer has no such token.
     Unknown,
 }
@@ -181,6 +185,47 @@ fn looks_special(text: &str) -> bool {
     let between = inner("<|", "|>").or_else(|| inner("<｜", "｜>"));
     OTHERS.contains(&text)
         || between.is_some_and(|inner| !inner.is_empty() && !inner.contains(['<', '>', '\n']))
+}
+
+/// Whether a text resembles the special tokens of some model, such as `<end_of_utterance>`, `<turn|>` or `[/INST]`. It
+/// may also be what a prompt asks the model to write.
+fn may_be_special(text: &str) -> bool {
+    const WORDS: [&str; 18] = [
+        "end",
+        "start",
+        "begin",
+        "begining",
+        "beginning",
+        "turn",
+        "utterance",
+        "message",
+        "eot",
+        "eos",
+        "eom",
+        "eod",
+        "bos",
+        "sep",
+        "inst",
+        "sys",
+        "im",
+        "endoftext",
+    ];
+    if text.starts_with("<|") || text.ends_with("|>") {
+        return true;
+    }
+    let inner = |open: char, close: char| text.strip_prefix(open)?.strip_suffix(close);
+    let words = |inner: &str| {
+        let lower = inner.to_lowercase();
+        lower.split(|c: char| !c.is_alphanumeric()).any(|word| WORDS.contains(&word))
+    };
+    if let Some(inner) = inner('<', '>') {
+        return inner.contains('|') || words(inner);
+    }
+    inner('[', ']').is_some_and(|inner| {
+        let name = inner.strip_prefix('/').unwrap_or(inner);
+        name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    })
 }
 
 /// How many tokens a variant's tokenizer has, those left out that were added to it: its highest id

@@ -395,3 +395,76 @@ fn answers_that_must_not_call_and_cannot_be_read_have_failed_unless_the_leaderbo
     assert_eq!(run.code, 2, "{}", run.stdout);
     assert!(run.stderr.contains("no_call' cannot be 'lenient'"), "{}", run.stderr);
 }
+
+#[test]
+fn an_answer_to_a_prompt_that_opens_reasoning_needs_its_end() {
+    // The grader, what is expected, what is said, and the grades behind `<think>` and without it.
+    let cases = [
+        ("numeric", "42", "It is 42.", Grade::Failed, Grade::Right),
+        ("numeric", "42", "Is it 41?</think>It is 42.", Grade::Right, Grade::Right),
+        ("numeric", "42", "It is 42.</think>", Grade::Failed, Grade::Failed),
+        ("exact", "\"42\"", "42", Grade::Failed, Grade::Right),
+        ("normalized", "\"Oslo\"", "Oslo", Grade::Failed, Grade::Right),
+        ("regex", "\".*42.*\"", "It is 42.", Grade::Failed, Grade::Right),
+        ("regex", "\".*(<think>|42).*\"", "It is 42.", Grade::Right, Grade::Right),
+        ("json_schema", "{\"schema\": {}}", "[1]", Grade::Failed, Grade::Right),
+        ("no_call", "null", "I cannot.", Grade::Failed, Grade::Right),
+        ("no_call", "null", "fan(level=2)", Grade::Failed, Grade::Wrong),
+        ("no_call", "null", "Hm.</think>I cannot.", Grade::Right, Grade::Right),
+        ("no_call", "{\"rule\": \"leaderboard\"}", "I cannot.", Grade::Right, Grade::Right),
+        (
+            "tool_call",
+            "{\"name\": \"fan\", \"arguments\": {}}",
+            "{\"name\": \"fan\", \"arguments\": {}}",
+            Grade::Failed,
+            Grade::Right,
+        ),
+        ("tool_calls", "{\"calls\": [{\"fan\": {}}]}", "fan()", Grade::Failed, Grade::Right),
+        (
+            "tool_calls",
+            "{\"calls\": [{\"fan\": {}}]}",
+            "Hm.</think>fan()",
+            Grade::Right,
+            Grade::Right,
+        ),
+    ];
+    let script: String = cases
+        .iter()
+        .enumerate()
+        .map(|(n, (_, _, say, ..))| format!("{{ to = \"task {n}.\", say = '{say}' }}, "))
+        .collect();
+    let lines: String = cases
+        .iter()
+        .enumerate()
+        .map(|(n, (grader, expect, ..))| {
+            format!(
+                "{{\"id\": \"t{n}\", \"prompt\": \"task {n}.\", \"grader\": \"{grader}\", \"expect\": {expect}}}\n"
+            )
+        })
+        .collect();
+    let script = format!("answers = [{script}]");
+    let quality = "[quality]\nmax_tokens = 90\ntasks = \"graded.jsonl\"\n";
+    let config = config(quality, &script, &script) + "chat_template = \"think.jinja\"\n";
+    let project = Project::new(&config, RULES);
+    project.write("graded.jsonl", &lines);
+    project.write("think.jinja", "{{ messages[-1].content }}\nAssistant: <think>\n");
+    let run = project.run(&["check", "--only", "quality"]);
+    let session = project.results();
+    for (n, (grader, _, say, opened, plain)) in cases.iter().enumerate() {
+        for (variant, grade) in [("base", plain), ("other", opened)] {
+            let id = format!("t{n}");
+            let answer = session
+                .answers
+                .iter()
+                .find(|answer| answer.task == id && answer.variant == variant)
+                .unwrap_or_else(|| panic!("{}{}", run.stdout, run.stderr));
+            assert_eq!(answer.grade, *grade, "{grader} {say:?} of {variant}: {answer:?}");
+        }
+    }
+    let failure = |id: &str| {
+        let mut answers = session.answers.iter();
+        let answer = answers.find(|answer| answer.task == id && answer.variant == "other");
+        answer.unwrap().failure.clone().unwrap().message
+    };
+    assert_eq!(failure("t0"), "the reasoning that the prompt begins does not end: \"It is 42.\"");
+}

@@ -5,6 +5,7 @@ use crate::support::{Project, model};
 use chrono::NaiveDate;
 use perfgate::config::{self, WorkTree};
 use perfgate::problem::{Problem, Result};
+use perfgate::record::Grade;
 use perfgate::workload::{self, Ask, Chat};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -75,6 +76,15 @@ impl Fed {
         let quality = config.quality.as_ref().unwrap();
         let graded = workload::prepare_graded(quality, &config.workload, &config.variants)?;
         Ok(graded.asks.into_iter().flat_map(|(_, asks)| asks).collect())
+    }
+
+    /// What is doubtful about the stop strings.
+    fn doubts(&self, stop: &str) -> Vec<String> {
+        self.configure(&format!("[quality]\ntasks = \"graded.jsonl\"\nstop = {stop}\n"), "");
+        let config = self.config();
+        let quality = config.quality.as_ref().unwrap();
+        let graded = workload::prepare_graded(quality, &config.workload, &config.variants).unwrap();
+        graded.doubts.get("m").cloned().unwrap_or_default()
     }
 
     fn disagreements(&self) -> Vec<String> {
@@ -277,6 +287,29 @@ fn a_template_that_drops_what_it_is_told_is_refused() {
         ("{{ messages[0].content }}{{ messages[-1].content[:9] }}", "the prompt"),
         ("{{ messages[0].content }} asks perfgate", "the prompt"),
     ];
+    // What the template itself says, or the prompt, holds a short system text by accident.
+    let by_accident = [
+        ("SYS", "Hello there", "SYSTEM: fixed. {{ messages[-1].content }}", "the system text"),
+        ("Hello", "Hello there", "{{ messages[-1].content }}", "the system text"),
+        (
+            "Say hello there.",
+            "hello",
+            "{% if messages[1] is defined %}{{ messages[0].content }}{% else %}{{ messages[0].content }}{% endif %}",
+            "the prompt",
+        ),
+    ];
+    for (system, prompt, template, what) in by_accident {
+        let task = json!({"id": "g1", "system": system, "prompt": prompt, "grader": "exact", "expect": "x"});
+        fed.write("graded.jsonl", &task.to_string());
+        fed.write("t.jinja", template);
+        fed.configure("[quality]\ntasks = \"graded.jsonl\"\n", "chat_template = \"t.jinja\"");
+        let problem = fed.asked().expect_err(template).to_string();
+        assert!(
+            problem.contains(&format!("leaves out or changes {what}")),
+            "{template}: {problem}"
+        );
+    }
+    fed.write("graded.jsonl", &graded.to_string());
     for (template, what) in refused {
         fed.write("t.jinja", template);
         fed.configure("[quality]\ntasks = \"graded.jsonl\"\n", "chat_template = \"t.jinja\"");
@@ -380,6 +413,70 @@ fn a_stop_string_that_is_a_special_token_ends_an_answer_and_one_that_cannot_be_m
 }
 
 #[test]
+fn reasoning_that_a_prompt_opens_may_end_at_a_special_token() {
+    // Mistral's marks are special tokens, which no answer's text shows.
+    let reference = reference();
+    let mut tokenizer = reference["bases"]["byte_level"].clone();
+    let vocabulary = tokenizer["model"]["vocab"].as_object().unwrap();
+    let next = vocabulary.values().filter_map(Value::as_u64).max().unwrap() + 1;
+    for (id, mark) in (next..).zip(["[THINK]", "[/THINK]"]) {
+        tokenizer["added_tokens"].as_array_mut().unwrap().push(json!({
+            "id": id, "content": mark, "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true
+        }));
+    }
+    let fed = Fed::new(&tokenizer);
+    let task = json!({"id": "g", "prompt": "Six times seven?[THINK]", "grader": "numeric",
+                      "expect": {"value": 42, "pick": "first"}});
+    fed.write("graded.jsonl", &task.to_string());
+    fed.configure("[quality]\ntasks = \"graded.jsonl\"\n", "");
+    let config = fed.config();
+    let quality = config.quality.as_ref().unwrap();
+    let graded = workload::prepare_graded(quality, &config.workload, &config.variants).unwrap();
+    let loaded = workload::load_tokenizer(&fed.path("m/tokenizer.json")).unwrap();
+    let cases = [
+        ("Is it 41?[/THINK]It is 42.", Grade::Right),
+        ("Is it 42?[/THINK]It is 41.", Grade::Wrong),
+        ("It is 42.", Grade::Failed),
+        ("It is 42.[/THINK]", Grade::Failed),
+    ];
+    for (said, grade) in cases {
+        let tokens = loaded.encode(said, false).unwrap().get_ids().to_vec();
+        let (text, _) = graded.text("m", 0, &tokens);
+        assert!(!text.contains("THINK"), "{text}");
+        let outcome = graded.grade("m", 0, &tokens, &text);
+        assert_eq!(outcome.grade, grade, "{said}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_stop_string_that_may_be_meant_as_a_special_token_is_said() {
+    let fed = plain(&reference());
+    let task =
+        |prompt| json!({"id": "g", "prompt": prompt, "grader": "exact", "expect": "x"}).to_string();
+    fed.write("graded.jsonl", &task("x"));
+    let doubtful =
+        ["<end_of_utterance>", "<turn|>", "[/INST]", "[EOT]", "<eot>", "<|im_end|", "<<SYS>>"];
+    for stop in doubtful {
+        let said = fed.doubts(&json!([stop]).to_string());
+        let expected = format!(
+            "the stop string {stop:?} is not a special token of its tokenizer and ends an answer only if the model \
+             writes it as text"
+        );
+        assert_eq!(said, [expected], "{stop}");
+    }
+    for stop in
+        ["<|im_end|>", "</answer>", "\n", "Question:", "[1]", "<", "]", "[x]", "<b>", "a|>b"]
+    {
+        assert!(fed.doubts(&json!([stop]).to_string()).is_empty(), "{stop}");
+    }
+    // What prompts hold is text.
+    fed.write("graded.jsonl", &task("[INST]x[/INST]"));
+    assert!(fed.doubts(r#"["[/INST]"]"#).is_empty());
+    assert_eq!(fed.doubts(r#"["[/INST]", "[EOT]"]"#).len(), 1);
+}
+
+#[test]
 fn a_template_around_prompts_has_to_hold_the_prompt() {
     let fed = plain(&reference());
     fed.write(
@@ -398,7 +495,7 @@ fn a_real_models_template_is_said_by_check_and_doctor() {
     let project = Project::new(
         &format!(
             "[workload]\ntasks = \"tasks.jsonl\"\ngen_tokens = 2\n[quality]\ntasks = \"graded.jsonl\"\nmax_tokens = 24\n\
-         stop = [\"<|im_end|>\"]\n[session]\nrounds = 1\n[variants.m]\nengine = \"candle\"\nmodel = {:?}\nthreads = 2\n\
+         stop = [\"<|im_end|>\", \"[/INST]\"]\n[session]\nrounds = 1\n[variants.m]\nengine = \"candle\"\nmodel = {:?}\nthreads = 2\n\
          [variants.n]\nengine = \"candle\"\nmodel = {:?}\nthreads = 2\n",
             copied(&model("fp16")).display().to_string(),
             model("fp16").display().to_string(),
@@ -414,6 +511,9 @@ fn a_real_models_template_is_said_by_check_and_doctor() {
         "{}",
         run.stdout
     );
+    let said = "the stop string \"[/INST]\" is not a special token of its tokenizer";
+    let first = run.stdout.lines().chain(run.stderr.lines()).find(|line| line.contains(said));
+    assert!(first.is_some_and(|line| line.contains("'m'")), "{}{}", run.stdout, run.stderr);
     let answers = project.results().answers;
     for answer in &answers {
         // <|im_end|> is 2, and the first of them ends the answer.
@@ -421,6 +521,8 @@ fn a_real_models_template_is_said_by_check_and_doctor() {
         assert_eq!(place, Some(answer.tokens.len() - 1), "{answer:?}");
     }
     let run = project.run(&["doctor"]);
+    let joined = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(joined.contains(said), "{}", run.stdout);
     assert!(
         run.stdout
             .contains("its prompts stand in the model's chat template, tokenizer_config.json"),

@@ -29,6 +29,24 @@ fn invalid(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, what.into())
 }
 
+/// `str.title()`: a letter begins a word wherever none stands before it, so `user_name` is `User_Name` and `it's` is
+/// `It'S`.
+fn title(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut within = false;
+    for c in text.chars() {
+        if within {
+            out.extend(c.to_lowercase());
+        } else {
+            let mut upper = c.to_uppercase();
+            out.extend(upper.next());
+            out.extend(upper.flat_map(char::to_lowercase));
+        }
+        within = c.is_lowercase() || c.is_uppercase() || c.to_lowercase().next() != Some(c);
+    }
+    out
+}
+
 fn of_text(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>> {
     let ends = |at_start: bool, at_end: bool| -> Result<Value> {
         let (chars,): (Option<&str>,) = from_args(args)?;
@@ -83,6 +101,10 @@ fn of_text(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>> {
             let mut chars = text.chars();
             let first = chars.next().map(|c| c.to_uppercase().collect::<String>());
             Value::from(first.unwrap_or_default() + &chars.as_str().to_lowercase())
+        }
+        "title" => {
+            let () = from_args(args)?;
+            Value::from(title(text))
         }
         "isspace" => {
             let () = from_args(args)?;

@@ -19,10 +19,15 @@ use jinja::Compiled;
 use minijinja::{Value, context};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// What is to be done where a template cannot be used.
 const OTHERWISE: &str = "name another one for this variant with chat_template = \"FILE.jinja\", or feed its prompts \
                          as they stand with chat_template = \"none\"";
+
+/// Texts that no template holds by itself, in place of a prompt and of a system text.
+const PROBE: &str = "perfgate asks whether this message is rendered";
+const SYSTEM_PROBE: &str = "and whether what a system is told is rendered too by perfgate";
 
 /// A chat template, compiled, with the special tokens that it may use.
 #[derive(Debug)]
@@ -31,6 +36,8 @@ pub struct Chat {
     compiled: Compiled,
     special: BTreeMap<String, Value>,
     date: NaiveDate,
+    /// Which part of a conversation with a system text does not reach the model, once that was looked for.
+    dropped_with_system: OnceLock<Option<&'static str>>,
 }
 
 impl Chat {
@@ -88,7 +95,7 @@ impl Chat {
     fn compile(found: Found, special: BTreeMap<String, Value>, date: NaiveDate) -> Result<Chat> {
         let compiled = Compiled::new(&found.text, date.and_time(NaiveTime::MIN))
             .map_err(|error| wrong(&found, "is not one that is understood", &error))?;
-        Ok(Chat { found, compiled, special, date })
+        Ok(Chat { found, compiled, special, date, dropped_with_system: OnceLock::new() })
     }
 
     /// Where the template stands, in a few words: its file's name, and its own where there are several.
@@ -148,6 +155,11 @@ impl Chat {
         let text = self
             .conversation(task.system.as_deref(), &task.prompt)
             .map_err(|problem| problem.of(&of_task))?;
+        if task.system.is_some()
+            && let Some(what) = self.dropped_with_system.get_or_init(|| self.drops_with_system())
+        {
+            return Err(self.dropped(&of_task, what));
+        }
         let parts = [("system text", task.system.as_deref()), ("prompt", Some(&task.prompt))];
         for (what, part) in parts {
             if part.is_some_and(|part| !holds(&text, part)) {
@@ -157,9 +169,18 @@ impl Chat {
         Ok(text)
     }
 
+    /// Which part of a conversation with a system text does not reach the model. A task's own texts may stand in a
+    /// rendering by accident, a short one in a text of the template itself, or a system text within the prompt; these
+    /// cannot.
+    fn drops_with_system(&self) -> Option<&'static str> {
+        // What the template refuses itself is said with a task.
+        let text = self.conversation(Some(SYSTEM_PROBE), PROBE).ok()?;
+        let parts = [("system text", SYSTEM_PROBE), ("prompt", PROBE)];
+        parts.into_iter().find(|(_, probe)| !holds(&text, probe)).map(|(what, _)| what)
+    }
+
     /// Refuses a template that puts no message into its text. What it refuses itself is said with a task.
     fn says_what_it_is_told(&self, variant: &Variant) -> Result<()> {
-        const PROBE: &str = "perfgate asks whether this message is rendered";
         match self.conversation(None, PROBE) {
             Ok(text) if !holds(&text, PROBE) => {
                 Err(self.dropped(&format!("variant '{}'", variant.name), "user's message"))

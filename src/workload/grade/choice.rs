@@ -70,7 +70,7 @@ impl Choice {
     /// A multiple choice as datasets have it: not normalized, a space before each choice.
     ///
     /// # Errors
-    /// If there are fewer than two choices, one is empty, or none is the right one.
+    /// If there are fewer than two choices, one is empty, none is the right one, or it stands before `gold` too.
     pub fn new(choices: Vec<String>, gold: usize) -> Result<Choice, String> {
         Choice { choices, gold, normalize: Normalize::None, delimiter: space() }.checked()
     }
@@ -85,7 +85,15 @@ impl Choice {
                 self.gold,
                 count - 1
             )),
-            () => Ok(self),
+            () => match self.choices.iter().position(|choice| *choice == self.choices[self.gold]) {
+                Some(first) if first < self.gold => Err(format!(
+                    "`gold` is choice {}, {}, which stands as choice {first} too: of equal ones the first counts, so \
+                     no answer is right",
+                    self.gold,
+                    quoted(&self.choices[self.gold])
+                )),
+                _ => Ok(self),
+            },
         }
     }
 

@@ -20,6 +20,8 @@ pub use numeric::{Number, Pick};
 pub use schema::Schema;
 pub use text::{Alternatives, Pattern};
 
+pub(super) use reading::opened_by;
+
 use crate::config::NoCallRule;
 use crate::record::{Failure, FailureClass, Grade};
 use serde::Deserialize;
@@ -58,6 +60,16 @@ impl Expectation {
     /// [`NoCall`].
     pub fn is_lenient(&self) -> bool {
         matches!(self, Expectation::NoCall(no_call) if no_call.rule() == NoCallRule::Leaderboard)
+    }
+
+    /// Whether it names a mark of reasoning, so that reasoning belongs to what is graded.
+    pub(super) fn names_reasoning(&self) -> bool {
+        match self {
+            Expectation::Exact(expected) => reading::names_reasoning(expected),
+            Expectation::Normalized(expected) => expected.names_reasoning(),
+            Expectation::Regex(pattern) => pattern.names_reasoning(),
+            _ => false,
+        }
     }
 }
 
@@ -107,16 +119,11 @@ impl From<Result<(), Miss>> for Outcome {
 /// Reasoning before the answer is not part of it, unless the expectation itself names a mark of reasoning.
 pub fn grade(expectation: &Expectation, text: &str) -> Outcome {
     let answer = || reading::after_reasoning(text).map_err(Miss::malformed);
-    let graded = |named: bool| if named { Ok(text) } else { answer() };
+    let graded = || if expectation.names_reasoning() { Ok(text) } else { answer() };
     let result = match expectation {
-        Expectation::Exact(expected) => graded(reading::names_reasoning(expected))
-            .and_then(|answer| text::exact(expected, answer)),
-        Expectation::Normalized(expected) => {
-            graded(expected.names_reasoning()).and_then(|answer| expected.check(answer))
-        }
-        Expectation::Regex(pattern) => {
-            graded(pattern.names_reasoning()).and_then(|answer| pattern.check(answer))
-        }
+        Expectation::Exact(expected) => graded().and_then(|answer| text::exact(expected, answer)),
+        Expectation::Normalized(expected) => graded().and_then(|answer| expected.check(answer)),
+        Expectation::Regex(pattern) => graded().and_then(|answer| pattern.check(answer)),
         Expectation::Numeric(number) => answer().and_then(|answer| number.check(answer)),
         // A text within JSON may hold any mark.
         Expectation::JsonSchema(schema) => schema.check(text).or_else(|miss| match answer() {
@@ -133,6 +140,17 @@ pub fn grade(expectation: &Expectation, text: &str) -> Outcome {
         }
     };
     result.into()
+}
+
+/// Grades an answer to a prompt that ends by opening reasoning, which `close` ends: without that mark the answer is
+/// reasoning that does not end, whatever stands in it.
+pub(super) fn grade_reasoned(expectation: &Expectation, text: &str, close: &str) -> Outcome {
+    let whole = expectation.is_lenient() || expectation.names_reasoning();
+    if whole || text.contains(close) {
+        return grade(expectation, text);
+    }
+    let what = format!("the reasoning that the prompt begins does not end: {}", quoted(text));
+    Err(Miss::malformed(what)).into()
 }
 
 /// At most so many characters, the last of them an ellipsis if there were more.

@@ -85,7 +85,13 @@ impl Number {
             Miss::malformed(format!("{number} is not read: {why}"))
         })?;
         let allowed = self.tolerance.max(self.relative * self.value.abs());
-        if (number - self.value).abs() <= allowed {
+        let is_near = |number: f64| (number - self.value).abs() <= allowed;
+        if found.or.is_some_and(|other| is_near(other) != is_near(number)) {
+            let token = quoted(&plain[found.place.clone()]);
+            let what = format!("{token} is not read: its comma stands for a point or between two");
+            return Err(Miss::malformed(what));
+        }
+        if is_near(number) {
             return Ok(());
         }
         let near = if allowed > 0.0 { format!(" (± {allowed})") } else { String::new() };
@@ -97,6 +103,8 @@ impl Number {
 #[derive(Debug)]
 struct Found {
     value: Result<f64, &'static str>,
+    /// What it is if the one comma before or behind it stands for a point: `1,5` is 1 and 5, or 1.5.
+    or: Option<f64>,
     /// Where it stands, with its sign, currency and per cent sign.
     place: Range<usize>,
 }
@@ -145,7 +153,18 @@ fn numbers(text: &str) -> Vec<Found> {
         if let (Some(last), Some(factor)) = (parts.last_mut(), factor(after)) {
             last.0 = last.0.map(|value| value * factor);
         }
+        if power(text, &run.range()) {
+            for part in &mut parts {
+                part.0 = Err("a part of a power");
+            }
+        }
+        let or = match &mut parts[..] {
+            [_, last] => decimal_comma(run.as_str()).inspect(|_| last.1.start = run.start()),
+            _ => None,
+        };
+        let or = or.map(|value| value * factor(after).unwrap_or(1.0));
         let (start, sign) = sign(text, run.start());
+        let or = or.map(|value| if matches!(sign, Sign::Minus) { -value } else { value });
         for (at, (value, mut place)) in parts.into_iter().enumerate() {
             let value = match (at, sign) {
                 (0, Sign::Minus) => value.map(|value| -value),
@@ -154,7 +173,7 @@ fn numbers(text: &str) -> Vec<Found> {
             };
             place.start = if at == 0 { start } else { place.start };
             place.end += usize::from(text[place.end..].starts_with('%'));
-            found.push(Found { value, place });
+            found.push(Found { value, or, place });
         }
     }
     // What is too large for a double is no number that could be compared.
@@ -165,6 +184,42 @@ fn numbers(text: &str) -> Vec<Found> {
         only.value = Err("an amount in brackets is below 0 in accounts only");
     }
     found
+}
+
+/// The value of digits with one comma, if that may stand for a point, as in most of Europe. Two numbers of equally many
+/// digits, two or more, such as `41,42`, are a list.
+fn decimal_comma(run: &str) -> Option<f64> {
+    let (before, after) = run.split_once(',')?;
+    let digits = after.split(['e', 'E']).next().unwrap_or(after).trim_end_matches('.');
+    let alike = before.len() == after.len() && after.len() > 1;
+    let value = run.strip_suffix('.').unwrap_or(run).replacen(',', ".", 1);
+    (is_digits(before) && is_digits(digits) && !alike).then(|| value.parse().ok())?
+}
+
+/// Whether digits are the base or the exponent of a power, `10^3`, `10**3` and `10^{-3}`, or are multiplied by one,
+/// `1.5×10^3`. `90^\circ` and `5^{th}` are none.
+fn power(text: &str, place: &Range<usize>) -> bool {
+    static BASE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^(?: ?\^ ?[{(]? ?[-+]?(?:[0-9]|[a-zA-Z](?:[^a-zA-Z]|$))|\*\*[-+]?[0-9]| \*\* [-+]?[0-9])")
+            .expect("a constant")
+    });
+    static TIMES: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^ ?(?:[×xX*·⋅]|\\times|\\cdot) ?10 ?(?:\^|\*\*|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻])")
+            .expect("a constant")
+    });
+    static EXPONENT: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?:\^ ?[{(]? ?)[-+]?$").expect("a constant"));
+    static STARS: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"[a-zA-Z0-9)\]}](?:\*\*| \*\* )[-+]?$").expect("a constant"));
+    let (before, after) = (tail(&text[..place.start]), &text[place.end..]);
+    // Stars on both sides are bold.
+    let stars = STARS.is_match(before) && !after.starts_with("**");
+    BASE.is_match(after) || TIMES.is_match(after) || EXPONENT.is_match(before) || stars
+}
+
+/// The last characters of a text, more than any mark has.
+fn tail(text: &str) -> &str {
+    text.char_indices().nth_back(15).map_or(text, |(at, _)| &text[at..])
 }
 
 /// Whether the digits at a place are a word's: after a letter, or after `_` behind one. `_42_` is 42 in italics.
@@ -199,6 +254,14 @@ fn read(run: &str, start: usize) -> Vec<Part> {
     {
         let bare: String = pieces.concat();
         return vec![(decimal(&bare), start..start + run.len())];
+    }
+    if let [first, middle @ .., last] = &pieces[..]
+        && (1..=3).contains(&first.len())
+        && is_digits(first)
+        && middle.iter().all(threes)
+        && last.split_once(',').is_some_and(|(three, rest)| threes(&three) && is_digits(rest))
+    {
+        return vec![(Err("a comma behind groups"), start..start + run.len())];
     }
     let mut at = start;
     let mut parts = Vec::new();
@@ -268,12 +331,21 @@ fn decimal(text: &str) -> Result<f64, &'static str> {
 /// What right behind a number changes its value in a way that is not read.
 fn followed(after: &str) -> Option<&'static str> {
     static MULTIPLE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^(?:k|K|M|B|bn|Bn|mn|Mn|mio|Mio)(?:[^\p{Alphabetic}\d]|$)")
+        Regex::new(r"^[ \x{202f}-]?(?:k|K|M|B|bn|Bn|mn|Mn|mio|Mio)(?:[^\p{Alphabetic}\d]|$)")
             .expect("a constant")
+    });
+    static WORD: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"^[ \x{202f}-]?(?:(?i:lakh|lac|crore|cr|dozen|mrd|milliard)s?\b|[万萬亿億千百])",
+        )
+        .expect("a constant")
     });
     let next = after.chars().next()?;
     if MULTIPLE.is_match(after) {
         return Some("thousands or millions as a letter");
+    }
+    if WORD.is_match(after) {
+        return Some("a word that multiplies");
     }
     if !next.is_ascii() && next.is_numeric() {
         return Some("a power or a fraction follows");
@@ -285,7 +357,7 @@ fn followed(after: &str) -> Option<&'static str> {
 /// What a word behind a number multiplies it by.
 fn factor(after: &str) -> Option<f64> {
     static WORD: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)^[ \x{202f}-](hundred|thousand|million|billion|trillion)s?\b")
+        Regex::new(r"(?i)^[ \x{202f}-]?(hundred|thousand|million|billion|trillion)s?\b")
             .expect("a constant")
     });
     Some(match WORD.captures(after)?[1].to_ascii_lowercase().as_str() {

@@ -131,6 +131,13 @@ pub(super) fn after_reasoning(text: &str) -> Result<&str, String> {
     Ok(text)
 }
 
+/// The mark that ends the reasoning which a prompt begins: some templates (DeepSeek R1's, QwQ's) end with the mark that
+/// opens it, so that an answer is reasoning until it has the mark that closes it.
+pub(in super::super) fn opened_by(prompt: &str) -> Option<&'static str> {
+    let end = prompt.trim_end();
+    REASONING.iter().find(|(open, _)| end.ends_with(open)).map(|(_, close)| *close)
+}
+
 /// Whether a text that is expected holds a mark of reasoning, so that reasoning belongs to what is graded.
 pub(super) fn names_reasoning(expected: &str) -> bool {
     REASONING.iter().any(|(open, close)| expected.contains(open) || expected.contains(close))

@@ -39,6 +39,7 @@ pub(super) fn sign(answer: &str, tools: &[String]) -> Option<Sign> {
         .or_else(|| wrapper(answer))
         .or_else(|| in_python(answer, &tools))
         .or_else(|| by_name(answer, &tools))
+        .or_else(|| notation(answer, &tools))
         .or_else(|| argument(answer))
         .or_else(|| structure(answer))
 }
@@ -333,6 +334,39 @@ fn by_name(answer: &str, tools: &Tools<'_>) -> Option<Sign> {
         MARKED.captures_iter(text).filter_map(|captures| captures.iter().skip(1).flatten().next());
     let name = names.map(|name| name.as_str()).find(|name| tools.have(name))?;
     Some(Sign::Broken(format!("{} as in a call", quoted(name))))
+}
+
+/// A call without marks in a notation that is known and not read: Gemma 4's and FunctionGemma's `call:fan{level:2}`, whose
+/// marks are special tokens, a name with an object behind it, and the lines of YAML.
+fn notation(answer: &str, tools: &Tools<'_>) -> Option<Sign> {
+    static GEMMA: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"\bcall:[A-Za-z_][\w.-]*\s*(?:\{|$)"));
+    // `fan{level: 2}`, `"fan", {"level": 2}`, `fan -> {}`.
+    static OBJECT: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r#"([\w.-]+)["'`]?\s*(?:[,:=|]|->|=>)?\s*\{\s*(?:["'`]?[\w.-]+["'`]?\s*[:=]|\}|$)"#)
+    });
+    static LINES: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r#"(?m)^[ \t]*(?:- *)?["']?(?:name|function|tool|tool_name|function_name|action)["']?[ \t]*:[ \t]*["'`]?([\w.-]+)["'`]?,?[ \t]*\n(?:.*\n)*?[ \t]*["']?(?:arguments|parameters|args|params|input|tool_input|action_input)["']?[ \t]*:"#,
+        )
+    });
+    if let Some(found) = GEMMA.find(answer) {
+        return Some(Sign::Broken(format!("{} as in a call", quoted(found.as_str()))));
+    }
+    let names = OBJECT.captures_iter(answer).chain(LINES.captures_iter(answer));
+    let mut names = names.filter_map(|captures| Some(captures.get(1)?.as_str()));
+    let name = names.find(|name| tools.have(name)).or_else(|| named_with_fields(answer, tools))?;
+    Some(Sign::Broken(format!("{} with arguments as in a call", quoted(name))))
+}
+
+/// A tool's name in an answer that is its arguments in YAML and nothing else: `fan:` and then lines such as `  level: 2`.
+fn named_with_fields<'a>(answer: &'a str, tools: &Tools<'_>) -> Option<&'a str> {
+    static FIELD: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s+(?:- )?[\w.-]+:(?:\s|$)"));
+    let mut lines = json::unfenced(answer).lines().filter(|line| !line.trim().is_empty());
+    let name = lines.next()?.trim().trim_start_matches("- ").strip_suffix(':')?;
+    let mut lines = lines.peekable();
+    let fields = lines.peek().is_some() && lines.all(|line| FIELD.is_match(line));
+    (fields && tools.have(name)).then_some(name)
 }
 
 /// An argument with a value behind or before a bracket, as no words have it; code of several lines may.

@@ -99,6 +99,11 @@ impl TryFrom<String> for Pattern {
     type Error = String;
 
     fn try_from(written: String) -> Result<Pattern, String> {
+        if written.trim().is_empty() {
+            return Err(
+                "the pattern is empty, and an empty answer is a failure: none is right".into()
+            );
+        }
         // First by itself: `a)(b` is a pattern only with brackets around it.
         // With `(?x)` a comment reaches to the line's end, and hides the bracket unless that stands on the next line;
         // without, a line's end would have to be in the answer.
