@@ -135,6 +135,20 @@ impl Vocabulary {
         }
     }
 
+    /// A text without the special tokens that are written in it.
+    pub(super) fn without_special(&self, text: &str) -> String {
+        let Vocabulary::Tokenizer(tokenizer, _) = self else { return text.to_string() };
+        let special = tokenizer.get_added_tokens_decoder();
+        let mut special: Vec<&str> = special
+            .values()
+            .filter(|token| token.special && !token.content.is_empty())
+            .map(|token| token.content.as_str())
+            .collect();
+        // The longest first: one may hold another.
+        special.sort_unstable_by_key(|token| std::cmp::Reverse(token.len()));
+        special.into_iter().fold(text.to_string(), |text, token| text.replace(token, "\0"))
+    }
+
     /// The id of a token that the tokenizer has by name.
     pub(super) fn id_of(&self, token: &str) -> Option<u32> {
         match self {

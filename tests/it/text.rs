@@ -474,6 +474,9 @@ fn a_stop_string_that_may_be_meant_as_a_special_token_is_said() {
     fed.write("graded.jsonl", &task("[INST]x[/INST]"));
     assert!(fed.doubts(r#"["[/INST]"]"#).is_empty());
     assert_eq!(fed.doubts(r#"["[/INST]", "[EOT]"]"#).len(), 1);
+    // A part of a special token that prompts hold is not.
+    fed.write("graded.jsonl", &task("x<|im_end|>"));
+    assert_eq!(fed.doubts(r#"["<|im_end|"]"#).len(), 1);
 }
 
 #[test]

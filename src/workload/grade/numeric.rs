@@ -158,6 +158,7 @@ fn numbers(text: &str) -> Vec<Found> {
                 part.0 = Err("a part of a power");
             }
         }
+        // What is not read is shown whole.
         let or = match &mut parts[..] {
             [_, last] => decimal_comma(run.as_str()).inspect(|_| last.1.start = run.start()),
             _ => None,
