@@ -62,15 +62,24 @@ impl TryFrom<Fields> for Choice {
 
     fn try_from(fields: Fields) -> Result<Choice, String> {
         let Fields { choices, gold, normalize, delimiter } = fields;
-        Choice { choices, gold, normalize, delimiter }.checked()
+        let choice = Choice { choices, gold, normalize, delimiter }.checked()?;
+        match choice.choices.iter().position(|one| *one == choice.choices[gold]) {
+            Some(first) if first < gold => Err(format!(
+                "`gold` is choice {gold}, {}, which stands as choice {first} too: of equal ones the first counts, so \
+                 no answer is right",
+                quoted(&choice.choices[gold])
+            )),
+            _ => Ok(choice),
+        }
     }
 }
 
 impl Choice {
-    /// A multiple choice as datasets have it: not normalized, a space before each choice.
+    /// A multiple choice as datasets have it: not normalized, a space before each choice. Published ones hold a few with
+    /// equal choices, which nobody gets right; they are kept, so that figures are those of others.
     ///
     /// # Errors
-    /// If there are fewer than two choices, one is empty, none is the right one, or it stands before `gold` too.
+    /// If there are fewer than two choices, one is empty or none is the right one.
     pub fn new(choices: Vec<String>, gold: usize) -> Result<Choice, String> {
         Choice { choices, gold, normalize: Normalize::None, delimiter: space() }.checked()
     }
@@ -85,15 +94,7 @@ impl Choice {
                 self.gold,
                 count - 1
             )),
-            () => match self.choices.iter().position(|choice| *choice == self.choices[self.gold]) {
-                Some(first) if first < self.gold => Err(format!(
-                    "`gold` is choice {}, {}, which stands as choice {first} too: of equal ones the first counts, so \
-                     no answer is right",
-                    self.gold,
-                    quoted(&self.choices[self.gold])
-                )),
-                _ => Ok(self),
-            },
+            () => Ok(self),
         }
     }
 
