@@ -236,7 +236,7 @@ pub(super) fn next_step(verdict: &Verdict) -> Option<String> {
              and reference were stored"
                 .to_string(),
         ),
-        VerdictKind::Incomparable if !matches!(rule.against, Against::Baseline { .. }) => Some(
+        VerdictKind::Incomparable if matches!(rule.against, Against::Variant(_)) => Some(
             "write what both sides are into their perfgate.toml with `perfgate doctor --lock`, and commit it to the \
              base too"
                 .to_string(),
