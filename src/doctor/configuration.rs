@@ -21,18 +21,27 @@ pub(super) fn section(root: &Path, file: &Path, read: &Result<Config>, limits: &
         Ok(config) => {
             let mut findings = vec![of_file(file, config), thresholds(file)];
             findings.extend(workloads(config));
-            let mut records = BTreeMap::new();
+            let (mut models, mut records) = (session::Models::new(), BTreeMap::new());
             for variant in &config.variants {
-                let (of_variant, record) = of_variant(config, variant, limits);
+                // As the session does before it begins, and in the same words.
+                let model = match session::inspect_model(variant) {
+                    Ok(model) => model,
+                    Err(problem) => {
+                        findings.push(Finding::error(&variant.name, problem, MODEL));
+                        continue;
+                    }
+                };
+                let (of_variant, record) = of_variant(config, variant, &model, limits);
                 findings.extend(of_variant);
                 records.extend(record.map(|record| (variant.name.clone(), record)));
+                models.insert(variant.name.clone(), model);
             }
             let alike = session::alike(&config.reference, &records).into_iter();
             findings.extend(alike.map(|text| Finding::warning("precision", text, ALIKE)));
-            findings.extend(together(config, root));
+            findings.extend(together(config, &models, root));
             // What hinders one variant alone has been said.
             if findings.iter().all(|finding| finding.mark != Mark::Problem) {
-                findings.extend(fed(config));
+                findings.extend(fed(config, &models));
             }
             findings
         }
@@ -101,18 +110,14 @@ const ALIKE: &str =
 fn of_variant(
     config: &Config,
     variant: &Variant,
+    model: &Inspected,
     limits: &Limits,
 ) -> (Vec<Finding>, Option<VariantRecord>) {
-    // As the session does before it begins, and in the same words.
-    let model = match session::inspect_model(variant) {
-        Ok(model) => model,
-        Err(problem) => return (vec![Finding::error(&variant.name, problem, MODEL)], None),
-    };
-    let record = match session::variant_record(variant, &model) {
+    let record = match session::variant_record(variant, model) {
         Ok(record) => record,
         Err(problem) => return (vec![Finding::error(&variant.name, problem, MODEL)], None),
     };
-    let mut findings = vec![hashed(variant, &model, &record)];
+    let mut findings = vec![hashed(variant, model, &record)];
     findings.extend(prompts(config, variant));
     // The scripted engine computes nothing.
     if variant.load.engine != "scripted" {
@@ -268,11 +273,9 @@ fn time_of(cpus: f64) -> String {
 }
 
 /// The weights of all variants, which are in memory side by side, against what is available.
-fn together(config: &Config, root: &Path) -> Option<Finding> {
-    let weights = |variant: &Variant| {
-        let model = session::inspect_model(variant).ok()?;
-        Some((variant.name.clone(), model.weight_bytes))
-    };
+fn together(config: &Config, models: &session::Models, root: &Path) -> Option<Finding> {
+    let weights =
+        |variant: &Variant| Some((variant.name.clone(), models.get(&variant.name)?.weight_bytes));
     let needs: Vec<(String, u64)> = config.variants.iter().filter_map(weights).collect();
     let need: u64 = needs.iter().map(|(_, bytes)| bytes).sum();
     match session::fits_in_memory(&needs, root) {
@@ -286,10 +289,8 @@ fn together(config: &Config, root: &Path) -> Option<Finding> {
 }
 
 /// Everything that the variants are to be fed, against the vocabularies and contexts of their models.
-fn fed(config: &Config) -> Option<Finding> {
-    let model = |variant: &Variant| Ok((variant.name.clone(), session::inspect_model(variant)?));
-    let models: session::Models = config.variants.iter().map(model).collect::<Result<_>>().ok()?;
-    let problem = session::feed(config, &models).err()?;
+fn fed(config: &Config, models: &session::Models) -> Option<Finding> {
+    let problem = session::feed(config, models).err()?;
     Some(Finding::error("prompts", problem, CORRECT))
 }
 

@@ -84,10 +84,8 @@ impl Identity {
         let mut found = sums("another ", &now.content, &then.content);
         found.extend(runtimes(now.runtime.as_ref(), then.runtime.as_ref()));
         found.extend(Identity::environments(Some(now), Some(then)));
-        // Only where both have prompts; what is asked is compared with the workload.
-        if let (Some(a), Some(b)) = (&now.prompts_sha256, &then.prompts_sha256)
-            && a != b
-        {
+        // What is asked is compared with the workload.
+        if let Some([a, b]) = now.other_prompts(then) {
             found.push(format!(
                 "other prompts in token ids (sha256 {} then, {} now)",
                 hash::short(b, 12),
@@ -95,6 +93,16 @@ impl Identity {
             ));
         }
         found
+    }
+
+    /// The sums of the timing prompts of both, this one's first, where both have prompts and they are others in token ids.
+    pub fn other_prompts<'a>(&'a self, other: &'a Identity) -> Option<[&'a str; 2]> {
+        unlike(&self.prompts_sha256, &other.prompts_sha256)
+    }
+
+    /// The same of what is asked in the quality pass.
+    pub fn otherwise_asked<'a>(&'a self, other: &'a Identity) -> Option<[&'a str; 2]> {
+        unlike(&self.asked_sha256, &other.asked_sha256)
     }
 
     /// The names of the contents that two variants do not have alike, the chat template once.
@@ -152,6 +160,11 @@ impl Identity {
         words.extend(self.environment.iter().map(variable));
         words
     }
+}
+
+/// Two sums that are both there and not the same.
+fn unlike<'a>(a: &'a Option<String>, b: &'a Option<String>) -> Option<[&'a str; 2]> {
+    a.as_deref().zip(b.as_deref()).filter(|(a, b)| a != b).map(|(a, b)| [a, b])
 }
 
 fn keys<'a>(

@@ -172,9 +172,8 @@ fn other_prompts(part: &Part, reference: &str) -> Vec<String> {
     let other = |name: &str, other: &str| {
         let [now, base] = [name, other].map(|name| variants.get(name)?.identity.as_ref());
         let (now, base) = (now?, base?);
-        let differs = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
         let mut what = Vec::new();
-        if differs(&now.prompts_sha256, &base.prompts_sha256) {
+        if now.other_prompts(base).is_some() {
             what.push(match [name, other].map(|name| prompt_tokens(part, name)) {
                 [Some(now), Some(base)] => format!(
                     "other timed prompts ({} tokens on average, and '{other}' {})",
@@ -184,7 +183,7 @@ fn other_prompts(part: &Part, reference: &str) -> Vec<String> {
                 _ => "other timed prompts".to_string(),
             });
         }
-        if differs(&now.asked_sha256, &base.asked_sha256) {
+        if now.otherwise_asked(base).is_some() {
             what.push("other graded prompts or ends of answers".to_string());
         }
         if what.is_empty() {

@@ -196,7 +196,6 @@ fn stops(quality: &Quality) -> Vec<String> {
     all.into_iter().cloned().collect()
 }
 
-/// The documents of the fidelity pass, if there is one.
 /// Everything that the variants are fed, in token ids.
 pub struct Fed {
     prompts: Prompts,
@@ -223,6 +222,7 @@ pub fn feed(config: &Config, models: &Models) -> Result<Fed> {
     Ok(Fed { prompts, graded, documents })
 }
 
+/// The documents of the fidelity pass, if there is one.
 fn documents(config: &Config) -> Result<Option<Documents>> {
     let prepare =
         |fidelity| workload::prepare_documents(fidelity, &config.reference, &config.variants);

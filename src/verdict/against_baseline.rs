@@ -72,13 +72,10 @@ impl Case<'_> {
         }
         let variant = &self.rule.variant;
         let now = self.now.header.variants.get(variant)?.identity.as_ref()?;
-        let of_then = |stored: &&Stored| stored.variants.get(variant)?.asked.identity.clone();
-        let other = comparable.iter().filter_map(of_then).find(|then| {
-            now.prompts_sha256.is_some()
-                && then.prompts_sha256.is_some()
-                && now.prompts_sha256 != then.prompts_sha256
-        })?;
-        let apart = now.contents_apart(&other);
+        let of_then = comparable.iter().filter_map(|stored| stored.variants.get(variant));
+        let mut of_then = of_then.filter_map(|stored| stored.asked.identity.as_ref());
+        let other = of_then.find(|then| now.other_prompts(then).is_some())?;
+        let apart = now.contents_apart(other);
         let why = match apart.is_empty() {
             true => String::new(),
             false => format!(", since it differs from then in {}", apart.join(", ")),

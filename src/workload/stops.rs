@@ -56,7 +56,7 @@ impl Stops {
                     .help(format!("write the special token alone: stop = [\"{token}\"]")));
             }
             let in_doubt = matches!(seen.stop, Stop::Unknown | Stop::Doubtful);
-            // A part of a special token, such as `<|im_end|`, is no text of a prompt that holds the token.
+            // A part of a special token, such as `<|im_end|`, is not text in a prompt that holds the token.
             if in_doubt && !seen.in_prompts && prompt.contains(stop.as_str()) {
                 seen.in_prompts = vocabulary.without_special(prompt).contains(stop.as_str());
             }
